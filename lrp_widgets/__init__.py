@@ -1,0 +1,21 @@
+"""A live LRP explainer for PyTorch, and its dashboard."""
+
+from lrp_widgets.engine import operators, rules
+from lrp_widgets.engine.composite import (
+    Composite,
+    Depth,
+    Entry,
+    alpha_beta,
+    deep_taylor,
+    epsilon,
+    epsilon_alpha2_beta1,
+    epsilon_alpha2_beta1_flat,
+    epsilon_gamma_box,
+    epsilon_plus,
+    epsilon_plus_flat,
+    montavon2019,
+)
+from lrp_widgets.engine.explainer import Explainer, contrast
+from lrp_widgets.engine.explanation import Explanation, LayerRelevance
+from lrp_widgets.methods import LRP, Gradient, Sensitivity, SimpleTaylor
+from lrp_widgets.samples import Samples

@@ -1,0 +1,1 @@
+"""The live explainer: torch only, reads like the paper."""

@@ -1,0 +1,165 @@
+"""Tape → Tape: find the parametric layers, fold BatchNorm into its neighbour, drop what does nothing.
+
+Folding is exact and happens on the tape alone. The model's tensors are read, never written.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from typing import Any
+
+from torch import Tensor
+
+from lrp_widgets.engine.affine import BATCH_NORMS, Affine, affine_of, batch_norm_terms
+from lrp_widgets.engine.memo import Memo
+from lrp_widgets.engine.tape import Ref, Step, Tape
+
+__all__ = ["canonize"]
+
+# Steps whose output is their input, tensor object aside.
+NOTHING = ("detach", "alias", "lift_fresh", "clone", "contiguous")
+
+
+def canonize(tape: Tape, weights: Memo) -> Tape:
+    """The same computation with every parametric step as an Affine, and BatchNorm folded wherever it has a neighbour.
+
+    weights: remembers what depends on the model alone, so that a second input folds nothing again.
+    """
+    return _fold_batch_norm(_with_affine(_without_nothing(tape), weights), weights)
+
+
+def _renamed(tree: Any, names: dict[int, int]) -> Any:
+    if isinstance(tree, Ref):
+        return Ref(names.get(tree.value, tree.value))
+    if isinstance(tree, tuple | list):
+        return type(tree)(_renamed(item, names) for item in tree)
+    if isinstance(tree, dict):
+        return {key: _renamed(item, names) for key, item in tree.items()}
+    return tree
+
+
+def _rewired(step: Step, names: dict[int, int]) -> Step:
+    """The step, reading other values in place of the ones named."""
+    if not any(value in names for value in step.inputs):
+        return step
+    inputs = tuple(names.get(value, value) for value in step.inputs)
+    return dataclasses.replace(
+        step, args=_renamed(step.args, names), kwargs=_renamed(step.kwargs, names), inputs=inputs
+    )
+
+
+def _without_nothing(tape: Tape) -> Tape:
+    names: dict[int, int] = {}
+    steps = []
+    for step in tape.steps:
+        step = _rewired(step, names)
+        made = step.outputs[0]
+        if step.op in NOTHING and len(step.inputs) == 1 and made is not None and _same_strides(tape, step.inputs[0], made):
+            names[made] = step.inputs[0]
+        else:
+            steps.append(step)
+    return dataclasses.replace(tape, steps=tuple(steps), output=names.get(tape.output, tape.output))
+
+
+def _same_strides(tape: Tape, one: int, other: int) -> bool:
+    """A copy that reorders memory stays: a view taken of it could not be taken of the original."""
+    return tape.values[one].stride() == tape.values[other].stride()
+
+
+def _with_affine(tape: Tape, weights: Memo) -> Tape:
+    steps = []
+    for number, step in enumerate(tape.steps):
+        # A view of a parameter (the t() of a dense layer) is a new object at every run: compare what it looks at.
+        constants = tuple(_identity(arg) for arg in (*step.args, *step.kwargs.values()))
+        ndim = tape.values[step.inputs[0]].ndim if step.inputs else 0
+        affine = weights(("affine", number), lambda *_, step=step: affine_of(step, tape), step.op, ndim, *constants)
+        steps.append(dataclasses.replace(step, affine=affine, modules=step.modules or (step.module,)))
+    return dataclasses.replace(tape, steps=tuple(steps))
+
+
+class _Looked:
+    """A constant tensor as it was when looked at: equal to another look at the same, unwritten memory."""
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.tensor = tensor  # kept alive, so that its address is not given to another
+        version = 0 if tensor.is_inference() else tensor._version
+        self.key = (tensor.data_ptr(), version, tuple(tensor.shape), tensor.stride(), tensor.dtype, tensor.device)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Looked) and self.key == other.key
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _identity(arg: Any) -> Any:
+    if isinstance(arg, Tensor):
+        return _Looked(arg)
+    return "value" if isinstance(arg, Ref) else str(arg)
+
+
+def _fold_batch_norm(tape: Tape, weights: Memo) -> Tape:
+    reads = Counter(value for step in tape.steps for value in step.inputs)
+    reads[tape.output] += 1
+    steps: list[Step | None] = list(tape.steps)
+    maker = {value: i for i, step in enumerate(tape.steps) for value in step.outputs if value is not None}
+    readers: dict[int, list[int]] = {}
+    for i, step in enumerate(tape.steps):
+        for value in step.inputs:
+            readers.setdefault(value, []).append(i)
+    for i, step in enumerate(tape.steps):
+        if step.op not in BATCH_NORMS or step.affine is None:
+            continue
+        before = maker.get(step.inputs[0])
+        neighbour = steps[before] if before is not None else None
+        entering = tape.values[step.inputs[0]]
+        if neighbour is not None and reads[step.inputs[0]] == 1 and _takes(neighbour.affine, "scaled", entering):
+            folded = weights(("after", i), _fold_after, neighbour.affine, step.affine, step)
+            steps[before] = _joined(neighbour, step, folded, neighbour.args, neighbour.inputs, step.outputs)
+            maker[step.outputs[0]] = before
+            steps[i] = None
+            continue
+        after = readers.get(step.outputs[0], [])
+        neighbour = steps[after[0]] if len(after) == 1 and reads[step.outputs[0]] == 1 else None
+        if neighbour is not None and _takes(neighbour.affine, "scaled_inputs", entering):
+            shape = tuple(entering.shape[1:])
+            folded = weights(("before", i), _fold_before, neighbour.affine, step.affine, step, shape)
+            args = _renamed(neighbour.args, {step.outputs[0]: step.inputs[0]})
+            steps[after[0]] = _joined(neighbour, step, folded, args, step.inputs, neighbour.outputs)
+            steps[i] = None
+    return dataclasses.replace(tape, steps=tuple(step for step in steps if step is not None))
+
+
+def _takes(affine: Affine | None, how: str, entering: Tensor) -> bool:
+    """Whether the neighbour can carry the factors: its channels must be the axis that BatchNorm works on."""
+    known = affine is not None and getattr(affine, how) is not None
+    return known and (affine.kind == "convolution" or entering.ndim == 2)
+
+
+def _joined(kept: Step, gone: Step, affine: Affine, args: Any, inputs: Any, outputs: Any) -> Step:
+    modules = (*kept.modules, *gone.modules)
+    outputs = (outputs[0],)  # BatchNorm also returns the statistics it saved
+    return dataclasses.replace(kept, affine=affine, args=args, inputs=inputs, outputs=outputs, modules=modules)
+
+
+def _fold_after(affine: Affine, norm: Affine, step: Step) -> Affine:
+    """k (w a + b) + c = (k w) a + (k b + c)."""
+    terms = batch_norm_terms(step)
+    assert terms is not None and affine.scaled is not None
+    scale, shift = terms
+    weight = affine.scaled(affine.weight.double(), scale).to(affine.weight.dtype)
+    bias = shift if affine.bias is None else affine.bias.double().flatten() * scale + shift
+    shape = norm.weight.shape if affine.kind == "convolution" else (-1,)
+    return dataclasses.replace(affine, weight=weight, bias=bias.to(weight.dtype).reshape(shape))
+
+
+def _fold_before(affine: Affine, norm: Affine, step: Step, shape: tuple[int, ...]) -> Affine:
+    """w (k a + c) + b = (w k) a + (w c + b). A padded convolution sees c only inside: its bias is a map then."""
+    terms = batch_norm_terms(step)
+    assert terms is not None and affine.scaled_inputs is not None
+    scale, shift = terms
+    weight = affine.scaled_inputs(affine.weight.double(), scale).to(affine.weight.dtype)
+    columns = (1, -1) + (1,) * (len(shape) - 1)
+    constant = shift.reshape(columns).expand(1, *shape).to(affine.weight.dtype)
+    bias = affine.forward(constant, affine.weight)
+    return dataclasses.replace(affine, weight=weight, bias=bias if affine.bias is None else bias + affine.bias)

@@ -1,0 +1,265 @@
+"""Explainer: tape and memo, the only thing in the engine that remembers."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from lrp_widgets.engine.canonize import canonize
+from lrp_widgets.engine.composite import Composite
+from lrp_widgets.engine.explanation import Explanation
+from lrp_widgets.engine.memo import Memo
+from lrp_widgets.engine.propagate import Propagation, propagate
+from lrp_widgets.engine.tape import Tape, record
+
+__all__ = ["Contrast", "Explainer", "Method", "Target", "contrast"]
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Evidence for class `a` against class `b`: the relevance starts as f_a at a and −f_b at b."""
+
+    a: int
+    b: int
+
+
+def contrast(a: int, b: int) -> Contrast:
+    """The target "a rather than b": explains f_a − f_b."""
+    if a == b:
+        raise ValueError(f"contrast(a, b) needs two different classes, got {a} twice.")
+    return Contrast(a, b)
+
+
+Target = int | Sequence[int] | Tensor | Contrast | None
+
+
+class Method(Protocol):
+    """What explains: `relevance(explainer, x, target)` gives an Explanation."""
+
+    def relevance(self, explainer: Explainer, x: Tensor, target: Any, abandoned: Callable[[], bool]) -> Explanation: ...
+
+
+# Modules that compute something else in training mode: there, an explanation would be of another function.
+_MODAL = (
+    nn.modules.dropout._DropoutNd,
+    nn.modules.batchnorm._BatchNorm,
+    nn.modules.instancenorm._InstanceNorm,
+    nn.RReLU,
+    nn.MultiheadAttention,
+    nn.RNNBase,
+)
+
+
+class Explainer:
+    """Explains one model, again and again, doing only what has changed since the last time.
+
+    model: any nn.Module that runs; it is only read.
+    output: which output to explain where the model returns several: a key of a dict, or an index of a tuple.
+    Safe to use from several threads; one explanation runs at a time.
+    """
+
+    def __init__(self, model: nn.Module, output: str | int | None = None) -> None:
+        if not isinstance(model, nn.Module):
+            raise TypeError(f"Explainer needs a torch.nn.Module, got {type(model).__name__}. Wrap a function in a Module.")
+        self.model, self.output = model, output
+        self._lock = threading.RLock()
+        self._weights = Memo()  # what depends on the model alone
+        self._memo = Memo()  # what depends on the tape
+        self._tape: Tape | None = None
+        self._x: Tensor | None = None
+        self._state: tuple[Any, ...] | None = None
+
+    def explain(
+        self,
+        x: Tensor,
+        target: Target = None,
+        method: Method | None = None,
+        abandoned: Callable[[], bool] = lambda: False,
+    ) -> Explanation:
+        """Explain the output `target` at `x`.
+
+        x: floating-point tensor as the model takes it, batch first.
+        target: a class, one class a row, None for each row's top class, or lw.contrast(a, b).
+        method: lw.LRP(composite), lw.Gradient(), …; deep Taylor LRP where none is given.
+        abandoned: asked between steps; where it says True, Abandoned is raised and nothing known is lost.
+        Raises TypeError, ValueError or RecordingError that names what is wrong.
+        """
+        if method is None:
+            from lrp_widgets.methods.lrp import LRP  # the engine knows no method but the one it is named after
+
+            method = LRP()
+        if not hasattr(method, "relevance"):
+            raise TypeError(f"method must be a method such as lw.LRP(lw.epsilon()), got {method!r}.")
+        with self._lock:
+            begun = time.perf_counter()
+            explanation = method.relevance(self, x, target, abandoned)
+            return explanation.replace(seconds=time.perf_counter() - begun)
+
+    def scores(self, x: Tensor) -> Tensor:
+        """What the model answers at x, without gradients."""
+        check_input(x)
+        check_mode(self.model)
+        with torch.no_grad():
+            return self.select(self.model(x))
+
+    def tape(self, x: Tensor) -> Tape:
+        """The canonical tape of the model at x: recorded anew only where x or a weight has changed."""
+        with self._lock:
+            check_input(x)
+            check_mode(self.model)
+            state = model_state(self.model)
+            if not _same_state(self._state, state):
+                check_weights(self.model)
+                self._tape, self._state = None, state
+            if self._tape is None or not _same_input(self._x, x):
+                tape = canonize(record(self.model, (x,), self.select), self._weights)
+                check_scores(tape.scores)
+                self._tape, self._memo, self._x = tape, Memo(), x.detach().clone()
+            return self._tape
+
+    def propagate(
+        self, x: Tensor, composite: Composite, target: Target, abandoned: Callable[[], bool]
+    ) -> tuple[Tape, Propagation, Tensor, Any]:
+        """Tape, propagation, starting relevance and resolved target: what LRP is made of."""
+        with self._lock, torch.no_grad():
+            tape = self.tape(x)
+            resolved = resolve_target(target, tape.scores)
+            start = self._memo("start", lambda resolved: starting_relevance(resolved, tape.scores), resolved)
+            return tape, propagate(tape, composite, start, self._memo, abandoned), start, resolved
+
+    def select(self, result: Any) -> Tensor:
+        """The tensor to explain out of what the model returns. Raises TypeError that lists the choices."""
+        if isinstance(result, Tensor):
+            return result
+        if self.output is not None:
+            try:
+                chosen = result[self.output]
+            except (KeyError, IndexError, TypeError) as error:
+                raise TypeError(f"output={self.output!r} is not among the model's outputs: {_choices(result)}.") from error
+            return chosen
+        raise TypeError(
+            f"The model returns a {type(result).__name__}, not a tensor. Say which output to explain: "
+            f"Explainer(model, output=…), one of {_choices(result)}."
+        )
+
+    def forget(self) -> None:
+        """Drop everything remembered (needed only after weights were changed behind torch's back, through .data)."""
+        with self._lock:
+            self._tape, self._state, self._x = None, None, None
+            self._memo, self._weights = Memo(), Memo()
+
+
+def _choices(result: Any) -> str:
+    if isinstance(result, Mapping):
+        return ", ".join(repr(key) for key in result)
+    if isinstance(result, Sequence):
+        return ", ".join(str(i) for i in range(len(result)))
+    return "(nothing that can be chosen from)"
+
+
+def model_state(model: nn.Module) -> tuple[Any, ...]:
+    """Identity and version of every parameter and buffer: equal as long as none was replaced or written."""
+    tensors = (*model.parameters(), *model.buffers())
+    return tuple((t, t.data_ptr(), 0 if t.is_inference() else t._version) for t in tensors)
+
+
+def _same_state(before: tuple[Any, ...] | None, now: tuple[Any, ...]) -> bool:
+    if before is None or len(before) != len(now):
+        return False
+    return all(a[0] is b[0] and a[1:] == b[1:] for a, b in zip(before, now, strict=True))
+
+
+def _same_input(before: Tensor | None, x: Tensor) -> bool:
+    if before is None or (before.shape, before.dtype, before.device) != (x.shape, x.dtype, x.device):
+        return False
+    return torch.equal(before, x)
+
+
+def check_input(x: Any) -> None:
+    """Raise TypeError or ValueError where x cannot be explained."""
+    if not isinstance(x, Tensor):
+        raise TypeError(f"The input must be a torch.Tensor, got {type(x).__name__}. Convert it with torch.as_tensor(…).")
+    if x.is_complex():
+        raise TypeError(f"The input must be real, got {x.dtype}. Relevance of complex numbers is not defined.")
+    if not x.is_floating_point():
+        raise TypeError(f"The input must be floating point, got {x.dtype}. Convert it with .float().")
+    if x.ndim < 1 or x.shape[0] == 0:
+        raise ValueError(f"The input must hold at least one row, got shape {tuple(x.shape)}.")
+    if not bool(torch.isfinite(x).all()):
+        bad = int((~torch.isfinite(x)).sum())
+        raise ValueError(f"The input must be finite, got {bad} NaN or infinite values of {x.numel()}.")
+
+
+def check_mode(model: nn.Module) -> None:
+    """Raise ValueError where a layer that behaves differently in training is in training mode."""
+    modal = [name or type(m).__name__ for name, m in model.named_modules() if m.training and isinstance(m, _MODAL)]
+    if modal:
+        said = ", ".join(modal[:3]) + (", …" if len(modal) > 3 else "")
+        raise ValueError(f"The model must be in evaluation mode, got training mode in {said}. Call model.eval() first.")
+
+
+def check_weights(model: nn.Module) -> None:
+    """Raise ValueError that names the first parameter or buffer that is not finite."""
+    for name, tensor in (*model.named_parameters(), *model.named_buffers()):
+        if not tensor.is_floating_point() or not tensor.numel():
+            continue
+        # The sum is finite for all but broken (or nearly overflowing) tensors, and needs no memory.
+        if not bool(torch.isfinite(tensor.detach().sum())) and not bool(torch.isfinite(tensor.detach()).all()):
+            bad = int((~torch.isfinite(tensor)).sum())
+            raise ValueError(f"The weights {name!r} must be finite, got {bad} NaN or infinite values. Load them again.")
+
+
+def check_scores(scores: Tensor) -> None:
+    """Raise ValueError where the model's answer is empty or not finite."""
+    if not scores.is_floating_point() or scores.ndim < 1 or not scores.numel():
+        raise ValueError(f"The model must return scores, got {scores.dtype} of shape {tuple(scores.shape)}.")
+    if not bool(torch.isfinite(scores).all()):
+        raise ValueError("The model's scores must be finite, got NaN or infinity. Look for an overflow in its layers.")
+
+
+def resolve_target(target: Target, scores: Tensor) -> tuple[int, ...] | Contrast:
+    """One class a row, or a contrast. Raises IndexError or TypeError that names what was given."""
+    classes = scores[0].numel() if scores.ndim > 1 else 1
+    if isinstance(target, Contrast):
+        for which in (target.a, target.b):
+            _check_class(which, classes)
+        return target
+    if target is None:
+        return tuple(scores.reshape(len(scores), -1).argmax(1).tolist())
+    if isinstance(target, Tensor):
+        target = target.tolist()
+    if isinstance(target, int) and not isinstance(target, bool):
+        target = [target] * len(scores)
+    if not isinstance(target, Sequence) or isinstance(target, str):
+        raise TypeError(f"target must be a class, one class a row, None or lw.contrast(a, b), got {target!r}.")
+    if len(target) != len(scores):
+        raise ValueError(f"target must name one class for each of the {len(scores)} rows, got {len(target)}.")
+    for which in target:
+        _check_class(which, classes)
+    return tuple(target)
+
+
+def _check_class(which: Any, classes: int) -> None:
+    if isinstance(which, bool) or not isinstance(which, int):
+        raise TypeError(f"target must be a whole number, got {which!r}.")
+    if not 0 <= which < classes:
+        raise IndexError(f"target must lie in [0, {classes - 1}], the model's outputs, got {which}.")
+
+
+def starting_relevance(target: tuple[int, ...] | Contrast, scores: Tensor) -> Tensor:
+    """R at the output: f of the class explained, zero elsewhere; for a contrast f_a at a and −f_b at b."""
+    flat = scores.reshape(len(scores), -1)
+    start = torch.zeros_like(flat)
+    if isinstance(target, Contrast):
+        start[:, target.a] = flat[:, target.a]
+        start[:, target.b] = -flat[:, target.b]
+    else:
+        index = torch.tensor(target, device=scores.device)[:, None]
+        start.scatter_(1, index, flat.gather(1, index))
+    return start.reshape(scores.shape)

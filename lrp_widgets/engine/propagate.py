@@ -1,0 +1,145 @@
+"""From the output down: relevance passes every recorded step once, and the ledger is always on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lrp_widgets.engine.affine import Layer
+from lrp_widgets.engine.composite import Composite, resolve
+from lrp_widgets.engine.explanation import LayerRelevance
+from lrp_widgets.engine.memo import Memo
+from lrp_widgets.engine.operators import Options, fallback, treatment
+from lrp_widgets.engine.rules import Rule
+from lrp_widgets.engine.tape import Step, Tape
+
+__all__ = ["Abandoned", "Propagation", "propagate"]
+
+
+class Abandoned(Exception):
+    """A newer request made this one worthless."""
+
+
+@dataclass(frozen=True, eq=False)
+class Propagation:
+    """Relevance of every value that was reached, and the ledger from the input to the output."""
+
+    relevance: dict[int, Tensor]
+    ledger: tuple[LayerRelevance, ...]
+    recomputed: int
+    fallbacks: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class _Passed:
+    """One step done: what it handed to each of its inputs, and its line in the ledger."""
+
+    handed: tuple[Tensor | None, ...]
+    line: LayerRelevance
+
+
+def propagate(
+    tape: Tape, composite: Composite, start: Tensor, memo: Memo, abandoned: Callable[[], bool] = lambda: False
+) -> Propagation:
+    """Take the relevance `start` at the tape's output down to its inputs, doing only what the memo does not know.
+
+    start: of the shape of the scores.  memo: cells of this tape.  abandoned: asked before each step.
+    Raises Abandoned, or ValueError where the composite does not fit the layers.
+    """
+    rules = memo("rules", lambda composite: resolve(composite, tape), composite)
+    options = Options(max_pooling=composite.max_pooling, product=composite.product)
+    arriving: dict[int, list[Tensor]] = {tape.output: [start]}
+    relevance: dict[int, Tensor] = {}
+    ledger: list[LayerRelevance] = []
+    recomputed = 0
+    for number in range(len(tape.steps) - 1, -1, -1):
+        if abandoned():
+            raise Abandoned
+        step = tape.steps[number]
+        out = []
+        for value in step.outputs:
+            if value is None:
+                continue
+            if value in arriving:
+                relevance[value] = _gathered(memo, value, arriving.pop(value))
+            out.append(relevance.get(value))
+        if all(r is None for r in out):
+            ledger.append(_not_reached(step, tape.batch))
+            continue
+        rule, before = rules.get(step.name), memo.computed
+        pull = _linearized(memo, tape, number, rule, options)
+        passed = memo(("pull", number), lambda pull, *r, step=step, rule=rule: _pass(step, rule, pull, r, tape), pull, *out)
+        recomputed += memo.computed > before
+        ledger.append(passed.line)
+        for value, handed in zip(step.inputs, passed.handed, strict=True):
+            if handed is not None:
+                arriving.setdefault(value, []).append(handed)
+    for value in tape.inputs:
+        known = _gathered(memo, value, arriving[value]) if value in arriving else None
+        relevance[value] = torch.zeros_like(tape.values[value]) if known is None else known
+    fallbacks = tuple(step.name for step in tape.steps if step.affine is None and treatment(step) is fallback)
+    return Propagation(relevance, tuple(reversed(ledger)), recomputed, fallbacks)
+
+
+def _gathered(memo: Memo, value: int, parts: list[Tensor]) -> Tensor:
+    """The sum over all who read a value."""
+    if len(parts) == 1:
+        return parts[0]
+    return memo(("sum", value), lambda *parts: reduce(torch.add, parts), *parts)
+
+
+def _linearized(memo: Memo, tape: Tape, number: int, rule: Rule | None, options: Options) -> Callable[..., Any]:
+    step = tape.steps[number]
+    if step.affine is None or rule is None:
+        return memo(("treat", number), lambda options: treatment(step)(step, tape, options), options)
+    a, z = tape.values[step.inputs[0]], tape.values[next(v for v in step.outputs if v is not None)]
+    layer = memo(("layer", number), lambda affine: Layer(affine, a, z, step.name), step.affine)
+    return memo(("linearize", number), lambda rule, layer: rule.linearize(layer, a), rule, layer)
+
+
+def _pass(step: Step, rule: Rule | None, pull: Callable[..., Any], out: tuple[Tensor | None, ...], tape: Tape) -> _Passed:
+    """Pull relevance through one step and write its line of the ledger."""
+    handed, absorbed = pull(out[0]) if step.affine is not None else pull(*out)
+    handed = (handed,) if isinstance(handed, Tensor) else tuple(handed)
+    arrived = [r for r in out if r is not None]
+    total_out = sum(by_row(r, tape.batch) for r in arrived)
+    positive = sum(by_row(r.clamp(min=0), tape.batch) for r in arrived)
+    total_in = sum((by_row(r, tape.batch) for r in handed if r is not None), torch.zeros(tape.batch).double())
+    if isinstance(absorbed, str):  # the whole difference has one cause
+        rest = total_out - total_in
+        size = 2 * positive - total_out
+        named = {} if bool((rest.abs() <= _rounding(arrived[0]) * size).all()) else {absorbed: rest}
+    else:
+        named = {cause: by_row(amount, tape.batch) for cause, amount in absorbed.items()}
+    named = {cause: amount for cause, amount in named.items() if bool(amount.any())}
+    line = LayerRelevance(step.name, step.op, total_out, total_in, positive, total_out - positive, named, rule)
+    return _Passed(handed, line)
+
+
+def _rounding(t: Tensor) -> float:
+    return 16 * torch.finfo(t.dtype).eps
+
+
+def by_row(t: Tensor, batch: int) -> Tensor:
+    """Sums over everything but the batch: float64 numbers on the CPU, one a row.
+
+    The batch leads, alone or multiplied by windows or heads; sequence-first tensors have it second. Where neither
+    holds, the rows cannot be told apart and share the total evenly.
+    """
+    if t.ndim == 0:
+        return t.double().cpu().expand(batch) / batch
+    if t.shape[0] % batch == 0 and t.shape[0]:
+        return t.reshape(batch, -1).sum(1, dtype=torch.float64).cpu()
+    if t.ndim > 1 and t.shape[1] == batch:
+        return t.transpose(0, 1).reshape(batch, -1).sum(1, dtype=torch.float64).cpu()
+    return t.sum(dtype=torch.float64).cpu().expand(batch) / batch
+
+
+def _not_reached(step: Step, batch: int) -> LayerRelevance:
+    zero = torch.zeros(batch, dtype=torch.float64)
+    return LayerRelevance(step.name, step.op, zero, zero, zero, zero, {}, reached=False)

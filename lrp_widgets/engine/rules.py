@@ -1,0 +1,349 @@
+"""Every LRP rule with its equation; RULES at the bottom.
+
+A rule is a frozen setting with one method: `linearize(layer, a)` does the forward work at the activations `a` and
+returns `pull(R_out) -> (R_in, absorbed)`. `absorbed` names what stays in the layer (bias, epsilon, …), one number a row.
+Inside the equations: a_j enters, w_jk and b_k are the layer's, z_k = Σ_j a_j w_jk + b_k, R_k arrives, R_j is handed on;
+(·)⁺ and (·)⁻ are the positive and the negative part.
+References by section: Montavon, Samek & Müller 2018, arXiv:1706.07979 ("the paper"); Montavon et al. 2019, LNCS 11700.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from lrp_widgets.engine.affine import Layer
+from lrp_widgets.params import Setting, param, switch
+
+__all__ = ["RULES", "AlphaBeta", "Epsilon", "Flat", "Gamma", "Rule", "WSquare", "ZBox", "ZPlus", "Zero"]
+
+Absorbed = dict[str, Tensor]
+Pull = Callable[[Tensor], tuple[Tensor, Absorbed]]
+
+
+def rows(t: Tensor) -> Tensor:
+    """Sum over everything but the first dimension."""
+    return t.flatten(1).sum(1) if t.ndim > 1 else t
+
+
+def gate(z: Tensor) -> Tensor:
+    """1/z, and 0 where z is 0: what has no denominator hands nothing on."""
+    tiny = torch.finfo(z.dtype).tiny
+    return torch.where(z.abs() <= tiny, 0, z.reciprocal())
+
+
+def _bias_share(s: Tensor, b: Tensor | None) -> Absorbed:
+    return {} if b is None else {"bias": rows(s * b)}
+
+
+def _left_over(relevance: Tensor, s: Tensor, z: Tensor) -> Tensor:
+    """ΣR − Σ s z: what the denominator added to z keeps for itself."""
+    return rows(relevance - s * z)
+
+
+@dataclass(frozen=True)
+class Rule(Setting):
+    """What every rule has: an equation, a reference, and `linearize`."""
+
+    equation: ClassVar[str] = ""
+    reference: ClassVar[str] = ""
+
+    def linearize(self, layer: Layer, a: Tensor) -> Pull:
+        """Do the forward work at `a`; the answer takes R_out (like z) to R_in (like a) and the absorbed amounts."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Zero(Rule):
+    """R_j = Σ_k a_j w_jk / z_k · R_k (LRP-0)."""
+
+    equation: ClassVar[str] = "R_j = Σ_k a_j w_jk / z_k · R_k"
+    reference: ClassVar[str] = "Bach et al. 2015; Montavon et al. 2019, LRP rules for deep rectifier networks"
+
+    def linearize(self, layer: Layer, a: Tensor) -> Pull:
+        one_over_z = gate(layer.z)
+        dead = None if bool(one_over_z.all()) else one_over_z == 0
+
+        def pull(relevance: Tensor) -> tuple[Tensor, Absorbed]:
+            s = relevance * one_over_z
+            absorbed = _bias_share(s, layer.b)
+            if dead is not None:
+                absorbed["no input"] = rows(relevance * dead)
+            return a * layer.adjoint(s, layer.w), absorbed
+
+        return pull
+
+
+@dataclass(frozen=True)
+class Epsilon(Rule):
+    """R_j = Σ_k a_j w_jk / (z_k + ε·sign z_k) · R_k (LRP-ε).
+
+    `relative` takes ε as a multiple of the root mean square of z, per batch row. sign 0 counts as +1.
+    """
+
+    equation: ClassVar[str] = "R_j = Σ_k a_j w_jk / (z_k + ε·sign z_k) · R_k"
+    reference: ClassVar[str] = "Bach et al. 2015; the paper, section on layer-wise relevance propagation"
+
+    epsilon: float = param(
+        1e-6, low=0, slider=(1e-9, 10), log=True, symbol="ε", help="Damps weak or contradicting evidence; absorbs it."
+    )
+    relative: bool = switch(False, symbol="ε × rms z", help="ε as a multiple of the layer's root mean square.")
+
+    def linearize(self, layer: Layer, a: Tensor) -> Pull:
+        if self.epsilon == 0:
+            return Zero().linearize(layer, a)
+        z = layer.z
+        epsilon: float | Tensor = self.epsilon
+        if self.relative:
+            axes = tuple(range(1, z.ndim))
+            epsilon = self.epsilon * z.square().mean(dim=axes, keepdim=True).sqrt() if axes else self.epsilon * z.abs()
+        one_over_z = gate(z + torch.where(z < 0, -epsilon, epsilon))
+
+        def pull(relevance: Tensor) -> tuple[Tensor, Absorbed]:
+            s = relevance * one_over_z
+            absorbed = _bias_share(s, layer.b)
+            absorbed["epsilon"] = _left_over(relevance, s, z)
+            return a * layer.adjoint(s, layer.w), absorbed
+
+        return pull
+
+
+@dataclass(frozen=True)
+class Gamma(Rule):
+    """R_j = Σ_k a_j (w_jk + γ w_jk⁺) / Σ_j a_j (w_jk + γ w_jk⁺) · R_k (LRP-γ).
+
+    Generalized to inputs of either sign: for z_k > 0 the products (a_j w_jk)⁺ count 1 + γ times, for z_k < 0 the
+    products (a_j w_jk)⁻ do. With a ≥ 0 and z_k > 0 that is the equation above. The bias is treated like a product.
+    """
+
+    equation: ClassVar[str] = "R_j = Σ_k a_j (w_jk + γ w_jk⁺) / Σ_j a_j (w_jk + γ w_jk⁺) · R_k"
+    reference: ClassVar[str] = "Montavon et al. 2019, LRP rules for deep rectifier networks (LRP-γ)"
+
+    gamma: float = param(0.25, low=0, high=1, step=0.01, symbol="γ", help="How much positive contributions count extra.")
+
+    def linearize(self, layer: Layer, a: Tensor) -> Pull:
+        if self.gamma == 0:
+            return Zero().linearize(layer, a)
+        z, above, gamma, w = layer.z, layer.z >= 0, self.gamma, layer.affine
+        one_over_z = gate(z + gamma * torch.where(above, layer.z_positive, layer.z_negative))
+        w_up = w.weight + gamma * w.positive  # for neurons above zero
+        dead = None if bool(one_over_z.all()) else one_over_z == 0
+
+        def pull(relevance: Tensor) -> tuple[Tensor, Absorbed]:
+            s = relevance * one_over_z
+            s_up = torch.where(above, s, 0)
+            s_down = s - s_up
+            below = bool(s_down.any())  # after a ReLU nothing arrives at neurons below zero
+            if layer.signed:
+                a_plus, a_minus = layer.a_parts
+                w_down = w.weight + gamma * w.negative
+                relevance_in = a_plus * layer.adjoint(s_up, w_up) + a_minus * layer.adjoint(s_up, w_down)
+                if below:
+                    relevance_in += a_plus * layer.adjoint(s_down, w_down) + a_minus * layer.adjoint(s_down, w_up)
+            else:
+                relevance_in = a * layer.adjoint(s_up, w_up)
+                if below:
+                    relevance_in += a * layer.adjoint(s_down, w.weight + gamma * w.negative)
+            absorbed: Absorbed = {}
+            if layer.b is not None:
+                b_up, b_down = (layer.b + gamma * layer.b.clamp(min=0), layer.b + gamma * layer.b.clamp(max=0))
+                absorbed["bias"] = rows(s_up * b_up + s_down * b_down)
+            if dead is not None:
+                absorbed["no input"] = rows(relevance * dead)
+            return relevance_in, absorbed
+
+        return pull
+
+
+def _pull_split(layer: Layer, s_plus: Tensor | None, s_minus: Tensor | None) -> Tensor:
+    """Σ_k (a_j w_jk)⁺ s⁺_k + Σ_k (a_j w_jk)⁻ s⁻_k, with half the work where no a_j is negative."""
+    plus, minus = layer.affine.positive, layer.affine.negative if layer.signed or s_minus is not None else None
+    if not layer.signed:
+        c = torch.zeros((), dtype=layer.a.dtype, device=layer.a.device)
+        if s_plus is not None:
+            c = layer.adjoint(s_plus, plus)
+        if s_minus is not None and minus is not None:
+            c = c + layer.adjoint(s_minus, minus)
+        return layer.a * c
+    assert minus is not None
+    a_plus, a_minus = layer.a_parts
+    relevance = torch.zeros_like(layer.a)
+    if s_plus is not None:
+        relevance += a_plus * layer.adjoint(s_plus, plus) + a_minus * layer.adjoint(s_plus, minus)
+    if s_minus is not None:
+        relevance += a_plus * layer.adjoint(s_minus, minus) + a_minus * layer.adjoint(s_minus, plus)
+    return relevance
+
+
+@dataclass(frozen=True)
+class AlphaBeta(Rule):
+    """R_j = Σ_k ( α (a_j w_jk)⁺ / Σ_j (a_j w_jk)⁺ − β (a_j w_jk)⁻ / Σ_j (a_j w_jk)⁻ ) R_k with β = α − 1.
+
+    Positive and negative bias belong to the sums of their sign. A neuron without any negative product hands on α R_k
+    (without any positive one, −β R_k): the difference stands in the ledger as "one-signed".
+    """
+
+    equation: ClassVar[str] = "R_j = Σ_k ( α (a_j w_jk)⁺ / Σ_j (a_j w_jk)⁺ − β (a_j w_jk)⁻ / Σ_j (a_j w_jk)⁻ ) R_k"
+    reference: ClassVar[str] = "Bach et al. 2015; the paper, section on layer-wise relevance propagation"
+
+    alpha: float = param(
+        2.0, low=1, high=10, slider=(1, 3), step=0.05, symbol="α", help="Weight of positive evidence; β = α − 1."
+    )
+
+    @property
+    def beta(self) -> float:
+        """β = α − 1, never negative."""
+        return self.alpha - 1
+
+    def linearize(self, layer: Layer, a: Tensor) -> Pull:
+        alpha, beta, b = self.alpha, self.beta, layer.b
+        one_over_plus = gate(layer.z_positive)
+        one_over_minus = gate(layer.z_negative) if beta > 0 else None
+        missing = alpha * (one_over_plus == 0)
+        if one_over_minus is not None:
+            missing = missing - beta * (one_over_minus == 0)
+        hole = missing if bool(missing.any()) else None
+
+        def pull(relevance: Tensor) -> tuple[Tensor, Absorbed]:
+            s_plus = relevance * one_over_plus * alpha
+            s_minus = None if one_over_minus is None else relevance * one_over_minus * -beta
+            absorbed: Absorbed = {}
+            if b is not None:
+                amount = s_plus * b.clamp(min=0)
+                absorbed["bias"] = rows(amount if s_minus is None else amount + s_minus * b.clamp(max=0))
+            if hole is not None:
+                absorbed["one-signed"] = rows(relevance * hole)
+            return _pull_split(layer, s_plus, s_minus), absorbed
+
+        return pull
+
+
+@dataclass(frozen=True)
+class ZPlus(Rule):
+    """R_j = Σ_k (a_j w_jk)⁺ / Σ_j (a_j w_jk)⁺ · R_k (α1β0; deep Taylor for activations ≥ 0)."""
+
+    equation: ClassVar[str] = "R_j = Σ_k (a_j w_jk)⁺ / Σ_j (a_j w_jk)⁺ · R_k"
+    reference: ClassVar[str] = "Montavon et al. 2017; the paper, section on deep Taylor decomposition"
+
+    def linearize(self, layer: Layer, a: Tensor) -> Pull:
+        return AlphaBeta(alpha=1.0).linearize(layer, a)
+
+
+def _weights_only(layer: Layer, w: Tensor) -> Pull:
+    """R_j = Σ_k w_jk / Σ_j w_jk · R_k for weights ≥ 0: every input counts the same."""
+    ones = torch.ones_like(layer.one_row)
+    one_over_z = gate(layer.forward(ones, w))
+    dead = None if bool(one_over_z.all()) else one_over_z == 0
+
+    def pull(relevance: Tensor) -> tuple[Tensor, Absorbed]:
+        absorbed = {} if dead is None else {"no input": rows(relevance * dead)}
+        return layer.adjoint(relevance * one_over_z, w), absorbed
+
+    return pull
+
+
+@dataclass(frozen=True)
+class WSquare(Rule):
+    """R_j = Σ_k w_jk² / Σ_j w_jk² · R_k (deep Taylor for real-valued input)."""
+
+    equation: ClassVar[str] = "R_j = Σ_k w_jk² / Σ_j w_jk² · R_k"
+    reference: ClassVar[str] = "Montavon et al. 2017; the paper, section on deep Taylor decomposition"
+
+    def linearize(self, layer: Layer, a: Tensor) -> Pull:
+        return _weights_only(layer, layer.w.square())
+
+
+@dataclass(frozen=True)
+class Flat(Rule):
+    """R_j = Σ_k 1 / Σ_j 1 · R_k: shared evenly over all inputs of a neuron."""
+
+    equation: ClassVar[str] = "R_j = Σ_k 1 / Σ_j 1 · R_k"
+    reference: ClassVar[str] = "Lapuschkin et al. 2019; Kohlbrenner et al. 2020"
+
+    def linearize(self, layer: Layer, a: Tensor) -> Pull:
+        return _weights_only(layer, torch.ones_like(layer.w))
+
+
+@dataclass(frozen=True)
+class ZBox(Rule):
+    """R_j = Σ_k (a_j w_jk − l_j w_jk⁺ − h_j w_jk⁻) / Σ_j (a_j w_jk − l_j w_jk⁺ − h_j w_jk⁻) · R_k for l ≤ a ≤ h (z^B).
+
+    low, high: the box, one float or one per channel.
+    """
+
+    equation: ClassVar[str] = "R_j = Σ_k (a_j w_jk − l_j w_jk⁺ − h_j w_jk⁻) / Σ_j (…) · R_k"
+    reference: ClassVar[str] = "Montavon et al. 2017; the paper, section on deep Taylor decomposition"
+
+    low: float | tuple[float, ...] = 0.0
+    high: float | tuple[float, ...] = 1.0
+
+    def __post_init__(self) -> None:
+        for name in ("low", "high"):
+            object.__setattr__(self, name, checked_bound(type(self).__name__, name, getattr(self, name)))
+        check_box(type(self).__name__, self.low, self.high)
+
+    def linearize(self, layer: Layer, a: Tensor) -> Pull:
+        low, high = (self._bound(name, layer) for name in ("low", "high"))
+        plus, minus = layer.affine.positive, layer.affine.negative
+        z = layer.forward(a, layer.w) - layer.forward(low, plus) - layer.forward(high, minus)
+        one_over_z = gate(z)
+        dead = None if bool(one_over_z.all()) else one_over_z == 0
+
+        def pull(relevance: Tensor) -> tuple[Tensor, Absorbed]:
+            s = relevance * one_over_z
+            relevance_in = a * layer.adjoint(s, layer.w)
+            relevance_in = relevance_in - low * layer.adjoint(s, plus) - high * layer.adjoint(s, minus)
+            return relevance_in, {} if dead is None else {"no input": rows(relevance * dead)}
+
+        return pull
+
+    def _bound(self, name: str, layer: Layer) -> Tensor:
+        """The bound as a tensor that broadcasts against a."""
+        value, a = getattr(self, name), layer.one_row
+        if isinstance(value, float):
+            return torch.full_like(a, value)
+        axis = layer.affine.channel_axis % a.ndim
+        features, channels = a.shape[axis], len(value)
+        if features % channels:
+            raise ValueError(
+                f"ZBox.{name} must be one number or one per channel; it has {channels} and the layer "
+                f"{layer.name!r} sees {features} channels. Give {features} values, or one."
+            )
+        # A flattened image keeps its channels together: each bound covers its share of the features.
+        bound = torch.tensor(value, dtype=a.dtype, device=a.device).repeat_interleave(features // channels)
+        return bound.reshape([-1 if i == axis else 1 for i in range(a.ndim)]).expand_as(a)
+
+
+def checked_bound(owner: str, name: str, value: object) -> float | tuple[float, ...]:
+    """A bound as a float or a tuple of floats. Raises TypeError that names it."""
+    if isinstance(value, bool | str) or value is None:
+        raise TypeError(f"{owner}.{name} must be a number or one number per channel, got {value!r}.")
+    if isinstance(value, int | float):
+        return float(value)
+    try:
+        return tuple(float(v) for v in value)  # type: ignore[attr-defined]
+    except (TypeError, ValueError):
+        raise TypeError(f"{owner}.{name} must be a number or one number per channel, got {value!r}.") from None
+
+
+def check_box(owner: str, low: float | tuple[float, ...], high: float | tuple[float, ...]) -> None:
+    """Raise ValueError where the box does not hold zero, as z^B asks: l ≤ 0 ≤ h, l < h."""
+    lows = low if isinstance(low, tuple) else (low,)
+    highs = high if isinstance(high, tuple) else (high,)
+    if len(lows) > 1 and len(highs) > 1 and len(lows) != len(highs):
+        raise ValueError(f"{owner}.low and {owner}.high must be of one length, got {len(lows)} and {len(highs)}.")
+    if not all(v <= 0 for v in lows):
+        raise ValueError(f"{owner}.low must be at most 0 (the box must hold 0), got {low}.")
+    if not all(v >= 0 for v in highs):
+        raise ValueError(f"{owner}.high must be at least 0 (the box must hold 0), got {high}.")
+    width = max(len(lows), len(highs))
+    pairs = zip(lows * (width // len(lows)), highs * (width // len(highs)), strict=True)
+    if not all(low_one < high_one for low_one, high_one in pairs):
+        raise ValueError(f"{owner}.low must be below {owner}.high, got {low} and {high}.")
+
+
+RULES: tuple[type[Rule], ...] = (Zero, Epsilon, Gamma, AlphaBeta, ZPlus, WSquare, Flat, ZBox)

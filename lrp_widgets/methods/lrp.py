@@ -1,0 +1,59 @@
+"""Layer-wise relevance propagation with a composite of rules; deep Taylor decomposition is one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from lrp_widgets.engine.composite import Composite, deep_taylor
+from lrp_widgets.engine.explainer import Explainer
+from lrp_widgets.engine.explanation import Explanation
+from lrp_widgets.methods.method import Method, never
+
+__all__ = ["LRP"]
+
+
+@dataclass(frozen=True)
+class LRP(Method):
+    """Σ_i R_i = … = Σ_j R_j = Σ_k R_k = … = f(x): relevance is handed down layer by layer.
+
+    composite: which rule where; deep Taylor (z⁺ everywhere) where none is given.
+    """
+
+    title: ClassVar[str] = "LRP"
+    equation: ClassVar[str] = "Σ_i R_i = … = Σ_j R_j = Σ_k R_k = … = f(x)"
+    reference: ClassVar[str] = "Bach et al. 2015; the paper, section on layer-wise relevance propagation"
+
+    composite: Composite = field(default_factory=deep_taylor)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.composite, Composite):
+            raise TypeError(f"LRP.composite must be a composite such as lw.epsilon(), got {self.composite!r}.")
+
+    def relevance(
+        self, explainer: Explainer, x: Tensor, target: Any, abandoned: Callable[[], bool] = never
+    ) -> Explanation:
+        """Propagate from the target down to x."""
+        tape, passed, start, resolved = explainer.propagate(x, self.composite, target, abandoned)
+
+        def at_layer(name: str) -> Tensor:
+            value = tape.value_at(name)
+            return passed.relevance.get(value, tape.values[value].new_zeros(tape.values[value].shape))
+
+        return Explanation(
+            relevance=passed.relevance[tape.inputs[0]],
+            scores=tape.scores,
+            inputs=x.detach(),
+            target=resolved,
+            method=self,
+            start=start,
+            layers=passed.ledger,
+            recomputed=passed.recomputed,
+            steps=len(tape.steps),
+            fallbacks=passed.fallbacks,
+            _at_layer=at_layer,
+        )

@@ -1,0 +1,133 @@
+"""A setting said once: `param()` is its default, its check, its label and its slider range."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Param", "Setting", "choice", "param", "params_of", "switch"]
+
+_KEY = "lrp_widgets"
+
+
+@dataclass(frozen=True)
+class Param:
+    """What a field of a setting may be, and how a control shows it."""
+
+    kind: str  # "number", "integer", "choice", "switch" or "range"
+    low: float = -math.inf
+    high: float = math.inf
+    slider: tuple[float, float] | None = None  # the part of [low, high] that a slider spans
+    log: bool = False
+    step: float | None = None
+    choices: tuple[Any, ...] = ()
+    symbol: str = ""
+    unit: str = ""
+    help: str = ""
+    name: str = ""
+    default: Any = None
+
+    @property
+    def shown(self) -> tuple[float, float]:
+        """The ends of the slider: `slider` where it is given, the checked range otherwise."""
+        return self.slider or (self.low, self.high)
+
+    @property
+    def label(self) -> str:
+        """The symbol of the literature, or the name with its underscores opened."""
+        return self.symbol or self.name.replace("_", " ")
+
+    def check(self, owner: str, value: Any) -> None:
+        """Raise a ValueError or TypeError that names `owner`.`name` where `value` is not allowed."""
+        said = f"{owner}.{self.name}"
+        if self.kind in ("number", "integer"):
+            self._check_number(said, value)
+        elif self.kind == "range":
+            self._check_range(said, value)
+        elif self.kind == "switch":
+            if not isinstance(value, bool):
+                raise TypeError(f"{said} must be True or False, got {value!r}.")
+        elif self.kind == "choice" and not any(
+            value is allowed or (type(value) is type(allowed) and value == allowed) for allowed in self.choices
+        ):
+            listed = ", ".join(repr(allowed) for allowed in self.choices)
+            raise ValueError(f"{said} must be one of {listed}, got {value!r}.")
+
+    def _check_number(self, said: str, value: Any) -> None:
+        if self.kind == "integer" and (isinstance(value, bool) or not isinstance(value, int)):
+            raise TypeError(f"{said} must be a whole number, got {value!r}.")
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise TypeError(f"{said} must be a number, got {value!r}.")
+        if not self.low <= value <= self.high:  # NaN fails here too
+            raise ValueError(f"{said} must {_span(self)}, got {value}.")
+
+    def _check_range(self, said: str, value: Any) -> None:
+        pair = isinstance(value, tuple) and len(value) == 2 and all(isinstance(v, int | float) for v in value)
+        if not pair:
+            raise TypeError(f"{said} must be a pair of numbers (start, stop), got {value!r}.")
+        if not self.low <= value[0] <= value[1] <= self.high:
+            raise ValueError(f"{said} must be two rising numbers in [{self.low}, {self.high}], got {value!r}.")
+
+
+def _span(known: Param) -> str:
+    if math.isinf(known.high) and not math.isinf(known.low):
+        return f"be at least {known.low}"
+    if math.isinf(known.low) and math.isinf(known.high):
+        return "be a number that is not NaN"
+    return f"lie in [{known.low}, {known.high}]"
+
+
+def param(
+    default: float,
+    *,
+    low: float = -math.inf,
+    high: float = math.inf,
+    slider: tuple[float, float] | None = None,
+    log: bool = False,
+    step: float | None = None,
+    symbol: str = "",
+    unit: str = "",
+    help: str = "",
+) -> Any:
+    """A number in [low, high]: whole where the default is an int. `slider` narrows what a slider spans."""
+    kind = "integer" if isinstance(default, int) else "number"
+    ends = (low, high) if kind == "integer" else (float(low), float(high))
+    known = Param(kind, *ends, slider, log, step, (), symbol, unit, help)
+    return dataclasses.field(default=default, metadata={_KEY: known})
+
+
+def choice(default: Any, choices: tuple[Any, ...], *, symbol: str = "", help: str = "", kw_only: bool = False) -> Any:
+    """One of a few named values."""
+    known = Param("choice", choices=choices, symbol=symbol, help=help)
+    return dataclasses.field(default=default, kw_only=kw_only, metadata={_KEY: known})
+
+
+def switch(default: bool, *, symbol: str = "", help: str = "") -> Any:
+    """True or False."""
+    return dataclasses.field(default=default, metadata={_KEY: Param("switch", symbol=symbol, help=help)})
+
+
+def span(default: tuple[float, float], *, low: float, high: float, symbol: str = "", help: str = "") -> Any:
+    """Two rising numbers in [low, high]: a range slider."""
+    known = Param("range", float(low), float(high), symbol=symbol, help=help)
+    return dataclasses.field(default=default, metadata={_KEY: known})
+
+
+def params_of(setting: Any) -> tuple[Param, ...]:
+    """The described fields of a setting (class or value), in the order they were written."""
+    known = []
+    for field in dataclasses.fields(setting):
+        if field.init and _KEY in field.metadata:
+            known.append(dataclasses.replace(field.metadata[_KEY], name=field.name, default=field.default))
+    return tuple(known)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A frozen value that checks itself: every rule, composite, method and metric is one."""
+
+    def __post_init__(self) -> None:
+        for known in params_of(self):
+            known.check(type(self).__name__, getattr(self, known.name))
