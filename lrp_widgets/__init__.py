@@ -1,5 +1,7 @@
 """A live LRP explainer for PyTorch, and its dashboard."""
 
+from lrp_widgets import demo
+from lrp_widgets.apps.explore import explore
 from lrp_widgets.engine import operators, rules
 from lrp_widgets.engine.composite import (
     Composite,
@@ -13,9 +15,11 @@ from lrp_widgets.engine.composite import (
     epsilon_gamma_box,
     epsilon_plus,
     epsilon_plus_flat,
+    layered,
     montavon2019,
 )
 from lrp_widgets.engine.explainer import Explainer, contrast
 from lrp_widgets.engine.explanation import Explanation, LayerRelevance
+from lrp_widgets.evaluation import Curve, pixel_flipping
 from lrp_widgets.methods import LRP, Gradient, Sensitivity, SimpleTaylor
 from lrp_widgets.samples import Samples

@@ -23,6 +23,8 @@ class Param:
     log: bool = False
     step: float | None = None
     choices: tuple[Any, ...] = ()
+    labels: tuple[str, ...] = ()  # how the choices are shown, one each
+    advanced: bool = False  # rarely moved: a control may fold it away
     symbol: str = ""
     unit: str = ""
     help: str = ""
@@ -94,13 +96,22 @@ def param(
     """A number in [low, high]: whole where the default is an int. `slider` narrows what a slider spans."""
     kind = "integer" if isinstance(default, int) else "number"
     ends = (low, high) if kind == "integer" else (float(low), float(high))
-    known = Param(kind, *ends, slider, log, step, (), symbol, unit, help)
+    known = Param(kind, *ends, slider, log, step, symbol=symbol, unit=unit, help=help)
     return dataclasses.field(default=default, metadata={_KEY: known})
 
 
-def choice(default: Any, choices: tuple[Any, ...], *, symbol: str = "", help: str = "", kw_only: bool = False) -> Any:
-    """One of a few named values."""
-    known = Param("choice", choices=choices, symbol=symbol, help=help)
+def choice(
+    default: Any,
+    choices: tuple[Any, ...],
+    *,
+    labels: tuple[str, ...] = (),
+    symbol: str = "",
+    help: str = "",
+    advanced: bool = False,
+    kw_only: bool = False,
+) -> Any:
+    """One of a few values, shown by their labels where these are given."""
+    known = Param("choice", choices=choices, labels=labels, advanced=advanced, symbol=symbol, help=help)
     return dataclasses.field(default=default, kw_only=kw_only, metadata={_KEY: known})
 
 
@@ -131,3 +142,7 @@ class Setting:
     def __post_init__(self) -> None:
         for known in params_of(self):
             known.check(type(self).__name__, getattr(self, known.name))
+
+    def note(self, name: str) -> str:
+        """What follows from the parameter `name` and should stand beside its control, "" for nothing."""
+        return ""

@@ -33,6 +33,7 @@ __all__ = ["PRESETS", "Composite", "Depth", "Entry", "parametric_steps", "resolv
 
 KINDS = ("convolution", "dense", "normalization")
 INPUT_RULES = (None, "zB", "w2", "z+", "flat", "epsilon")
+INPUT_LABELS = ("as the layers above", "z^B · pixels in a box", "w² · real values", "z⁺ · values ≥ 0", "flat", "ε")
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def resolve(composite: Composite, tape: Tape) -> dict[str, Rule]:
             if _matches(entry.where, step, first, (i + 0.5) / count):
                 matched = True
                 rules.setdefault(step.name, entry.rule)
-        known = not isinstance(entry.where, str) or entry.where in ("any", "input", *KINDS)
+        known = isinstance(entry.where, Depth) or entry.where in ("any", "input", *KINDS)
         if not matched and not known:
             raise ValueError(f"Entry({entry.rule}, {entry.where!r}) matches no layer. {_layers_said(steps)}")
     missing = [step.name for step in steps if step.name not in rules]
@@ -134,7 +135,7 @@ Bound = float | tuple[float, ...]
 
 def _input_rule(default: str | None) -> Any:
     said = "The rule of the layers that see the input: it must know the domain the input lives in."
-    return choice(default, INPUT_RULES, symbol="input rule", help=said, kw_only=True)
+    return choice(default, INPUT_RULES, labels=INPUT_LABELS, symbol="input rule", help=said, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -201,6 +202,9 @@ class alpha_beta(_Preset):
     title: ClassVar[str] = "LRP-αβ"
     alpha: float = _alpha(2.0)
 
+    def note(self, name: str) -> str:
+        return f"β = {self.alpha - 1:.2f}" if name == "alpha" else ""
+
     def _above(self) -> Iterator[Entry]:
         yield _ONE_TO_ONE
         yield Entry(AlphaBeta(self.alpha))
@@ -257,6 +261,9 @@ class epsilon_alpha2_beta1(_Preset):
     alpha: float = _alpha(2.0)
     epsilon: float = _epsilon()
 
+    def note(self, name: str) -> str:
+        return f"β = {self.alpha - 1:.2f}" if name == "alpha" else ""
+
     def _above(self) -> Iterator[Entry]:
         yield Entry(Epsilon(self.epsilon), "dense")
         yield _ONE_TO_ONE
@@ -310,7 +317,31 @@ class montavon2019(_Preset):
         yield Entry(Zero())
 
 
+@dataclass(frozen=True)
+class layered(_Preset):
+    """γ in the lower, αβ in the middle, ε in the upper layers: every slider at once (after Montavon et al. 2019)."""
+
+    title: ClassVar[str] = "γ · αβ · ε by depth"
+    input: str | None = _input_rule("zB")
+    alpha: float = _alpha(1.0)
+    epsilon: float = _epsilon()
+    gamma: float = _gamma()
+    split: tuple[float, float] = span(
+        (0.4, 0.75), low=0, high=1, symbol="layer split", help="Where the middle layers begin and end; 0 is the input."
+    )
+
+    def note(self, name: str) -> str:
+        return f"β = {self.alpha - 1:.2f}" if name == "alpha" else ""
+
+    def _above(self) -> Iterator[Entry]:
+        yield Entry(Gamma(self.gamma), Depth(0.0, self.split[0]))
+        yield _ONE_TO_ONE
+        yield Entry(AlphaBeta(self.alpha), Depth(*self.split))
+        yield Entry(Epsilon(self.epsilon))
+
+
 PRESETS: tuple[type[_Preset], ...] = (
+    layered,
     alpha_beta,
     deep_taylor,
     epsilon,

@@ -17,7 +17,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from lrp_widgets.engine.rules import gate, rows
-from lrp_widgets.engine.tape import Ref, Step, Tape, replay
+from lrp_widgets.engine.step import Ref, Step, replay
+from lrp_widgets.engine.tape import Tape
 from lrp_widgets.params import Setting, choice
 
 __all__ = ["OPERATORS", "Options", "fallback", "identity", "pool", "product", "routing", "taylor", "treatment"]
@@ -32,9 +33,9 @@ class Options(Setting):
 
     max_pooling: str = choice(
         "winner-take-all", ("winner-take-all", "proportional"), help="Max pooling: all to the winner, or as sum pooling.",
-        kw_only=True,
+        advanced=True, kw_only=True,
     )
-    product: str = choice("half", ("half", "signal"), help="Product of two active tensors: half each, or all to the signal.", kw_only=True)
+    product: str = choice("half", ("half", "signal"), help="Product of two active tensors: half each, or all to the signal.", advanced=True, kw_only=True)
 
 
 Treatment = Callable[[Step, Tape, Options], Pull]

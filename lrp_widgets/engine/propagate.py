@@ -82,7 +82,10 @@ def propagate(
     for value in tape.inputs:
         known = _gathered(memo, value, arriving[value]) if value in arriving else None
         relevance[value] = torch.zeros_like(tape.values[value]) if known is None else known
-    fallbacks = tuple(step.name for step in tape.steps if step.affine is None and treatment(step) is fallback)
+    reached = {line.name for line in ledger if line.reached}
+    fallbacks = tuple(
+        step.name for step in tape.steps if step.affine is None and treatment(step) is fallback and step.name in reached
+    )
     return Propagation(relevance, tuple(reversed(ledger)), recomputed, fallbacks)
 
 

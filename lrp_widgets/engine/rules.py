@@ -199,6 +199,9 @@ class AlphaBeta(Rule):
         """β = α − 1, never negative."""
         return self.alpha - 1
 
+    def note(self, name: str) -> str:
+        return f"β = {self.beta:.2f}" if name == "alpha" else ""
+
     def linearize(self, layer: Layer, a: Tensor) -> Pull:
         alpha, beta, b = self.alpha, self.beta, layer.b
         one_over_plus = gate(layer.z_positive)

@@ -1,0 +1,30 @@
+"""`python -m lrp_widgets [--port 8866] [--no-browser] [APP]`: serve an app in the browser."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from lrp_widgets.apps.serve import PORT, notebook, serve
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Serve the app that the command line names. A mistake in it ends with status 2 and a line on what to do."""
+    parser = argparse.ArgumentParser(
+        prog="python -m lrp_widgets", description="Serve an app in the browser, on loopback."
+    )
+    parser.add_argument("app", metavar="APP", nargs="?", default="explore", help="the app to serve (default: explore)")
+    parser.add_argument("--port", type=int, default=PORT, help=f"the port to listen on (default: {PORT})")
+    parser.add_argument("--no-browser", action="store_true", help="only print the address")
+    chosen = parser.parse_args(arguments)
+    try:
+        serve(notebook(chosen.app), chosen.port, browser=not chosen.no_browser)
+    except (ValueError, OSError) as error:
+        parser.error(str(error))
+    except KeyboardInterrupt:  # before the server stood; from then on it ends by itself
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Apps: wiring only."""

@@ -1,0 +1,45 @@
+"""The Voila server of one app: announces itself once it listens, and ends with all its kernels."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import signal
+from contextlib import suppress
+from typing import Any
+
+import psutil
+from tornado.web import HTTPError
+from voila.app import Voila
+
+__all__ = ["Server"]
+
+
+class Server(Voila):
+    """Voila as the apps need it. Import it where a server starts: with Voila come 2 s of imports."""
+
+    def initialize(self, argv: Any = None) -> None:
+        """Set up without starting: no command line but `argv`, quiet about what no one can act on."""
+        super().initialize(argv)
+        # Else a line for every refused request, and one a visit on the unit of a ping timeout.
+        logging.getLogger("tornado").setLevel(logging.ERROR)
+        # Ctrl-C and a closed terminal end the loop as SIGTERM does: a KeyboardInterrupt could land anywhere.
+        for name in ("SIGINT", "SIGHUP"):
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), signal.getsignal(signal.SIGTERM))
+
+    def stop(self) -> None:
+        """End the kernels, also those that are only just starting, and remove what they left."""
+        _end_children()  # a kernel that is asked to end while it starts says so with a traceback
+        with suppress(HTTPError):  # "Kernel does not exist": one that was ended before it was entered in the list
+            super().stop()
+        _end_children()
+        shutil.rmtree(self.connection_dir, ignore_errors=True)
+
+
+def _end_children() -> None:
+    children = psutil.Process().children(recursive=True)
+    for child in children:
+        with suppress(psutil.NoSuchProcess):
+            child.kill()
+    psutil.wait_procs(children, timeout=5)

@@ -1,0 +1,121 @@
+"""Step: one ATen operation of a run, noted so that it can be run again on other tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from torch import Tensor
+
+__all__ = ["Ref", "Step", "fill", "flat_tensors", "made_by", "op_name", "out_arguments", "replay", "written_by"]
+
+
+@dataclass(frozen=True)
+class Ref:
+    """Stands in a step's arguments for a recorded value."""
+
+    value: int
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One ATen operation of the run.
+
+    args, kwargs: as the operation got them, with a Ref for every value that depends on the input.
+    inputs: the values behind these Refs, in order of appearance (twice where used twice).
+    outputs: the value of each tensor it made or wrote, None for those that carry no relevance (indices, masks).
+    module: path of the innermost module that ran it; `modules` adds those folded into it.
+    affine: the parametric map, where canonize() has found one.
+    """
+
+    name: str
+    op: str
+    func: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    inputs: tuple[int, ...]
+    outputs: tuple[int | None, ...]
+    module: str
+    modules: tuple[str, ...] = ()
+    affine: Any = None
+
+
+def flat_tensors(tree: Any) -> list[Tensor]:
+    """The tensors in nested tuples, lists and dicts, in order."""
+    if isinstance(tree, Tensor):
+        return [tree]
+    if isinstance(tree, tuple | list):
+        return [tensor for item in tree for tensor in flat_tensors(item)]
+    if isinstance(tree, dict):
+        return [tensor for item in tree.values() for tensor in flat_tensors(item)]
+    return []
+
+
+def fill(tree: Any, tensors: Iterator[Tensor]) -> Any:
+    """The arguments of a step with its Refs replaced, one tensor each, in order of appearance."""
+    if isinstance(tree, Ref):
+        return next(tensors)
+    if isinstance(tree, tuple | list):
+        return type(tree)(fill(item, tensors) for item in tree)
+    if isinstance(tree, dict):
+        return {key: fill(item, tensors) for key, item in tree.items()}
+    return tree
+
+
+def replay(step: Step, tensors: list[Tensor]) -> list[Tensor]:
+    """Run a step again on other tensors; a step that writes in place writes into copies."""
+    args, kwargs = fill((step.args, step.kwargs), iter(tensors))
+    args, kwargs = list(args), dict(kwargs)
+    for position, name in _written_arguments(step.func):
+        if position < len(args):
+            args[position] = _cloned(args[position])
+        elif name in kwargs:
+            kwargs[name] = _cloned(kwargs[name])
+    written = written_by(step.func, args, kwargs)
+    return made_by(step.func(*args, **kwargs), written)
+
+
+def _cloned(tree: Any) -> Any:
+    if isinstance(tree, Tensor):
+        return tree.clone()
+    return type(tree)(_cloned(item) for item in tree) if isinstance(tree, tuple | list) else tree
+
+
+def written_by(func: Any, args: Any, kwargs: dict[str, Any]) -> list[Tensor]:
+    """The tensors that an operation writes into."""
+    targets = []
+    for position, name in _written_arguments(func):
+        targets += flat_tensors(args[position] if position < len(args) else kwargs.get(name))
+    return targets
+
+
+def made_by(result: Any, written: list[Tensor]) -> list[Tensor]:
+    """What an operation returned, and what it wrote without returning it."""
+    made = flat_tensors(result)
+    return made + [tensor for tensor in written if not any(tensor is known for known in made)]
+
+
+@cache
+def _written_arguments(func: Any) -> tuple[tuple[int, str], ...]:
+    """Position and name of the arguments that an operation writes into."""
+    arguments = func._schema.arguments if hasattr(func, "_schema") else ()
+    return tuple((i, a.name) for i, a in enumerate(arguments) if a.alias_info is not None and a.alias_info.is_write)
+
+
+@cache
+def out_arguments(func: Any) -> frozenset[str]:
+    """The names under which an operation takes a tensor to put its answer in (`out=`): written, never read."""
+    return frozenset(a.name for a in func._schema.arguments if a.is_out) if hasattr(func, "_schema") else frozenset()
+
+
+@cache
+def op_name(func: Any) -> str:
+    """The name an op is known by in operators.py: without namespace 'aten', overload and in-place underscore."""
+    schema = getattr(func, "_schema", None)
+    if schema is None:
+        return getattr(func, "__name__", str(func))
+    namespace, _, name = schema.name.partition("::")
+    name = name if name.startswith("__") else name.rstrip("_")
+    return name if namespace == "aten" else f"{namespace}::{name}"

@@ -1,0 +1,23 @@
+"""Widgets: …Picker chooses, …Editor edits a frozen value, …View only shows. No torch here."""
+
+from lrp_widgets.widgets.classes import ClassPicker
+from lrp_widgets.widgets.control import Control
+from lrp_widgets.widgets.curve import CurveView
+from lrp_widgets.widgets.drawing import DrawingPad
+from lrp_widgets.widgets.editor import SettingEditor
+from lrp_widgets.widgets.gallery import Gallery
+from lrp_widgets.widgets.heatmap import HeatmapView
+from lrp_widgets.widgets.latest import Latest
+from lrp_widgets.widgets.layers import LayersView
+from lrp_widgets.widgets.look import LookEditor
+from lrp_widgets.widgets.method import MethodPicker
+from lrp_widgets.widgets.status import StatusLine
+
+WIDGETS = (
+    ClassPicker, CurveView, DrawingPad, Gallery, HeatmapView, LayersView, LookEditor, MethodPicker, SettingEditor, StatusLine,
+)  # fmt: skip
+
+__all__ = [
+    "WIDGETS", "ClassPicker", "Control", "CurveView", "DrawingPad", "Gallery", "HeatmapView", "Latest", "LayersView",
+    "LookEditor", "MethodPicker", "SettingEditor", "StatusLine",
+]  # fmt: skip

@@ -1,0 +1,116 @@
+"""From a described parameter to its control: a slider, a log slider, a drop-down, a checkbox."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import ipywidgets
+import traitlets
+
+from lrp_widgets.params import Param
+
+__all__ = ["Control"]
+
+_STYLE = {"description_width": "76px"}
+_WIDE = {"width": "auto"}
+
+
+class Control(ipywidgets.VBox):
+    """One parameter: its symbol, its slider or drop-down, and a note on what follows from it.
+
+    value: the parameter's value, checked against its description. What a browser forges is refused: the control goes
+    back to the value it had, and `problem` says why.
+    """
+
+    value = traitlets.Any()
+    problem = traitlets.Unicode("")  # Why the last value was refused, "" after a good one.
+
+    def __init__(self, known: Param, value: Any, owner: str = "") -> None:
+        self._known, self._owner = known, owner
+        self._moving = False
+        self.inner = _made(known, value)
+        self._note = ipywidgets.HTML("", layout={"display": "none"})
+        self._note.add_class("lrp-note")
+        super().__init__([self.inner, self._note], value=value)
+        self.add_class("lrp-control")
+        self.inner.observe(self._moved, "value")
+        self.observe(self._set, "value")
+
+    def note(self, text: str) -> None:
+        """Show what follows from the value, beside it; "" for nothing."""
+        self._note.value = text
+        self._note.layout.display = None if text else "none"
+
+    def _moved(self, change: Any) -> None:
+        if self._moving:
+            return
+        value = _from_inner(self._known, change["new"])
+        try:
+            self._known.check(self._owner, value)
+        except (TypeError, ValueError) as error:
+            self._put_back()
+            self.problem = ""  # so that the same mistake twice is told twice
+            self.problem = str(error)
+            return
+        self.problem = ""
+        self.value = value
+
+    def _set(self, change: Any) -> None:
+        self._known.check(self._owner, change["new"])
+        if _from_inner(self._known, self.inner.value) != change["new"]:
+            self._put_back()
+
+    def _put_back(self) -> None:
+        """Bring the inner control, its ends included, back to `value`."""
+        self._moving = True
+        try:
+            with self.inner.hold_trait_notifications():
+                for name, end in _ends(self._known, self.value).items():
+                    setattr(self.inner, name, end)
+                self.inner.value = _to_inner(self._known, self.value)
+        finally:
+            self._moving = False
+
+
+def _ends(known: Param, value: Any) -> dict[str, Any]:
+    """The ends of a slider: what the parameter shows, widened where its value lies outside."""
+    if known.kind not in ("number", "integer", "range"):
+        return {}
+    low, high = known.shown
+    if known.kind == "range":
+        return {"min": low, "max": high}
+    if known.log:
+        exponents = (math.floor(math.log10(low)), math.ceil(math.log10(high)))
+        exponent = math.log10(value) if value > 0 else exponents[0]
+        return {"min": min(exponents[0], math.floor(exponent)), "max": max(exponents[1], math.ceil(exponent))}
+    return {"min": min(low, value), "max": max(high, value)}
+
+
+def _to_inner(known: Param, value: Any) -> Any:
+    if known.log and value == 0:  # a log slider has no zero: its lowest place stands for it
+        return 10.0 ** _ends(known, value)["min"]
+    return value
+
+
+def _from_inner(known: Param, value: Any) -> Any:
+    return tuple(value) if known.kind == "range" else value
+
+
+def _made(known: Param, value: Any) -> Any:
+    said = {"description": known.label, "tooltip": known.help, "style": _STYLE, "layout": _WIDE}
+    ends = _ends(known, value)
+    if known.kind == "switch":
+        return ipywidgets.Checkbox(value, description=known.label, tooltip=known.help, indent=False, layout=_WIDE)
+    if known.kind == "choice":
+        labels = known.labels or tuple(str(choice) for choice in known.choices)
+        return ipywidgets.Dropdown(options=list(zip(labels, known.choices, strict=True)), value=value, **said)
+    if known.kind == "range":
+        return ipywidgets.FloatRangeSlider(value=value, step=known.step or 0.05, readout_format=".2f", **ends, **said)
+    if known.kind == "integer":
+        return ipywidgets.IntSlider(value, step=int(known.step or 1), **ends, **said)
+    if known.log:
+        start = _to_inner(known, value)
+        return ipywidgets.FloatLogSlider(start, base=10, step=0.1, readout_format=".1e", **ends, **said)
+    step = known.step or (ends["max"] - ends["min"]) / 100
+    return ipywidgets.FloatSlider(value, step=step, readout_format=".2f", **ends, **said)

@@ -1,0 +1,95 @@
+"""SettingEditor: the controls of a frozen setting; each move replaces the setting and does nothing else."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import ipywidgets
+import traitlets
+
+from lrp_widgets.params import Setting, params_of
+from lrp_widgets.widgets.control import Control
+
+__all__ = ["SettingEditor"]
+
+
+class SettingEditor(ipywidgets.VBox):
+    """One control per described field of a setting (a rule, a composite, a method, …); settings inside it likewise.
+
+    value: the frozen setting; observe it. Setting it from Python moves the controls.
+    problem: why a move was refused, "" after a good one.
+    """
+
+    value = traitlets.Any()
+    problem = traitlets.Unicode("")
+
+    def __init__(self, setting: Setting) -> None:
+        self._parts: dict[str, Control | SettingEditor] = {}
+        self._refilling = False
+        super().__init__(value=setting)
+        self.add_class("lrp-editor")
+        self._fill()
+        self.observe(self._refill, "value")
+
+    def control(self, name: str) -> Control:
+        """The control of the field `name`, also of a setting inside. Raises KeyError where there is none."""
+        part = self._parts.get(name)
+        if isinstance(part, Control):
+            return part
+        for inner in self._parts.values():
+            if isinstance(inner, SettingEditor):
+                return inner.control(name)
+        raise KeyError(name)
+
+    def _fill(self) -> None:
+        setting, owner = self.value, type(self.value).__name__
+        self._parts = {}
+        sliders, choices, folded = [], [], []
+        for known in params_of(setting):
+            control = Control(known, getattr(setting, known.name), owner)
+            control.note(setting.note(known.name))
+            place = folded if known.advanced else choices if known.kind in ("choice", "switch") else sliders
+            place.append(self._watched(known.name, control))
+        inner = [
+            self._watched(field.name, SettingEditor(getattr(setting, field.name)))
+            for field in dataclasses.fields(setting)
+            if field.init and isinstance(getattr(setting, field.name), Setting)
+        ]
+        if folded:
+            more = ipywidgets.Accordion([ipywidgets.VBox(folded)], titles=["Where the literature differs"])
+            more.add_class("lrp-more")
+            choices.append(more)
+        self.children = [*sliders, *inner, *choices]
+
+    def _watched(self, name: str, part: Control | SettingEditor) -> Control | SettingEditor:
+        self._parts[name] = part
+        part.observe(self._moved, "value")
+        part.observe(lambda change: setattr(self, "problem", change["new"]), "problem")
+        return part
+
+    def _moved(self, change: Any) -> None:
+        if self._refilling:
+            return
+        changes = {name: part.value for name, part in self._parts.items()}
+        try:
+            self.value = dataclasses.replace(self.value, **changes)
+        except (TypeError, ValueError) as error:  # two fields that do not go together
+            self.problem = ""
+            self.problem = str(error)
+            self._refill({"old": self.value})
+        else:
+            self.problem = ""
+
+    def _refill(self, change: Any) -> None:
+        if type(change["old"]) is not type(self.value):
+            self._fill()
+            return
+        self._refilling = True
+        try:
+            for name, part in self._parts.items():
+                part.value = getattr(self.value, name)
+                if isinstance(part, Control):
+                    part.note(self.value.note(name))
+        finally:
+            self._refilling = False

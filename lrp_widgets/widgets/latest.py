@@ -1,0 +1,87 @@
+"""Latest: one worker, one slot; the newest request wins and no exception is lost."""
+
+from __future__ import annotations
+
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from typing import Any, Generic, TypeVar
+
+__all__ = ["Latest"]
+
+Request = TypeVar("Request")
+
+
+class Latest(Generic[Request]):
+    """Runs the newest request on a thread of its own, which is the only one that shows results.
+
+    work(request, superseded): an iterator of results; each may be shown and may be the last. It may ask `superseded()`,
+    whether a newer request waits, and stop early.
+    show(result), fail(exception): called on the worker's thread, one at a time.
+    Widgets written from two threads at once lose updates; so handlers only call `request`, which returns at once.
+    """
+
+    def __init__(
+        self,
+        work: Callable[[Request, Callable[[], bool]], Iterator[Any]],
+        show: Callable[[Any], None],
+        fail: Callable[[BaseException], None],
+    ) -> None:
+        self._work, self._show, self._fail = work, show, fail
+        self._change = threading.Condition()
+        self._waiting: list[Request] = []  # at most one: the newest
+        self._busy = False
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="lrp_widgets-latest", daemon=True)
+        self._thread.start()
+
+    def request(self, request: Request) -> None:
+        """Ask for a result; an older request that still waits is forgotten."""
+        with self._change:
+            if self._closed:
+                return
+            self._waiting[:] = [request]
+            self._change.notify_all()
+
+    @property
+    def superseded(self) -> bool:
+        """Whether a newer request waits."""
+        return bool(self._waiting) or self._closed
+
+    def settled(self, timeout: float | None = None) -> bool:
+        """Wait until nothing runs or waits; False where that took longer than `timeout` seconds."""
+        with self._change:
+            return self._change.wait_for(lambda: not self._busy and not self._waiting, timeout)
+
+    def on_worker(self) -> bool:
+        """Whether the caller runs on the worker's thread, and so may write output widgets."""
+        return threading.current_thread() is self._thread
+
+    def close(self) -> None:
+        """End the worker after what it does now."""
+        with self._change:
+            self._closed = True
+            self._waiting.clear()
+            self._change.notify_all()
+
+    def _run(self) -> None:
+        while True:
+            with self._change:
+                self._busy = False
+                self._change.notify_all()
+                self._change.wait_for(lambda: self._waiting or self._closed)
+                if self._closed:
+                    return
+                request = self._waiting.pop()
+                self._busy = True
+            try:
+                for result in self._work(request, lambda: self.superseded):
+                    self._show(result)
+            except Exception as error:
+                self._tell(error)
+
+    def _tell(self, error: Exception) -> None:
+        try:
+            self._fail(error)
+        except Exception:  # telling failed too: leave a trace, and live on for the next request
+            traceback.print_exc()

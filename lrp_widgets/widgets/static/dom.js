@@ -1,0 +1,123 @@
+/**
+ * Makes an element.
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {string} className
+ * @param {Record<string, string>} [attributes]
+ * @param {(Node | string)[]} children
+ * @returns {HTMLElementTagNameMap[Tag]}
+ */
+export function make(tag, className, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  if (className) element.className = className;
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
+}
+
+/**
+ * The root element of a widget. It keeps plain keys from Jupyter, where "d d" would delete the cell.
+ * @param {HTMLElement} el
+ * @param {string} className
+ */
+export function makeRoot(el, className) {
+  const root = make("div", `lrp-widget ${className}`);
+  root.addEventListener("keydown", (event) => {
+    if (!isShortcut(event)) event.stopPropagation();
+  });
+  el.append(root);
+  return root;
+}
+
+/**
+ * Whether a key belongs to the page or the browser: Ctrl+S and the like.
+ * @param {KeyboardEvent} event
+ */
+export const isShortcut = (event) => event.ctrlKey || event.metaKey || event.altKey;
+
+/**
+ * Sets a text only where it changed, so that nothing is laid out or read aloud twice.
+ * @param {Element} element
+ * @param {string} text
+ */
+export function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+/**
+ * Calls `react` once after a message in which any of the traits changed, in time for the next frame (to wait for
+ * that frame would draw for the one after it); the returned function ends that.
+ * @template Traits
+ * @param {import("./anywidget").Model<Traits>} model
+ * @param {(keyof Traits & string)[]} names
+ * @param {() => void} react
+ */
+export function watch(model, names, react) {
+  let [waits, ended] = [false, false];
+  const run = () => {
+    waits = false;
+    if (!ended) react();
+  };
+  const changed = () => {
+    if (!waits) queueMicrotask(run);
+    waits = true;
+  };
+  for (const name of names) model.on(`change:${name}`, changed);
+  return () => {
+    ended = true;
+    for (const name of names) model.off(`change:${name}`, changed);
+  };
+}
+
+/**
+ * Runs `act` in the next frame, once however often it is requested.
+ * @param {() => void} act
+ */
+export function nextFrame(act) {
+  let handle = 0;
+  const run = () => {
+    handle = 0;
+    act();
+  };
+  return {
+    request: () => {
+      handle ||= requestAnimationFrame(run);
+    },
+    cancel: () => cancelAnimationFrame(handle),
+  };
+}
+
+/**
+ * Where an arrow key (or Home, End, Page Up, Page Down) leads from `index`, or null for another key.
+ * @param {string} key
+ * @param {number} index
+ * @param {number} count
+ * @param {{across?: number, down?: number, page?: number}} [steps] what one key moves; 0 leaves that key alone
+ */
+export function stepTo(key, index, count, { across = 1, down = 1, page = 10 } = {}) {
+  /** @type {Record<string, number>} */
+  const moves = {
+    ArrowLeft: -across,
+    ArrowRight: across,
+    ArrowUp: -down,
+    ArrowDown: down,
+    PageUp: -page,
+    PageDown: page,
+    Home: -count,
+    End: count,
+  };
+  if (!moves[key] || !count) return null;
+  return Math.min(count - 1, Math.max(0, index + moves[key]));
+}
+
+/**
+ * Scrolls a list just so far that one of its entries is in sight, and nothing but the list.
+ * @param {HTMLElement} list its offset parent must be that of the entry, or itself
+ * @param {HTMLElement} entry
+ */
+export function scrollTo(list, entry) {
+  const seen = list.getBoundingClientRect();
+  const wanted = entry.getBoundingClientRect();
+  if (wanted.top < seen.top) list.scrollTop -= seen.top - wanted.top;
+  else if (wanted.bottom > seen.bottom) list.scrollTop += wanted.bottom - seen.bottom;
+}

@@ -1,0 +1,140 @@
+import { HALF } from "./colours.js";
+
+const SIGNLESS = 0x7fffffff; // the bits of a float32 but for its sign
+const INFINITE = 0x7f800000; // where the numbers end
+
+/**
+ * A map of numbers, and what is known of it.
+ * @typedef {{
+ *   values: Float32Array, width: number, height: number,
+ *   largest: number, sum: number, broken: number,
+ * }} Raster
+ */
+
+/**
+ * @param {DataView | null | undefined} bytes
+ * @param {number[]} shape height and width
+ * @returns {Raster | null} null where there is no map yet
+ */
+export function readRaster(bytes, [height, width]) {
+  if (!bytes || !height || !width || bytes.byteLength !== 4 * height * width) return null;
+  const from = bytes.byteOffset;
+  const values = new Float32Array(bytes.buffer.slice(from, from + bytes.byteLength)); // a copy, for the alignment
+  let [largest, sum, broken] = [0, 0, 0];
+  for (const value of values) {
+    if (!Number.isFinite(value)) {
+      broken++;
+      continue;
+    }
+    sum += value;
+    if (value > largest) largest = value;
+    else if (-value > largest) largest = -value;
+  }
+  return { values, width, height, largest, sum, broken };
+}
+
+/**
+ * A percentile of |R|, interpolated between neighbours as numpy does.
+ * @param {Raster} raster
+ * @param {number} percent
+ */
+export function percentileOf(raster, percent) {
+  if (percent >= 100) return raster.largest;
+  const at = (percent / 100) * Math.max(0, raster.values.length - raster.broken - 1);
+  const low = ranked(raster, Math.floor(at));
+  return at % 1 ? low + (at % 1) * (ranked(raster, Math.ceil(at)) - low) : low;
+}
+
+/**
+ * The value at a place of the sorted |R|. Sorting 224 × 224 numbers takes 10 ms and this 1: without their sign,
+ * floats are ordered as their bits are, so only the numbers that share the upper half of the answer are sorted.
+ * @param {Raster} raster
+ * @param {number} rank
+ */
+function ranked({ values }, rank) {
+  const bits = new Uint32Array(values.buffer);
+  const counts = new Uint32Array(0x8000);
+  for (let i = 0; i < bits.length; i++) counts[(bits[i] & SIGNLESS) >>> 16]++;
+  let upper = 0;
+  while (upper < INFINITE >>> 16 && rank >= counts[upper]) rank -= counts[upper++];
+  const alike = new Uint32Array(counts[upper]);
+  for (let i = 0, at = 0; i < bits.length; i++) if ((bits[i] & SIGNLESS) >>> 16 === upper) alike[at++] = bits[i] & SIGNLESS;
+  return upper < INFINITE >>> 16 ? new Float32Array(alike.sort().buffer)[rank] : 0;
+}
+
+/**
+ * How many numbers the colours cannot tell from the limit.
+ * @param {Raster} raster
+ * @param {number} limit
+ */
+export function countBeyond({ values }, limit) {
+  let count = 0;
+  for (let i = 0; i < values.length; i++) if (values[i] > limit || values[i] < -limit) count++;
+  return count;
+}
+
+/**
+ * Colours a map; numbers that are not finite stay transparent.
+ * @param {Raster} raster
+ * @param {number} limit the number at the end of the table
+ * @param {Uint32Array} table
+ */
+export function colourRaster({ values, width, height }, limit, table) {
+  const picture = new ImageData(width, height);
+  const pixels = new Uint32Array(picture.data.buffer);
+  const step = limit > 0 ? HALF / limit : 0;
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i];
+    if (!Number.isFinite(value)) continue;
+    const place = Math.round(value * step);
+    pixels[i] = table[place > HALF ? 2 * HALF : place < -HALF ? 0 : place + HALF];
+  }
+  return picture;
+}
+
+/**
+ * The input as pixels; as an underlay grey and dimmed, so that colours stand out on white too.
+ * @param {DataView | null | undefined} bytes
+ * @param {number[]} shape height, width and channels
+ * @param {boolean} underlay
+ * @returns {ImageData | null} null where there is none
+ */
+export function readImage(bytes, [height, width, channels], underlay) {
+  if (!bytes || !height || !width || bytes.byteLength !== height * width * channels) return null;
+  const picture = new ImageData(width, height);
+  const source = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const { data } = picture;
+  const [green, blue] = channels === 3 ? [1, 2] : [0, 0];
+  for (let from = 0, to = 0; to < data.length; from += channels, to += 4) {
+    data[to] = source[from];
+    data[to + 1] = source[from + green];
+    data[to + 2] = source[from + blue];
+    data[to + 3] = 255;
+    if (underlay) {
+      const light = 0.299 * data[to] + 0.587 * data[to + 1] + 0.114 * data[to + 2];
+      data[to] = data[to + 1] = data[to + 2] = 30 + 0.6 * light;
+    }
+  }
+  return picture;
+}
+
+/**
+ * Draws small pixels over the whole of a canvas.
+ * @param {CanvasRenderingContext2D} context
+ * @param {ImageData} picture
+ * @param {boolean} pixelated
+ * @param {number} [opacity]
+ */
+export function stretch(context, picture, pixelated, opacity = 1) {
+  const { width, height } = context.canvas;
+  const source = document.createElement("canvas");
+  source.width = picture.width;
+  source.height = picture.height;
+  source.getContext("2d")?.putImageData(picture, 0, 0);
+  context.globalAlpha = opacity;
+  const shrinks = picture.width > width;
+  context.imageSmoothingEnabled = !pixelated || shrinks; // the nearest neighbour alone would drop pixels
+  context.imageSmoothingQuality = shrinks ? "high" : "low"; // enlarging, "high" takes 6 ms and shows no more
+  context.drawImage(source, 0, 0, width, height);
+  context.globalAlpha = 1;
+}

@@ -1,0 +1,97 @@
+"""Start a server for a test, ask it for pages, and end it with everything it started."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psutil
+
+
+def free_port() -> int:
+    """A port of the loopback address that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def get(url: str, timeout: float = 90) -> tuple[int, str]:
+    """The status and text that a GET ends with, redirections followed."""
+    try:
+        with urllib.request.urlopen(url, timeout=timeout) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def kernels(server: subprocess.Popen[bytes]) -> set[int]:
+    """The process ids of the kernels that a server runs."""
+    found = set()
+    for child in psutil.Process(server.pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # gone since, or a zombie
+            if "ipykernel_launcher" in " ".join(child.cmdline()):
+                found.add(child.pid)
+    return found
+
+
+@contextmanager
+def serving(
+    command: Sequence[str | Path],
+    port: int,
+    log: Path,
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a server for the length of a block, entered once it listens; what it says goes to `log`."""
+    with log.open("wb") as said:
+        server = subprocess.Popen(
+            [str(word) for word in command],
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            env=env,
+            cwd=cwd,
+        )
+    try:
+        deadline = time.monotonic() + 90
+        while not _listens(port):
+            assert server.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, f"Nothing listens on port {port}:\n{log.read_text()}"
+            time.sleep(0.1)
+        yield server
+    finally:
+        stop(server)
+
+
+def stop(
+    server: subprocess.Popen[bytes], with_signal: signal.Signals = signal.SIGTERM, seconds: float = 30
+) -> set[int]:
+    """Ask a server to end and wait for it. Returns the processes it left behind, which are then killed."""
+    if server.poll() is not None:
+        return set()
+    started = psutil.Process(server.pid).children(recursive=True)
+    server.send_signal(with_signal)
+    try:
+        server.wait(seconds)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
+    _, left = psutil.wait_procs(started, timeout=5)
+    for process in left:
+        process.kill()
+    return {process.pid for process in left}
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
