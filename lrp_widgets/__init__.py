@@ -3,10 +3,11 @@
 from lrp_widgets import demo
 from lrp_widgets.apps.explore import explore
 from lrp_widgets.engine import operators, rules
-from lrp_widgets.engine.composite import (
-    Composite,
-    Depth,
-    Entry,
+from lrp_widgets.engine.composite import Composite, Depth, Entry
+from lrp_widgets.engine.doctor import Finding, examine
+from lrp_widgets.engine.explainer import Explainer, contrast
+from lrp_widgets.engine.explanation import Explanation, LayerRelevance
+from lrp_widgets.engine.presets import (
     alpha_beta,
     deep_taylor,
     epsilon,
@@ -18,8 +19,45 @@ from lrp_widgets.engine.composite import (
     layered,
     montavon2019,
 )
-from lrp_widgets.engine.explainer import Explainer, contrast
-from lrp_widgets.engine.explanation import Explanation, LayerRelevance
 from lrp_widgets.evaluation import Curve, pixel_flipping
 from lrp_widgets.methods import LRP, Gradient, Sensitivity, SimpleTaylor
 from lrp_widgets.samples import Samples
+
+__all__ = [
+    # the dashboard
+    "explore",
+    "Samples",
+    "demo",
+    # explaining
+    "Explainer",
+    "Explanation",
+    "LayerRelevance",
+    "contrast",
+    "examine",
+    "Finding",
+    # methods
+    "LRP",
+    "Gradient",
+    "Sensitivity",
+    "SimpleTaylor",
+    # composites
+    "Composite",
+    "Entry",
+    "Depth",
+    "alpha_beta",
+    "deep_taylor",
+    "epsilon",
+    "epsilon_alpha2_beta1",
+    "epsilon_alpha2_beta1_flat",
+    "epsilon_gamma_box",
+    "epsilon_plus",
+    "epsilon_plus_flat",
+    "layered",
+    "montavon2019",
+    # rules and operators
+    "rules",
+    "operators",
+    # evaluation
+    "Curve",
+    "pixel_flipping",
+]

@@ -76,7 +76,8 @@ def test_a_fresh_environment_starts_the_app(clone, tmp_path):
     programs = tmp_path / "env" / "bin"
     # No PYTHON* of the tests' own, and nobody's Jupyter configuration: Binder has neither.
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "JUPYTER"))}
-    environment |= {"PATH": f"{programs}:{os.environ['PATH']}", "HOME": str(tmp_path)}
+    environment |= {"PATH": f"{programs}:{os.environ['PATH']}", "IPYTHONDIR": str(tmp_path / "ipython")}
+    environment |= {f"JUPYTER_{kind}_DIR": str(tmp_path / kind.lower()) for kind in ("CONFIG", "DATA", "RUNTIME")}
 
     requirements = clone / "binder/requirements.txt"
     leave_out_unreachable_indexes(requirements)

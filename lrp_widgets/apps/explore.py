@@ -20,10 +20,10 @@ import traitlets
 from torch import Tensor, nn
 
 from lrp_widgets.apps.reading import equations, ledger_rows, picture_of, said_target, stamp, status
-from lrp_widgets.engine.composite import PRESETS
 from lrp_widgets.engine.explainer import Explainer
 from lrp_widgets.engine.explanation import Explanation
 from lrp_widgets.engine.memo import Memo
+from lrp_widgets.engine.presets import PRESETS
 from lrp_widgets.evaluation import Curve, pixel_flipping, random_flipping
 from lrp_widgets.methods import LRP, METHODS, Method
 from lrp_widgets.samples import Samples
@@ -39,6 +39,7 @@ from lrp_widgets.widgets import (
     MethodPicker,
     StatusLine,
 )
+from lrp_widgets.widgets.control import guard
 
 __all__ = ["Dashboard", "Settings", "explore"]
 
@@ -86,9 +87,11 @@ class Dashboard(ipywidgets.VBox):
         self._memo = Memo()
         self._curve_drawn = -CURVE_EVERY
         self._watched = False  # a browser has painted the first picture
+        self._answered: Settings | None = None  # what the picture shows
         self.methods = MethodPicker(_choices(samples))
         self.gallery, self.pad, self.classes = Gallery(thumbnail=38, rows=2), DrawingPad(), ClassPicker()
-        self.source = ipywidgets.ToggleButtons(options=["Samples", "Draw"], tooltips=["Real inputs", "Your own digit"])
+        source = ipywidgets.ToggleButtons(options=["Samples", "Draw"], tooltips=["Real inputs", "Your own digit"])
+        self.source = guard(source, self._refuse)
         self.heatmap, self.layers, self.curve = HeatmapView(size=320), LayersView(), CurveView()
         self.look = LookEditor(self.heatmap, self.layers)
         self.equation, self.status = ipywidgets.HTML(""), StatusLine()
@@ -115,15 +118,14 @@ class Dashboard(ipywidgets.VBox):
     def _connect(self) -> None:
         self.observe(lambda change: self._latest.request(change["new"]), "settings")
         self.methods.observe(lambda change: self._set(method=change["new"]), "value")
-        self.methods.observe(self._refused, "problem")
         self.gallery.observe(self._picked_sample, "selected")
         self.pad.observe(self._drawn, "sequence")
         self.source.observe(self._switched, "value")
         self.classes.observe(self._picked_class, ["selected", "auto"])
         self.layers.observe(self._picked_layer, "selected")
         self.heatmap.on_msg(self._looked_at)
-        for part in (self.gallery, self.pad, self.classes, self.layers, self.heatmap):
-            part.observe(self._refused, "problem")
+        for part in (self.methods, self.gallery, self.pad, self.classes, self.layers, self.heatmap, self.look):
+            part.observe(lambda change: self._refuse(change["new"]), "problem")
 
     def _set(self, **changes: Any) -> None:
         self.settings = dataclasses.replace(self.settings, **changes)
@@ -152,9 +154,9 @@ class Dashboard(ipywidgets.VBox):
         if not self._latest.on_worker():
             self._set(layer=change["new"])
 
-    def _refused(self, change: Any) -> None:
-        if change["new"]:
-            self._latest.request(_Refusal(change["new"]))  # type: ignore[arg-type]
+    def _refuse(self, problem: str) -> None:
+        if problem:
+            self._latest.request(_Refusal(problem))  # type: ignore[arg-type]
 
     def _looked_at(self, widget: Any, content: Any, buffers: Any) -> None:
         if not self._watched and content == {"painted": True}:
@@ -167,8 +169,10 @@ class Dashboard(ipywidgets.VBox):
         if isinstance(settings, _Refusal):
             raise settings.error
         x = self._input(settings.sample)
-        explanation = self.explainer.explain(x, settings.target, settings.method)
-        yield settings, explanation
+        explanation: Explanation | None = self.explanation  # type: ignore[assignment]
+        if explanation is None or settings is not self._answered:  # else a browser looks now and wants the curve
+            explanation = self.explainer.explain(x, settings.target, settings.method)
+            yield settings, explanation
         if superseded() and time.monotonic() - self._curve_drawn < CURVE_EVERY:
             return
         if x.ndim in (2, 4):
@@ -179,11 +183,13 @@ class Dashboard(ipywidgets.VBox):
         target = explanation.target[0] if isinstance(explanation.target, tuple) else explanation.target
         low, model = self.samples.low, self.explainer.model
         patch = max(1, round(x.shape[-1] / 7)) if x.ndim == 4 else max(1, x.shape[-1] // 49)
+        scores = tuple(explanation.scores.flatten().tolist())  # other weights: other scores, and another band
         random = self._memo(
             "random",
-            lambda *_: random_flipping(model, x, target, patch=patch, baseline=low),
-            explanation.inputs,
+            lambda x, target, _: random_flipping(model, x, target, patch=patch, baseline=low),
+            x,
             target,
+            scores,
         )
         return pixel_flipping(model, x, explanation.relevance, target, patch=patch, baseline=low), random
 
@@ -224,11 +230,13 @@ class Dashboard(ipywidgets.VBox):
         self.layers.show(ledger_rows(explanation), selected=self.settings.layer if self.settings.layer in known else "")
         self.equation.value = equations(explanation)
         self.status.ok(status(explanation))
-        self.explanation = explanation
+        self.explanation, self._answered = explanation, settings
 
     def _fail(self, error: BaseException) -> None:
+        self._answered = None
         self.heatmap.stale = True
-        self.status.error(error, "The picture is the last one that worked; any move tries again.")
+        known = "The picture is the last one that worked" if self.heatmap.sequence else "There is no picture yet"
+        self.status.error(error, f"{known}; any move tries again.")
 
     def _first_picture(self) -> None:
         """Explain before the page is asked for, so that it opens on a picture."""
@@ -273,9 +281,9 @@ def _choices(samples: Samples) -> list[tuple[str, Method]]:
     """Every preset as LRP, with the box of the samples, and every other method."""
     presets = []
     for preset in PRESETS:
-        box = {"low": samples.low, "high": samples.high} if _holds_zero(samples) else {}
-        if not box and preset().input == "zB":
-            box = {"input": "w2"}  # z^B needs a box that holds zero
+        box: dict[str, Any] = {"low": samples.low, "high": samples.high}
+        if not _holds_zero(samples) and preset().input == "zB":
+            box["input"] = "w2"  # z^B needs a box that holds zero, and refuses another one
         presets.append((preset.title, LRP(preset(**box))))
     return presets + [(method.title, method()) for method in METHODS if method is not LRP]
 
@@ -290,14 +298,14 @@ def _image(x: Tensor, samples: Samples) -> np.ndarray | None:
     if x.ndim != 3 or x.shape[0] not in (1, 3):
         return None
     low, high = (torch.as_tensor(bound, dtype=x.dtype).reshape(-1, 1, 1) for bound in (samples.low, samples.high))
-    pixels = ((x.cpu() - low) / (high - low)).clamp(0, 1).float().numpy()
+    pixels = ((x.cpu() - low) / (high - low)).clamp(0, 1).nan_to_num().float().numpy()  # NaN: explaining it will say so
     return pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0)
 
 
 def _thumbnails(samples: Samples) -> np.ndarray:
     pictures = [_image(x, samples) for x in samples.inputs]
     if any(picture is None for picture in pictures):  # features: a strip of greys
-        flat = samples.inputs.flatten(1).float().cpu().numpy()
+        flat = samples.inputs.flatten(1).float().cpu().nan_to_num(0, 0, 0).numpy()
         span = max(float(np.ptp(flat)), 1e-12)
         return ((flat - flat.min()) / span)[:, None, :].repeat(8, 1)
     return np.stack([picture for picture in pictures if picture is not None])

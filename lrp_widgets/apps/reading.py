@@ -30,7 +30,9 @@ def stamp(explanation: Explanation, row: int = 0) -> str:
     said = f"ΣR = {total:.3f} · f(x) = {score:.3f}"
     if explanation.layers:
         amounts = {CAUSES.get(cause, cause): float(amount[row]) for cause, amount in explanation.absorbed.items()}
-        causes = ", ".join(f"{cause} {_share(amount, score)}" for cause, amount in amounts.items() if abs(amount) > 5e-4)
+        causes = ", ".join(
+            f"{cause} {_share(amount, score)}" for cause, amount in amounts.items() if abs(amount) > 5e-4
+        )
         said += f"\nabsorbed {_share(sum(amounts.values()), score)}" + (f" ({causes})" if causes else "")
     return said
 

@@ -104,10 +104,13 @@ class Layer:
 
     @cached_property
     def z_negative(self) -> Tensor:
-        """Σ_j (a_j w_jk)⁻ + b_k⁻ = z − z⁺, which is free; what is only rounding counts as nothing."""
-        z = self.z - self.z_positive
-        noise = 4 * torch.finfo(z.dtype).eps
-        return torch.where(z < -noise * self.z_positive, z, torch.zeros((), dtype=z.dtype, device=z.device))
+        """Σ_j (a_j w_jk)⁻ + b_k⁻. (z − z⁺ would be free, but where it is small only its rounding would be left.)"""
+        if self.signed:
+            a_plus, a_minus = self.a_parts
+            z = self.forward(a_plus, self.affine.negative) + self.forward(a_minus, self.affine.positive)
+        else:
+            z = self.forward(self.a, self.affine.negative)
+        return z if self.b is None else z + self.b.clamp(max=0)
 
 
 def _any_adjoint(forward: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
@@ -122,7 +125,7 @@ def _any_adjoint(forward: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tenso
 
 
 def _convolution(a: Any, w: Any, b: Any, *geometry: Any) -> Affine:
-    stride, padding, dilation, transposed, output_padding, groups = geometry
+    *_, transposed, _, groups = geometry  # stride, padding, dilation, transposed, output padding, groups
     spatial = (1,) * (w.ndim - 2)
 
     def forward(a: Tensor, w: Tensor) -> Tensor:
@@ -175,9 +178,13 @@ def _product(a: Any, w: Any) -> Affine:
     return _right(w, None) if isinstance(a, Ref) else _left(a, None)
 
 
+def _times(b: Any, beta: float) -> Any:
+    return None if beta == 0 else b if beta == 1 else b * beta  # with β = 0, b is not even read and may hold NaN
+
+
 def _sum_product(b: Any, a: Any, w: Any, *, beta: float = 1, alpha: float = 1) -> Affine:
     """addmm and baddbmm: β b + α a @ w."""
-    bias = b if beta == 1 else b * beta
+    bias = _times(b, beta)
     active_left = isinstance(a, Ref)
     constant = w if active_left else a
     constant = constant if alpha == 1 else constant * alpha
@@ -193,14 +200,16 @@ def _vector(a: Any, w: Any) -> Affine:
 
 def _sum_vector(b: Any, a: Any, w: Any, *, beta: float = 1, alpha: float = 1) -> Affine:
     map_ = _vector(a, w)
-    bias = b if beta == 1 else b * beta
+    bias = _times(b, beta)
     return dataclasses.replace(map_, weight=map_.weight if alpha == 1 else map_.weight * alpha, bias=bias)
 
 
 def batch_norm_terms(step: Step) -> tuple[Tensor, Tensor] | None:
     """Scale k and shift c of z = k·a + c for a BatchNorm that runs on stored statistics, None for one that does not."""
     named = dict(zip(("input", "weight", "bias", "mean", "var"), step.args, strict=False))
-    training = step.kwargs.get("training", step.args[5] if step.op in ("native_batch_norm", "cudnn_batch_norm") else False)
+    training = step.kwargs.get(
+        "training", step.args[5] if step.op in ("native_batch_norm", "cudnn_batch_norm") else False
+    )
     eps = step.kwargs.get("eps", step.args[-1])
     mean, var = named.get("mean"), named.get("var")
     if training or mean is None or var is None:
@@ -223,7 +232,12 @@ def _batch_norm(step: Step, ndim: int, dtype: torch.dtype) -> Affine | None:
     return Affine("normalization", scale, shift, lambda a, w: a * w, lambda s, w, a: s * w)
 
 
-BATCH_NORMS = ("native_batch_norm", "_native_batch_norm_legit_no_training", "cudnn_batch_norm", "_native_batch_norm_legit")
+BATCH_NORMS = (
+    "native_batch_norm",
+    "_native_batch_norm_legit_no_training",
+    "cudnn_batch_norm",
+    "_native_batch_norm_legit",
+)
 
 AFFINE: dict[str, Callable[..., Affine]] = {
     "convolution": _convolution,

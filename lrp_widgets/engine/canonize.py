@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
+from functools import partial
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from lrp_widgets.engine.affine import BATCH_NORMS, Affine, affine_of, batch_norm_terms
@@ -22,11 +24,11 @@ NOTHING = ("detach", "alias", "lift_fresh", "clone", "contiguous")
 
 
 def canonize(tape: Tape, weights: Memo) -> Tape:
-    """The same computation with every parametric step as an Affine, and BatchNorm folded wherever it has a neighbour.
+    """The same computation with every parametric step as an Affine, biases and BatchNorm folded into their neighbour.
 
     weights: remembers what depends on the model alone, so that a second input folds nothing again.
     """
-    return _fold_batch_norm(_with_affine(_without_nothing(tape), weights), weights)
+    return _fold_batch_norm(_fold_bias(_with_affine(_without_nothing(tape), weights), weights), weights)
 
 
 def _renamed(tree: Any, names: dict[int, int]) -> Any:
@@ -55,7 +57,12 @@ def _without_nothing(tape: Tape) -> Tape:
     for step in tape.steps:
         step = _rewired(step, names)
         made = step.outputs[0]
-        if step.op in NOTHING and len(step.inputs) == 1 and made is not None and _same_strides(tape, step.inputs[0], made):
+        if (
+            step.op in NOTHING
+            and len(step.inputs) == 1
+            and made is not None
+            and _same_strides(tape, step.inputs[0], made)
+        ):
             names[made] = step.inputs[0]
         else:
             steps.append(step)
@@ -71,7 +78,7 @@ def _with_affine(tape: Tape, weights: Memo) -> Tape:
     steps = []
     for number, step in enumerate(tape.steps):
         # A view of a parameter (the t() of a dense layer) is a new object at every run: compare what it looks at.
-        constants = tuple(_identity(arg) for arg in (*step.args, *step.kwargs.values()))
+        constants = (*map(_identity, step.args), *step.kwargs, *map(_identity, step.kwargs.values()))
         ndim = tape.values[step.inputs[0]].ndim if step.inputs else 0
         affine = weights(("affine", number), lambda *_, step=step: affine_of(step, tape), step.op, ndim, *constants)
         steps.append(dataclasses.replace(step, affine=affine, modules=step.modules or (step.module,)))
@@ -98,6 +105,69 @@ def _identity(arg: Any) -> Any:
     return "value" if isinstance(arg, Ref) else str(arg)
 
 
+VIEWS = ("view", "_unsafe_view")
+
+
+def _fold_bias(tape: Tape, weights: Memo) -> Tape:
+    """A constant added to a layer's answer is its bias, however the layer is spelled (x @ w + b; over three axes)."""
+    reads = Counter(value for step in tape.steps for value in step.inputs)
+    reads[tape.output] += 1
+    steps: list[Step | None] = list(tape.steps)
+    maker = {value: i for i, step in enumerate(tape.steps) for value in step.outputs if value is not None}
+    values = dict(tape.values)
+    for i, step in enumerate(tape.steps):
+        constant = _added(step)
+        if constant is None:
+            continue
+        # torch adds the bias behind the view that gives the answer back its axes.
+        value, views = step.inputs[0], []
+        while value in maker and reads[value] == 1 and (made := steps[maker[value]]) is not None and made.op in VIEWS:
+            views.append(maker[value])
+            value = made.inputs[0]
+        layer = steps[maker[value]] if value in maker and reads[value] == 1 else None
+        if layer is None or layer.affine is None or not _is_bias(constant, layer.affine, values[value], bool(views)):
+            continue
+        folded = weights(("bias", i), _with_bias, layer.affine, _Looked(constant))
+        modules = tuple(dict.fromkeys((*layer.modules, *step.modules)))
+        layer = dataclasses.replace(layer, affine=folded, modules=modules, outputs=(layer.outputs[0],))
+        steps[i] = None
+        if views:
+            last = views[0]
+            steps[last] = dataclasses.replace(tape.steps[last], outputs=step.outputs)
+            maker[step.outputs[0]] = last
+            values[value] = values[step.outputs[0]].reshape(values[value].shape)
+        else:
+            layer = dataclasses.replace(layer, outputs=step.outputs)
+            maker[step.outputs[0]] = maker[value]
+        steps[maker[value]] = layer
+    return dataclasses.replace(tape, steps=tuple(step for step in steps if step is not None), values=values)
+
+
+def _added(step: Step) -> Tensor | None:
+    """The constant tensor of value + constant, None where the step is something else."""
+    if step.op != "add" or len(step.inputs) != 1 or step.kwargs.get("alpha", 1) != 1:
+        return None
+    constants = [arg for arg in step.args[:2] if isinstance(arg, Tensor)]
+    return constants[0] if constants else None
+
+
+def _is_bias(constant: Tensor, affine: Affine, z: Tensor, viewed: bool) -> bool:
+    """Whether a constant is the same for every row of the batch, and behind a view: one number per feature."""
+    if affine.kind == "normalization" or constant.dtype != z.dtype:
+        return False
+    if viewed:
+        return affine.channel_axis == -1 and constant.numel() == constant.shape[-1] == z.shape[-1]
+    if constant.ndim > z.ndim or torch.broadcast_shapes(constant.shape, z.shape) != z.shape:
+        return False
+    rows = 0 if affine.batched else z.ndim - 1  # w @ a has its rows last
+    return constant.ndim < z.ndim - rows or constant.shape[rows - z.ndim] == 1
+
+
+def _with_bias(affine: Affine, constant: _Looked) -> Affine:
+    bias = constant.tensor if affine.bias is None else affine.bias + constant.tensor
+    return dataclasses.replace(affine, bias=bias)
+
+
 def _fold_batch_norm(tape: Tape, weights: Memo) -> Tape:
     reads = Counter(value for step in tape.steps for value in step.inputs)
     reads[tape.output] += 1
@@ -114,7 +184,8 @@ def _fold_batch_norm(tape: Tape, weights: Memo) -> Tape:
         neighbour = steps[before] if before is not None else None
         entering = tape.values[step.inputs[0]]
         if neighbour is not None and reads[step.inputs[0]] == 1 and _takes(neighbour.affine, "scaled", entering):
-            folded = weights(("after", i), _fold_after, neighbour.affine, step.affine, step)
+            fold = partial(_fold_after, step=step)  # the step is new in every run, what it says of weights is not
+            folded = weights(("after", i), fold, neighbour.affine, step.affine)
             steps[before] = _joined(neighbour, step, folded, neighbour.args, neighbour.inputs, step.outputs)
             maker[step.outputs[0]] = before
             steps[i] = None
@@ -123,7 +194,8 @@ def _fold_batch_norm(tape: Tape, weights: Memo) -> Tape:
         neighbour = steps[after[0]] if len(after) == 1 and reads[step.outputs[0]] == 1 else None
         if neighbour is not None and _takes(neighbour.affine, "scaled_inputs", entering):
             shape = tuple(entering.shape[1:])
-            folded = weights(("before", i), _fold_before, neighbour.affine, step.affine, step, shape)
+            fold = partial(_fold_before, step=step)
+            folded = weights(("before", i), fold, neighbour.affine, step.affine, shape)
             args = _renamed(neighbour.args, {step.outputs[0]: step.inputs[0]})
             steps[after[0]] = _joined(neighbour, step, folded, args, step.inputs, neighbour.outputs)
             steps[i] = None
@@ -148,12 +220,13 @@ def _fold_after(affine: Affine, norm: Affine, step: Step) -> Affine:
     assert terms is not None and affine.scaled is not None
     scale, shift = terms
     weight = affine.scaled(affine.weight.double(), scale).to(affine.weight.dtype)
-    bias = shift if affine.bias is None else affine.bias.double().flatten() * scale + shift
     shape = norm.weight.shape if affine.kind == "convolution" else (-1,)
-    return dataclasses.replace(affine, weight=weight, bias=bias.to(weight.dtype).reshape(shape))
+    scale, shift = scale.reshape(shape), shift.reshape(shape)
+    bias = shift if affine.bias is None else affine.bias.double() * scale + shift
+    return dataclasses.replace(affine, weight=weight, bias=bias.to(weight.dtype))
 
 
-def _fold_before(affine: Affine, norm: Affine, step: Step, shape: tuple[int, ...]) -> Affine:
+def _fold_before(affine: Affine, norm: Affine, shape: tuple[int, ...], step: Step) -> Affine:
     """w (k a + c) + b = (w k) a + (w c + b). A padded convolution sees c only inside: its bias is a map then."""
     terms = batch_norm_terms(step)
     assert terms is not None and affine.scaled_inputs is not None

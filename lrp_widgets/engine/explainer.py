@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +17,7 @@ from lrp_widgets.engine.composite import Composite
 from lrp_widgets.engine.explanation import Explanation
 from lrp_widgets.engine.memo import Memo
 from lrp_widgets.engine.propagate import Propagation, propagate
-from lrp_widgets.engine.tape import Tape, record
+from lrp_widgets.engine.tape import Tape, record, telling
 
 __all__ = ["Contrast", "Explainer", "Method", "Target", "contrast"]
 
@@ -66,7 +67,9 @@ class Explainer:
 
     def __init__(self, model: nn.Module, output: str | int | None = None) -> None:
         if not isinstance(model, nn.Module):
-            raise TypeError(f"Explainer needs a torch.nn.Module, got {type(model).__name__}. Wrap a function in a Module.")
+            raise TypeError(
+                f"Explainer needs a torch.nn.Module, got {type(model).__name__}. Wrap a function in a Module."
+            )
         self.model, self.output = model, output
         self._lock = threading.RLock()
         self._weights = Memo()  # what depends on the model alone
@@ -94,9 +97,9 @@ class Explainer:
             from lrp_widgets.methods.lrp import LRP  # the engine knows no method but the one it is named after
 
             method = LRP()
-        if not hasattr(method, "relevance"):
+        if not hasattr(method, "relevance") or isinstance(method, type):
             raise TypeError(f"method must be a method such as lw.LRP(lw.epsilon()), got {method!r}.")
-        with self._lock:
+        with self._lock, torch.inference_mode(False):  # in inference mode there are no derivatives to pull with
             begun = time.perf_counter()
             explanation = method.relevance(self, x, target, abandoned)
             return explanation.replace(seconds=time.perf_counter() - begun)
@@ -105,8 +108,9 @@ class Explainer:
         """What the model answers at x, without gradients."""
         check_input(x)
         check_mode(self.model)
-        with torch.no_grad():
-            return self.select(self.model(x))
+        with torch.no_grad(), telling(self.model, (x,)):
+            result = self.model(x)
+        return self.select(result)
 
     def tape(self, x: Tensor) -> Tape:
         """The canonical tape of the model at x: recorded anew only where x or a weight has changed."""
@@ -137,12 +141,19 @@ class Explainer:
         """The tensor to explain out of what the model returns. Raises TypeError that lists the choices."""
         if isinstance(result, Tensor):
             return result
+        chosen = None
         if self.output is not None:
             try:
                 chosen = result[self.output]
             except (KeyError, IndexError, TypeError) as error:
-                raise TypeError(f"output={self.output!r} is not among the model's outputs: {_choices(result)}.") from error
-            return chosen
+                raise TypeError(
+                    f"output={self.output!r} is not among the model's outputs: {_choices(result)}."
+                ) from error
+            if isinstance(chosen, Tensor):
+                return chosen
+            raise TypeError(
+                f"output={self.output!r} must be a tensor of scores, the model returns {_kind(chosen)} there."
+            )
         raise TypeError(
             f"The model returns a {type(result).__name__}, not a tensor. Say which output to explain: "
             f"Explainer(model, output=…), one of {_choices(result)}."
@@ -155,6 +166,10 @@ class Explainer:
             self._memo, self._weights = Memo(), Memo()
 
 
+def _kind(result: Any) -> str:
+    return "None" if result is None else f"a {type(result).__name__}"
+
+
 def _choices(result: Any) -> str:
     if isinstance(result, Mapping):
         return ", ".join(repr(key) for key in result)
@@ -164,15 +179,17 @@ def _choices(result: Any) -> str:
 
 
 def model_state(model: nn.Module) -> tuple[Any, ...]:
-    """Identity and version of every parameter and buffer: equal as long as none was replaced or written."""
+    """Every module with its mode, every parameter and buffer with its version: equal as long as none was replaced."""
     tensors = (*model.parameters(), *model.buffers())
-    return tuple((t, t.data_ptr(), 0 if t.is_inference() else t._version) for t in tensors)
+    # The memory is kept alive with them, so that its address is not given to other weights.
+    known = [(t, t.data_ptr(), 0 if t.is_inference() else t._version, t.untyped_storage()) for t in tensors]
+    return (*((module, module.training) for module in model.modules()), *known)
 
 
 def _same_state(before: tuple[Any, ...] | None, now: tuple[Any, ...]) -> bool:
     if before is None or len(before) != len(now):
         return False
-    return all(a[0] is b[0] and a[1:] == b[1:] for a, b in zip(before, now, strict=True))
+    return all(a[0] is b[0] and a[1:3] == b[1:3] for a, b in zip(before, now, strict=True))
 
 
 def _same_input(before: Tensor | None, x: Tensor) -> bool:
@@ -184,7 +201,9 @@ def _same_input(before: Tensor | None, x: Tensor) -> bool:
 def check_input(x: Any) -> None:
     """Raise TypeError or ValueError where x cannot be explained."""
     if not isinstance(x, Tensor):
-        raise TypeError(f"The input must be a torch.Tensor, got {type(x).__name__}. Convert it with torch.as_tensor(…).")
+        raise TypeError(
+            f"The input must be a torch.Tensor, got {type(x).__name__}. Convert it with torch.as_tensor(…)."
+        )
     if x.is_complex():
         raise TypeError(f"The input must be real, got {x.dtype}. Relevance of complex numbers is not defined.")
     if not x.is_floating_point():
@@ -227,12 +246,10 @@ def resolve_target(target: Target, scores: Tensor) -> tuple[int, ...] | Contrast
     """One class a row, or a contrast. Raises IndexError or TypeError that names what was given."""
     classes = scores[0].numel() if scores.ndim > 1 else 1
     if isinstance(target, Contrast):
-        for which in (target.a, target.b):
-            _check_class(which, classes)
-        return target
+        return Contrast(_checked_class(target.a, classes), _checked_class(target.b, classes))
     if target is None:
         return tuple(scores.reshape(len(scores), -1).argmax(1).tolist())
-    if isinstance(target, Tensor):
+    if hasattr(target, "tolist"):  # a tensor, an array, or a number of numpy
         target = target.tolist()
     if isinstance(target, int) and not isinstance(target, bool):
         target = [target] * len(scores)
@@ -240,16 +257,19 @@ def resolve_target(target: Target, scores: Tensor) -> tuple[int, ...] | Contrast
         raise TypeError(f"target must be a class, one class a row, None or lw.contrast(a, b), got {target!r}.")
     if len(target) != len(scores):
         raise ValueError(f"target must name one class for each of the {len(scores)} rows, got {len(target)}.")
-    for which in target:
-        _check_class(which, classes)
-    return tuple(target)
+    return tuple(_checked_class(which, classes) for which in target)
 
 
-def _check_class(which: Any, classes: int) -> None:
-    if isinstance(which, bool) or not isinstance(which, int):
+def _checked_class(which: Any, classes: int) -> int:
+    try:
+        index = None if isinstance(which, bool) else operator.index(which)
+    except TypeError:
+        index = None
+    if index is None:
         raise TypeError(f"target must be a whole number, got {which!r}.")
-    if not 0 <= which < classes:
-        raise IndexError(f"target must lie in [0, {classes - 1}], the model's outputs, got {which}.")
+    if not 0 <= index < classes:
+        raise IndexError(f"target must lie in [0, {classes - 1}], the model's outputs, got {index}.")
+    return index
 
 
 def starting_relevance(target: tuple[int, ...] | Contrast, scores: Tensor) -> Tensor:

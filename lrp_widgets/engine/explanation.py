@@ -31,6 +31,7 @@ class LayerRelevance:
     absorbed: Mapping[str, Tensor]
     rule: Any = None
     reached: bool = True
+    tolerance: float = 1e-4
 
     @property
     def unexplained(self) -> Tensor:
@@ -39,9 +40,9 @@ class LayerRelevance:
 
     @property
     def closes(self) -> bool:
-        """Whether the unexplained part is rounding: at most 1e-4 of Σ|R| on either side (1e-9 in float64 runs)."""
+        """Whether the unexplained part is rounding: at most `tolerance` (0.3 √eps) of Σ|R| on either side."""
         size = self.positive - self.negative + self.relevance_in.abs() + sum(v.abs() for v in self.absorbed.values())
-        return bool((self.unexplained.abs() <= 1e-4 * size + 1e-30).all())
+        return bool((self.unexplained.abs() <= self.tolerance * size + 1e-30).all())
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +72,9 @@ class Explanation:
     def layer(self, name: str) -> Tensor:
         """Relevance at the output of the module or step `name`. Raises KeyError with the known names."""
         if self._at_layer is None:
-            raise KeyError(f"{type(self.method).__name__} does not propagate through layers: it has no map of {name!r}.")
+            raise KeyError(
+                f"{type(self.method).__name__} does not propagate through layers: it has no map of {name!r}."
+            )
         return self._at_layer(name)
 
     def heatmap(self, row: int = 0) -> np.ndarray:
@@ -81,12 +84,12 @@ class Explanation:
     @property
     def total(self) -> Tensor:
         """ΣR of each row."""
-        return self.relevance.flatten(1).double().sum(1).cpu()
+        return _sums(self.relevance)
 
     @property
     def explained(self) -> Tensor:
         """f(x) of each row: the score that was put on the output."""
-        return self.start.flatten(1).double().sum(1).cpu()
+        return _sums(self.start)
 
     @property
     def absorbed(self) -> dict[str, Tensor]:
@@ -105,6 +108,10 @@ class Explanation:
     def replace(self, **changes: Any) -> Explanation:
         """The same explanation with some fields changed."""
         return dataclasses.replace(self, **changes)
+
+
+def _sums(t: Tensor) -> Tensor:
+    return t.reshape(len(t), -1).double().sum(1).cpu()
 
 
 def pooled(relevance: Tensor) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import reduce
 from typing import Any
 
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from lrp_widgets.engine.affine import Layer
+from lrp_widgets.engine.batch import Layout, by_row, row_layouts
 from lrp_widgets.engine.composite import Composite, resolve
 from lrp_widgets.engine.explanation import LayerRelevance
 from lrp_widgets.engine.memo import Memo
@@ -52,7 +53,8 @@ def propagate(
     Raises Abandoned, or ValueError where the composite does not fit the layers.
     """
     rules = memo("rules", lambda composite: resolve(composite, tape), composite)
-    options = Options(max_pooling=composite.max_pooling, product=composite.product)
+    options = Options(**{field.name: getattr(composite, field.name) for field in fields(Options)})
+    layouts = memo("layouts", lambda: row_layouts(tape))
     arriving: dict[int, list[Tensor]] = {tape.output: [start]}
     relevance: dict[int, Tensor] = {}
     ledger: list[LayerRelevance] = []
@@ -73,7 +75,12 @@ def propagate(
             continue
         rule, before = rules.get(step.name), memo.computed
         pull = _linearized(memo, tape, number, rule, options)
-        passed = memo(("pull", number), lambda pull, *r, step=step, rule=rule: _pass(step, rule, pull, r, tape), pull, *out)
+        passed = memo(
+            ("pull", number),
+            lambda pull, *r, step=step, rule=rule: _pass(step, rule, pull, r, tape, layouts),
+            pull,
+            *out,
+        )
         recomputed += memo.computed > before
         ledger.append(passed.line)
         for value, handed in zip(step.inputs, passed.handed, strict=True):
@@ -99,48 +106,51 @@ def _gathered(memo: Memo, value: int, parts: list[Tensor]) -> Tensor:
 def _linearized(memo: Memo, tape: Tape, number: int, rule: Rule | None, options: Options) -> Callable[..., Any]:
     step = tape.steps[number]
     if step.affine is None or rule is None:
-        return memo(("treat", number), lambda options: treatment(step)(step, tape, options), options)
+        return memo(("treat", number), lambda treat, options: treat(step, tape, options), treatment(step), options)
     a, z = tape.values[step.inputs[0]], tape.values[next(v for v in step.outputs if v is not None)]
     layer = memo(("layer", number), lambda affine: Layer(affine, a, z, step.name), step.affine)
     return memo(("linearize", number), lambda rule, layer: rule.linearize(layer, a), rule, layer)
 
 
-def _pass(step: Step, rule: Rule | None, pull: Callable[..., Any], out: tuple[Tensor | None, ...], tape: Tape) -> _Passed:
+def _pass(
+    step: Step,
+    rule: Rule | None,
+    pull: Callable[..., Any],
+    out: tuple[Tensor | None, ...],
+    tape: Tape,
+    layouts: dict[int, Layout],
+) -> _Passed:
     """Pull relevance through one step and write its line of the ledger."""
     handed, absorbed = pull(out[0]) if step.affine is not None else pull(*out)
     handed = (handed,) if isinstance(handed, Tensor) else tuple(handed)
+    # A sum of two dtypes has the wider one: each input gets its relevance in its own.
+    handed = tuple(
+        None if r is None else r.to(tape.values[value].dtype) for r, value in zip(handed, step.inputs, strict=True)
+    )
     arrived = [r for r in out if r is not None]
-    total_out = sum(by_row(r, tape.batch) for r in arrived)
-    positive = sum(by_row(r.clamp(min=0), tape.batch) for r in arrived)
-    total_in = sum((by_row(r, tape.batch) for r in handed if r is not None), torch.zeros(tape.batch).double())
+    values = [value for value in step.outputs if value is not None]
+
+    def total(t: Tensor | None, value: int) -> Tensor:
+        return torch.zeros(tape.batch).double() if t is None else by_row(t, tape.batch, layouts.get(value))
+
+    total_out = torch.stack([total(r, value) for r, value in zip(out, values, strict=True)]).sum(0)
+    positives = [None if r is None else r.clamp(min=0) for r in out]
+    positive = torch.stack([total(r, value) for r, value in zip(positives, values, strict=True)]).sum(0)
+    total_in = torch.stack([total(r, value) for r, value in zip(handed, step.inputs, strict=True)]).sum(0)
     if isinstance(absorbed, str):  # the whole difference has one cause
         rest = total_out - total_in
         size = 2 * positive - total_out
         named = {} if bool((rest.abs() <= _rounding(arrived[0]) * size).all()) else {absorbed: rest}
     else:
-        named = {cause: by_row(amount, tape.batch) for cause, amount in absorbed.items()}
+        named = {cause: total(amount, values[0]) for cause, amount in absorbed.items()}
     named = {cause: amount for cause, amount in named.items() if bool(amount.any())}
-    line = LayerRelevance(step.name, step.op, total_out, total_in, positive, total_out - positive, named, rule)
+    negative, tolerance = total_out - positive, 0.3 * torch.finfo(arrived[0].dtype).eps ** 0.5
+    line = LayerRelevance(step.name, step.op, total_out, total_in, positive, negative, named, rule, tolerance=tolerance)
     return _Passed(handed, line)
 
 
 def _rounding(t: Tensor) -> float:
     return 16 * torch.finfo(t.dtype).eps
-
-
-def by_row(t: Tensor, batch: int) -> Tensor:
-    """Sums over everything but the batch: float64 numbers on the CPU, one a row.
-
-    The batch leads, alone or multiplied by windows or heads; sequence-first tensors have it second. Where neither
-    holds, the rows cannot be told apart and share the total evenly.
-    """
-    if t.ndim == 0:
-        return t.double().cpu().expand(batch) / batch
-    if t.shape[0] % batch == 0 and t.shape[0]:
-        return t.reshape(batch, -1).sum(1, dtype=torch.float64).cpu()
-    if t.ndim > 1 and t.shape[1] == batch:
-        return t.transpose(0, 1).reshape(batch, -1).sum(1, dtype=torch.float64).cpu()
-    return t.sum(dtype=torch.float64).cpu().expand(batch) / batch
 
 
 def _not_reached(step: Step, batch: int) -> LayerRelevance:

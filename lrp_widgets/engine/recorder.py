@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from lrp_widgets.engine.recurrent import SPELLED_OUT
 from lrp_widgets.engine.step import Ref, Step, made_by, op_name, out_arguments, written_by
 
 __all__ = ["Recorder", "RecordingError"]
@@ -61,8 +62,19 @@ def _empty(tree: Any) -> Any:
 
 # These read the shape of their argument, not its content: what they make does not depend on the input.
 _SHAPE_ONLY = frozenset(
-    ("new_zeros", "new_ones", "new_empty", "new_full", "new_empty_strided")
-    + ("zeros_like", "ones_like", "empty_like", "full_like", "rand_like", "randn_like")
+    {
+        "new_zeros",
+        "new_ones",
+        "new_empty",
+        "new_full",
+        "new_empty_strided",
+        "zeros_like",
+        "ones_like",
+        "empty_like",
+        "full_like",
+        "rand_like",
+        "randn_like",
+    }
 )
 _as_strided = torch.ops.aten.as_strided.default
 _scatter = torch.ops.aten.as_strided_scatter.default
@@ -90,12 +102,13 @@ class Recorder(TorchDispatchMode):
         self.flat: dict[int, int] = {}  # memory written through a view -> value of the whole, flat
         self.constants: set[int] = set()  # values of memory that did not depend on the input when first written
         self.read: set[int] = set()  # memory that steps read as a constant
+        self.drew: str | None = None  # the layer that drew random numbers, if one did
 
     def new(self, tensor: Tensor) -> int:
         """Note a tensor's present content as a new value."""
         if tensor.is_complex():
             raise RecordingError(
-                f"The layer {self._said()} computes with complex numbers ({tensor.dtype}). "
+                f"{self._where()} computes with complex numbers ({tensor.dtype}). "
                 "Relevance of complex numbers is not defined: keep the computation real."
             )
         value = len(self.values)
@@ -145,7 +158,7 @@ class Recorder(TorchDispatchMode):
         for member in self.members.get(key, []):
             if member.dtype != tensor.dtype:
                 raise RecordingError(
-                    f"The layer {self._said()} writes through views of one memory with "
+                    f"{self._where()} writes through views of one memory with "
                     f"two dtypes ({tensor.dtype}, {member.dtype}). Write to a copy (.clone()) instead."
                 )
             known = self.current.get(id(member))
@@ -190,7 +203,9 @@ class Recorder(TorchDispatchMode):
         for key in {_storage(tensor) for tensor in written} & self.read:
             self.read.discard(key)
             for i, step in enumerate(self.steps):
-                self.steps[i] = dataclasses.replace(step, args=_frozen(step.args, key), kwargs=_frozen(step.kwargs, key))
+                self.steps[i] = dataclasses.replace(
+                    step, args=_frozen(step.args, key), kwargs=_frozen(step.kwargs, key)
+                )
 
     def _module(self) -> str:
         frame = sys._getframe(1)
@@ -202,8 +217,9 @@ class Recorder(TorchDispatchMode):
             frame = frame.f_back
         return ""
 
-    def _said(self) -> str:
-        return repr(self._module() or "of the model itself")
+    def _where(self) -> str:
+        path = self._module()
+        return f"The layer {path!r}" if path else "The model itself"
 
     def _refer(self, tree: Any, inputs: list[int]) -> Any:
         if isinstance(tree, Tensor):
@@ -219,8 +235,13 @@ class Recorder(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
+        if torch.Tag.nondeterministic_seeded in getattr(func, "tags", ()):
+            self.drew = self._where()
         if op_name(func) in _SHAPE_ONLY:
             return func(*args, **kwargs)
+        if func in SPELLED_OUT:
+            with self:  # its parts are recorded in its place
+                return SPELLED_OUT[func](*args, **kwargs)
         written = written_by(func, args, kwargs)
         self._keep_constants(written)
         inputs: list[int] = []

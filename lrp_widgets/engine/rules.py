@@ -1,7 +1,8 @@
 """Every LRP rule with its equation; RULES at the bottom.
 
 A rule is a frozen setting with one method: `linearize(layer, a)` does the forward work at the activations `a` and
-returns `pull(R_out) -> (R_in, absorbed)`. `absorbed` names what stays in the layer (bias, epsilon, …), one number a row.
+returns `pull(R_out) -> (R_in, absorbed)`. `absorbed` names what stays in the layer (bias, epsilon,
+…), one number a neuron.
 Inside the equations: a_j enters, w_jk and b_k are the layer's, z_k = Σ_j a_j w_jk + b_k, R_k arrives, R_j is handed on;
 (·)⁺ and (·)⁻ are the positive and the negative part.
 References by section: Montavon, Samek & Müller 2018, arXiv:1706.07979 ("the paper"); Montavon et al. 2019, LNCS 11700.
@@ -17,6 +18,7 @@ import torch
 from torch import Tensor
 
 from lrp_widgets.engine.affine import Layer
+from lrp_widgets.engine.bounds import Bound, check_box, checked_bound
 from lrp_widgets.params import Setting, param, switch
 
 __all__ = ["RULES", "AlphaBeta", "Epsilon", "Flat", "Gamma", "Rule", "WSquare", "ZBox", "ZPlus", "Zero"]
@@ -25,24 +27,24 @@ Absorbed = dict[str, Tensor]
 Pull = Callable[[Tensor], tuple[Tensor, Absorbed]]
 
 
-def rows(t: Tensor) -> Tensor:
-    """Sum over everything but the first dimension."""
-    return t.flatten(1).sum(1) if t.ndim > 1 else t
-
-
 def gate(z: Tensor) -> Tensor:
     """1/z, and 0 where z is 0: what has no denominator hands nothing on."""
     tiny = torch.finfo(z.dtype).tiny
     return torch.where(z.abs() <= tiny, 0, z.reciprocal())
 
 
+def signs(z: Tensor) -> Tensor:
+    """sign z with sign 0 = +1, in the dtype of z."""
+    return torch.where(z < 0, -1.0, 1.0).to(z.dtype)
+
+
 def _bias_share(s: Tensor, b: Tensor | None) -> Absorbed:
-    return {} if b is None else {"bias": rows(s * b)}
+    return {} if b is None else {"bias": s * b}
 
 
 def _left_over(relevance: Tensor, s: Tensor, z: Tensor) -> Tensor:
     """ΣR − Σ s z: what the denominator added to z keeps for itself."""
-    return rows(relevance - s * z)
+    return relevance - s * z
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class Zero(Rule):
             s = relevance * one_over_z
             absorbed = _bias_share(s, layer.b)
             if dead is not None:
-                absorbed["no input"] = rows(relevance * dead)
+                absorbed["no input"] = relevance * dead
             return a * layer.adjoint(s, layer.w), absorbed
 
         return pull
@@ -101,7 +103,7 @@ class Epsilon(Rule):
         if self.relative:
             axes = tuple(range(1, z.ndim))
             epsilon = self.epsilon * z.square().mean(dim=axes, keepdim=True).sqrt() if axes else self.epsilon * z.abs()
-        one_over_z = gate(z + torch.where(z < 0, -epsilon, epsilon))
+        one_over_z = gate(z + epsilon * signs(z))
 
         def pull(relevance: Tensor) -> tuple[Tensor, Absorbed]:
             s = relevance * one_over_z
@@ -123,13 +125,16 @@ class Gamma(Rule):
     equation: ClassVar[str] = "R_j = Σ_k a_j (w_jk + γ w_jk⁺) / Σ_j a_j (w_jk + γ w_jk⁺) · R_k"
     reference: ClassVar[str] = "Montavon et al. 2019, LRP rules for deep rectifier networks (LRP-γ)"
 
-    gamma: float = param(0.25, low=0, high=1, step=0.01, symbol="γ", help="How much positive contributions count extra.")
+    gamma: float = param(
+        0.25, low=0, high=1, step=0.01, symbol="γ", help="How much positive contributions count extra."
+    )
 
     def linearize(self, layer: Layer, a: Tensor) -> Pull:
         if self.gamma == 0:
             return Zero().linearize(layer, a)
         z, above, gamma, w = layer.z, layer.z >= 0, self.gamma, layer.affine
-        one_over_z = gate(z + gamma * torch.where(above, layer.z_positive, layer.z_negative))
+        # Below zero, z − z⁺ = z⁻ has no digits to lose.
+        one_over_z = gate(z + gamma * torch.where(above, layer.z_positive, z - layer.z_positive))
         w_up = w.weight + gamma * w.positive  # for neurons above zero
         dead = None if bool(one_over_z.all()) else one_over_z == 0
 
@@ -151,9 +156,9 @@ class Gamma(Rule):
             absorbed: Absorbed = {}
             if layer.b is not None:
                 b_up, b_down = (layer.b + gamma * layer.b.clamp(min=0), layer.b + gamma * layer.b.clamp(max=0))
-                absorbed["bias"] = rows(s_up * b_up + s_down * b_down)
+                absorbed["bias"] = s_up * b_up + s_down * b_down
             if dead is not None:
-                absorbed["no input"] = rows(relevance * dead)
+                absorbed["no input"] = relevance * dead
             return relevance_in, absorbed
 
         return pull
@@ -206,9 +211,9 @@ class AlphaBeta(Rule):
         alpha, beta, b = self.alpha, self.beta, layer.b
         one_over_plus = gate(layer.z_positive)
         one_over_minus = gate(layer.z_negative) if beta > 0 else None
-        missing = alpha * (one_over_plus == 0)
+        missing = alpha * (one_over_plus == 0).to(one_over_plus.dtype)  # α has more digits than torch's default dtype
         if one_over_minus is not None:
-            missing = missing - beta * (one_over_minus == 0)
+            missing = missing - beta * (one_over_minus == 0).to(missing.dtype)
         hole = missing if bool(missing.any()) else None
 
         def pull(relevance: Tensor) -> tuple[Tensor, Absorbed]:
@@ -217,9 +222,9 @@ class AlphaBeta(Rule):
             absorbed: Absorbed = {}
             if b is not None:
                 amount = s_plus * b.clamp(min=0)
-                absorbed["bias"] = rows(amount if s_minus is None else amount + s_minus * b.clamp(max=0))
+                absorbed["bias"] = amount if s_minus is None else amount + s_minus * b.clamp(max=0)
             if hole is not None:
-                absorbed["one-signed"] = rows(relevance * hole)
+                absorbed["one-signed"] = relevance * hole
             return _pull_split(layer, s_plus, s_minus), absorbed
 
         return pull
@@ -243,7 +248,7 @@ def _weights_only(layer: Layer, w: Tensor) -> Pull:
     dead = None if bool(one_over_z.all()) else one_over_z == 0
 
     def pull(relevance: Tensor) -> tuple[Tensor, Absorbed]:
-        absorbed = {} if dead is None else {"no input": rows(relevance * dead)}
+        absorbed = {} if dead is None else {"no input": relevance * dead}
         return layer.adjoint(relevance * one_over_z, w), absorbed
 
     return pull
@@ -281,8 +286,8 @@ class ZBox(Rule):
     equation: ClassVar[str] = "R_j = Σ_k (a_j w_jk − l_j w_jk⁺ − h_j w_jk⁻) / Σ_j (…) · R_k"
     reference: ClassVar[str] = "Montavon et al. 2017; the paper, section on deep Taylor decomposition"
 
-    low: float | tuple[float, ...] = 0.0
-    high: float | tuple[float, ...] = 1.0
+    low: Bound = 0.0
+    high: Bound = 1.0
 
     def __post_init__(self) -> None:
         for name in ("low", "high"):
@@ -300,7 +305,7 @@ class ZBox(Rule):
             s = relevance * one_over_z
             relevance_in = a * layer.adjoint(s, layer.w)
             relevance_in = relevance_in - low * layer.adjoint(s, plus) - high * layer.adjoint(s, minus)
-            return relevance_in, {} if dead is None else {"no input": rows(relevance * dead)}
+            return relevance_in, {} if dead is None else {"no input": relevance * dead}
 
         return pull
 
@@ -319,34 +324,6 @@ class ZBox(Rule):
         # A flattened image keeps its channels together: each bound covers its share of the features.
         bound = torch.tensor(value, dtype=a.dtype, device=a.device).repeat_interleave(features // channels)
         return bound.reshape([-1 if i == axis else 1 for i in range(a.ndim)]).expand_as(a)
-
-
-def checked_bound(owner: str, name: str, value: object) -> float | tuple[float, ...]:
-    """A bound as a float or a tuple of floats. Raises TypeError that names it."""
-    if isinstance(value, bool | str) or value is None:
-        raise TypeError(f"{owner}.{name} must be a number or one number per channel, got {value!r}.")
-    if isinstance(value, int | float):
-        return float(value)
-    try:
-        return tuple(float(v) for v in value)  # type: ignore[attr-defined]
-    except (TypeError, ValueError):
-        raise TypeError(f"{owner}.{name} must be a number or one number per channel, got {value!r}.") from None
-
-
-def check_box(owner: str, low: float | tuple[float, ...], high: float | tuple[float, ...]) -> None:
-    """Raise ValueError where the box does not hold zero, as z^B asks: l ≤ 0 ≤ h, l < h."""
-    lows = low if isinstance(low, tuple) else (low,)
-    highs = high if isinstance(high, tuple) else (high,)
-    if len(lows) > 1 and len(highs) > 1 and len(lows) != len(highs):
-        raise ValueError(f"{owner}.low and {owner}.high must be of one length, got {len(lows)} and {len(highs)}.")
-    if not all(v <= 0 for v in lows):
-        raise ValueError(f"{owner}.low must be at most 0 (the box must hold 0), got {low}.")
-    if not all(v >= 0 for v in highs):
-        raise ValueError(f"{owner}.high must be at least 0 (the box must hold 0), got {high}.")
-    width = max(len(lows), len(highs))
-    pairs = zip(lows * (width // len(lows)), highs * (width // len(highs)), strict=True)
-    if not all(low_one < high_one for low_one, high_one in pairs):
-        raise ValueError(f"{owner}.low must be below {owner}.high, got {low} and {high}.")
 
 
 RULES: tuple[type[Rule], ...] = (Zero, Epsilon, Gamma, AlphaBeta, ZPlus, WSquare, Flat, ZBox)

@@ -125,6 +125,11 @@ def record(model: nn.Module, inputs: tuple[Tensor, ...], select: Callable[[Any],
     with torch.no_grad(), _no_attention_fastpath():
         with telling(model, inputs), recorder:
             result = model(*copies)
+        if recorder.drew and any(module.training for module in model.modules()):
+            raise RecordingError(
+                f"{recorder.drew} draws random numbers in training mode: no two runs would agree. "
+                "Call model.eval() first."
+            )
         value = recorder.find(select(result))
     if value is None:
         raise RecordingError(

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lrp_widgets.engine.explainer import Contrast, Target, resolve_target
+from lrp_widgets.engine.explainer import Contrast, Target, check_input, check_mode, resolve_target
 from lrp_widgets.evaluation.curve import Curve
 
 __all__ = ["pixel_flipping", "random_flipping", "stream_flipping"]
@@ -50,7 +50,17 @@ def pixel_flipping(
     """
     curve = None
     for curve in stream_flipping(  # noqa: B007 - the last one is whole
-        model, x, heatmap, target, patch=patch, baseline=baseline, order=order, unit=unit, steps=steps, batch=batch, seed=seed
+        model,
+        x,
+        heatmap,
+        target,
+        patch=patch,
+        baseline=baseline,
+        order=order,
+        unit=unit,
+        steps=steps,
+        batch=batch,
+        seed=seed,
     ):
         pass
     assert curve is not None
@@ -72,9 +82,15 @@ def stream_flipping(
     seed: int = 0,
 ) -> Iterator[Curve]:
     """The same curve as it grows: each yield can be painted, and the last is whole."""
+    check_input(x)
+    check_mode(model)
     picture = _as_picture(x)
     _one_of("order", order, ORDERS)
     _one_of("unit", unit, UNITS)
+    _at_least_one("patch", patch)
+    _at_least_one("batch", batch)
+    if steps is not None:
+        _at_least_one("steps", steps)
     scores = _patch_relevance(heatmap, picture, patch)
     if order == "random":
         rank = torch.from_numpy(np.random.default_rng(seed).permutation(scores.numel()))
@@ -90,7 +106,9 @@ def stream_flipping(
         done.append(_score(model, flipped, target, unit, x))
         values = torch.cat(done).double().cpu().numpy()
         removed = counts[: len(values)].numpy() / scores.numel()
-        yield Curve(removed, values, {"most": "most relevant first", "least": "least relevant first"}.get(order, order), unit)
+        yield Curve(
+            removed, values, {"most": "most relevant first", "least": "least relevant first"}.get(order, order), unit
+        )
 
 
 def random_flipping(
@@ -106,6 +124,7 @@ def random_flipping(
     seeds: int = 8,
 ) -> Curve:
     """What removing patches at random does: the mean over `seeds` orders, with the band from lowest to highest."""
+    _at_least_one("seeds", seeds)
     blank = np.zeros(tuple(_as_picture(x).shape[-2:]), dtype=np.float32)
     curves = [
         pixel_flipping(
@@ -123,6 +142,11 @@ def _one_of(name: str, value: Any, allowed: tuple[str, ...]) -> None:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}.")
 
 
+def _at_least_one(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"{name} must be a whole number, at least 1, got {value!r}.")
+
+
 def _as_picture(x: Tensor) -> Tensor:
     """(1, channels, height, width): features become one row of pixels."""
     if x.ndim < 2 or len(x) != 1:
@@ -131,8 +155,6 @@ def _as_picture(x: Tensor) -> Tensor:
 
 
 def _patch_relevance(heatmap: np.ndarray | Tensor, picture: Tensor, patch: int) -> Tensor:
-    if isinstance(patch, bool) or not isinstance(patch, int) or patch < 1:
-        raise ValueError(f"patch must be a whole number of pixels, at least 1, got {patch!r}.")
     relevance = torch.as_tensor(np.asarray(heatmap.detach().cpu() if isinstance(heatmap, Tensor) else heatmap)).double()
     height, width = picture.shape[-2:]
     if relevance.numel() == picture.numel():
@@ -141,6 +163,8 @@ def _patch_relevance(heatmap: np.ndarray | Tensor, picture: Tensor, patch: int) 
         raise ValueError(
             f"The heatmap must have one value a pixel ({height} x {width}), got shape {tuple(relevance.shape)}."
         )
+    if not bool(torch.isfinite(relevance).all()):
+        raise ValueError("The heatmap must be finite, got NaN or infinite values.")
     relevance = relevance.reshape(1, 1, height, width)
     window = (min(patch, height), patch)
     return functional.avg_pool2d(relevance, window, ceil_mode=True, divisor_override=1)[0, 0]
@@ -150,8 +174,6 @@ def _counts(patches: int, steps: int | None) -> Tensor:
     """How many patches are gone at each recorded score: 0 first, all last."""
     if steps is None or steps >= patches:
         return torch.arange(patches + 1)
-    if steps < 1:
-        raise ValueError(f"steps must be at least 1, got {steps}.")
     return torch.linspace(0, patches, steps + 1).round().long()
 
 
@@ -165,6 +187,8 @@ def _pixel_ranks(rank: Tensor, picture: Tensor, patch: int) -> Tensor:
 def _flipped(picture: Tensor, rank: Tensor, counts: Tensor, baseline: float | tuple[float, ...]) -> Tensor:
     gone = rank[None, None] < counts.to(picture.device)[:, None, None, None]
     value = torch.as_tensor(baseline, dtype=picture.dtype, device=picture.device).reshape(1, -1, 1, 1)
+    if value.numel() not in (1, picture.shape[1]):
+        raise ValueError(f"baseline must be one number or one per channel ({picture.shape[1]}), got {value.numel()}.")
     return torch.where(gone, value, picture)
 
 

@@ -9,9 +9,17 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from lrp_widgets.engine.explainer import Explainer, check_input, check_mode, check_scores, check_weights
-from lrp_widgets.engine.explainer import resolve_target, starting_relevance
+from lrp_widgets.engine.explainer import (
+    Explainer,
+    check_input,
+    check_mode,
+    check_scores,
+    check_weights,
+    resolve_target,
+    starting_relevance,
+)
 from lrp_widgets.engine.explanation import Explanation
+from lrp_widgets.engine.tape import RecordingError, telling
 from lrp_widgets.methods.method import Method, never
 
 __all__ = ["Gradient", "Sensitivity", "SimpleTaylor"]
@@ -37,7 +45,9 @@ class Gradient(Method):
         check_mode(explainer.model)
         with torch.enable_grad():
             leaf = x.detach().clone().requires_grad_()
-            scores = explainer.select(explainer.model(leaf.clone()))  # a copy, for models that write in place
+            with telling(explainer.model, (x,)):
+                result = explainer.model(leaf.clone())  # a copy, for models that write in place
+            scores = explainer.select(result)
             if not bool(torch.isfinite(scores).all()):
                 check_weights(explainer.model)
             check_scores(scores)
@@ -45,11 +55,18 @@ class Gradient(Method):
             start = starting_relevance(resolved, scores.detach())
             # d start / d scores: 1 at the class, −1 at the other class of a contrast.
             ones = starting_relevance(resolved, torch.ones_like(scores))
-            (gradient,) = torch.autograd.grad(scores, leaf, ones.to(scores))
+            gradient = None
+            if scores.requires_grad:
+                (gradient,) = torch.autograd.grad(scores, leaf, ones.to(scores), allow_unused=True)
+            if gradient is None:
+                raise RecordingError(
+                    f"The output of {type(explainer.model).__name__} has no gradient with respect to the input "
+                    "(it left torch, for instance through .numpy() or .item()). Keep the computation in torch."
+                )
         return Explanation(
             relevance=self.from_gradient(x.detach(), gradient),
             scores=scores.detach(),
-            inputs=x.detach(),
+            inputs=x.detach().clone(),
             target=resolved,
             method=self,
             start=start,

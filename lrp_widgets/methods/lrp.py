@@ -6,11 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor
 
-from lrp_widgets.engine.composite import Composite, deep_taylor
+from lrp_widgets.engine.composite import Composite
 from lrp_widgets.engine.explainer import Explainer
 from lrp_widgets.engine.explanation import Explanation
+from lrp_widgets.engine.presets import deep_taylor
 from lrp_widgets.methods.method import Method, never
 
 __all__ = ["LRP"]
@@ -42,15 +44,16 @@ class LRP(Method):
 
         def at_layer(name: str) -> Tensor:
             value = tape.value_at(name)
-            return passed.relevance.get(value, tape.values[value].new_zeros(tape.values[value].shape))
+            known = passed.relevance.get(value)
+            return torch.zeros_like(tape.values[value]) if known is None else known.clone()
 
-        return Explanation(
-            relevance=passed.relevance[tape.inputs[0]],
-            scores=tape.scores,
-            inputs=x.detach(),
+        return Explanation(  # of copies: what is done to them must not reach what the explainer remembers
+            relevance=passed.relevance[tape.inputs[0]].clone(),
+            scores=tape.scores.clone(),
+            inputs=x.detach().clone(),
             target=resolved,
             method=self,
-            start=start,
+            start=start.clone(),
             layers=passed.ledger,
             recomputed=passed.recomputed,
             steps=len(tape.steps),

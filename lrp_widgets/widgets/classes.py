@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import traitlets
 
-from .browser import BrowserWidget, as_number, module, style
+from lrp_widgets.widgets.browser import BrowserWidget, as_number, module, style
 
 __all__ = ["ClassPicker"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import ipywidgets
@@ -10,10 +11,25 @@ import traitlets
 
 from lrp_widgets.params import Param
 
-__all__ = ["Control"]
+__all__ = ["Control", "guard"]
 
 _STYLE = {"description_width": "76px"}
 _WIDE = {"width": "auto"}
+
+
+def guard(widget: Any, tell: Callable[[str], None]) -> Any:
+    """Have a widget of ipywidgets tell what it refuses from the browser; by itself it raises where nobody looks."""
+    take = widget.set_state
+
+    def set_state(sync_data: Mapping[str, Any]) -> None:
+        try:
+            take(sync_data)
+        except Exception as error:  # a handler's too
+            widget.send_state([name for name in sync_data if name in widget.keys])
+            tell(f"{widget.description or type(widget).__name__}: {error}")
+
+    widget.set_state = set_state
+    return widget
 
 
 class Control(ipywidgets.VBox):
@@ -29,7 +45,7 @@ class Control(ipywidgets.VBox):
     def __init__(self, known: Param, value: Any, owner: str = "") -> None:
         self._known, self._owner = known, owner
         self._moving = False
-        self.inner = _made(known, value)
+        self.inner = guard(_made(known, value), self._tell)
         self._note = ipywidgets.HTML("", layout={"display": "none"})
         self._note.add_class("lrp-note")
         super().__init__([self.inner, self._note], value=value)
@@ -50,14 +66,21 @@ class Control(ipywidgets.VBox):
             self._known.check(self._owner, value)
         except (TypeError, ValueError) as error:
             self._put_back()
-            self.problem = ""  # so that the same mistake twice is told twice
-            self.problem = str(error)
+            self._tell(str(error))
             return
         self.problem = ""
         self.value = value
 
+    def _tell(self, problem: str) -> None:
+        self.problem = ""  # so that the same mistake twice is told twice
+        self.problem = problem
+
+    @traitlets.validate("value")
+    def _check_value(self, proposal: Any) -> Any:
+        self._known.check(self._owner, proposal["value"])
+        return proposal["value"]
+
     def _set(self, change: Any) -> None:
-        self._known.check(self._owner, change["new"])
         if _from_inner(self._known, self.inner.value) != change["new"]:
             self._put_back()
 

@@ -101,11 +101,11 @@ class CurveView(ipywidgets.VBox):
         lowest, highest, mean, this = self._figure.data
         with self._figure.batch_update():
             this.x, this.y = _line(curve.removed), _line(curve.values)
-            if random is not None:
-                mean.x, mean.y = _line(random.removed), _line(random.values)
-            if random is not None and random.low is not None and random.high is not None:
-                lowest.x, lowest.y = _line(random.removed), _line(random.low)
-                highest.x, highest.y = _line(random.removed), _line(random.high)
+            for line, name in ((mean, "values"), (lowest, "low"), (highest, "high")):
+                values = None if random is None else getattr(random, name)
+                line.x, line.y = (
+                    ((), ()) if random is None or values is None else (_line(random.removed), _line(values))
+                )
             self._figure.layout.yaxis.title.text = {"logit": "f(x)", "probability": "p(class | x)"}.get(
                 curve.unit, curve.unit
             )
@@ -120,6 +120,10 @@ def _line(values: np.ndarray) -> np.ndarray:
 
 
 def _said(curve: Curve, random: Curve | None) -> str:
-    beside = "" if random is None else f" · random {random.area:.2f}"
+    beside = "" if random is None else f" · random {_number(random.area)}"
     whole = "" if curve.removed[-1] >= 1 else " · still running"
-    return f"{curve.order} · area {curve.area:.2f}{beside} (low is selective){whole}"
+    return f"{curve.order} · area {_number(curve.area)}{beside} (low is selective){whole}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.2f}".replace("-", "−")

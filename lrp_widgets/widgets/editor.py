@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from contextlib import suppress
 from typing import Any
 
 import ipywidgets
@@ -26,10 +27,11 @@ class SettingEditor(ipywidgets.VBox):
 
     def __init__(self, setting: Setting) -> None:
         self._parts: dict[str, Control | SettingEditor] = {}
+        self._kept: dict[type, tuple[dict[str, Control | SettingEditor], list[ipywidgets.Widget]]] = {}
         self._refilling = False
         super().__init__(value=setting)
         self.add_class("lrp-editor")
-        self._fill()
+        self._refill()
         self.observe(self._refill, "value")
 
     def control(self, name: str) -> Control:
@@ -39,12 +41,12 @@ class SettingEditor(ipywidgets.VBox):
             return part
         for inner in self._parts.values():
             if isinstance(inner, SettingEditor):
-                return inner.control(name)
+                with suppress(KeyError):
+                    return inner.control(name)
         raise KeyError(name)
 
-    def _fill(self) -> None:
+    def _controls(self) -> list[ipywidgets.Widget]:
         setting, owner = self.value, type(self.value).__name__
-        self._parts = {}
         sliders, choices, folded = [], [], []
         for known in params_of(setting):
             control = Control(known, getattr(setting, known.name), owner)
@@ -60,7 +62,7 @@ class SettingEditor(ipywidgets.VBox):
             more = ipywidgets.Accordion([ipywidgets.VBox(folded)], titles=["Where the literature differs"])
             more.add_class("lrp-more")
             choices.append(more)
-        self.children = [*sliders, *inner, *choices]
+        return [*sliders, *inner, *choices]
 
     def _watched(self, name: str, part: Control | SettingEditor) -> Control | SettingEditor:
         self._parts[name] = part
@@ -77,14 +79,17 @@ class SettingEditor(ipywidgets.VBox):
         except (TypeError, ValueError) as error:  # two fields that do not go together
             self.problem = ""
             self.problem = str(error)
-            self._refill({"old": self.value})
+            self._refill()
         else:
             self.problem = ""
 
-    def _refill(self, change: Any) -> None:
-        if type(change["old"]) is not type(self.value):
-            self._fill()
-            return
+    def _refill(self, change: Any = None) -> None:
+        """Show the setting. The controls of each kind of setting are made once: a browser never forgets a widget."""
+        kind = type(self.value)
+        if kind not in self._kept:
+            self._parts = {}
+            self._kept[kind] = (self._parts, self._controls())
+        self._parts, controls = self._kept[kind]
         self._refilling = True
         try:
             for name, part in self._parts.items():
@@ -93,3 +98,4 @@ class SettingEditor(ipywidgets.VBox):
                     part.note(self.value.note(name))
         finally:
             self._refilling = False
+        self.children = controls

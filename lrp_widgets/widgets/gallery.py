@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import traitlets
 
-from .browser import BrowserWidget, module, style, to_uint8
+from lrp_widgets.widgets.browser import BrowserWidget, module, style, to_uint8
 
 __all__ = ["Gallery"]
 

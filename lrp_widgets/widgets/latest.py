@@ -77,11 +77,11 @@ class Latest(Generic[Request]):
             try:
                 for result in self._work(request, lambda: self.superseded):
                     self._show(result)
-            except Exception as error:
+            except BaseException as error:  # also a model's sys.exit(): it would end the thread without a word
                 self._tell(error)
 
-    def _tell(self, error: Exception) -> None:
+    def _tell(self, error: BaseException) -> None:
         try:
             self._fail(error)
-        except Exception:  # telling failed too: leave a trace, and live on for the next request
+        except BaseException:  # telling failed too: leave a trace, and live on for the next request
             traceback.print_exc()

@@ -8,8 +8,8 @@ from typing import Any
 
 import traitlets
 
-from .browser import BrowserWidget, Finite, as_number, module, style
-from .heatmap import COLORMAPS
+from lrp_widgets.widgets.browser import BrowserWidget, Finite, as_number, module, style
+from lrp_widgets.widgets.heatmap import COLORMAPS
 
 __all__ = ["LayersView"]
 

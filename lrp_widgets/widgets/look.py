@@ -6,7 +6,9 @@ from functools import partial
 from typing import Any
 
 import ipywidgets
+import traitlets
 
+from lrp_widgets.widgets.control import guard
 from lrp_widgets.widgets.heatmap import ARRANGEMENTS, COLORMAPS, HeatmapView
 from lrp_widgets.widgets.layers import LayersView
 
@@ -16,7 +18,12 @@ _NAMES = {"overlay": "over the input", "beside": "beside the input", "heatmap": 
 
 
 class LookEditor(ipywidgets.Box):
-    """Arrangement, colours, clip and opacity of a HeatmapView."""
+    """Arrangement, colours, clip and opacity of a HeatmapView.
+
+    problem: why a move was refused, "" at first.
+    """
+
+    problem = traitlets.Unicode("")
 
     def __init__(self, heatmap: HeatmapView, layers: LayersView | None = None) -> None:
         said: dict[str, Any] = {"style": {"description_width": "initial"}, "layout": {"width": "auto"}}
@@ -25,7 +32,11 @@ class LookEditor(ipywidgets.Box):
             options=options, value=heatmap.arrangement, description="show", tooltip="What stands where", **said
         )
         self.colormap = ipywidgets.Dropdown(
-            options=COLORMAPS, value=heatmap.colormap, description="colours", tooltip="Positive and negative hue", **said
+            options=COLORMAPS,
+            value=heatmap.colormap,
+            description="colours",
+            tooltip="Positive and negative hue",
+            **said,
         )
         self.percentile = ipywidgets.FloatSlider(
             heatmap.percentile, min=90, max=100, step=0.1, readout_format=".1f", description="clip at %",
@@ -45,8 +56,13 @@ class LookEditor(ipywidgets.Box):
             (self.colormap, "colormap", (heatmap, layers)),
         ):
             control.observe(partial(_pass_on, name, [view for view in views if view is not None]), "value")
-        super().__init__([self.arrangement, self.colormap, self.percentile, self.opacity])
+        controls = [self.arrangement, self.colormap, self.percentile, self.opacity]
+        super().__init__([guard(control, self._tell) for control in controls])
         self.add_class("lrp-look")
+
+    def _tell(self, problem: str) -> None:
+        self.problem = ""  # so that the same mistake twice is told twice
+        self.problem = problem
 
 
 def _pass_on(name: str, views: list[HeatmapView | LayersView], change: Any) -> None:

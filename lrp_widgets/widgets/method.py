@@ -9,6 +9,7 @@ import ipywidgets
 import traitlets
 
 from lrp_widgets.params import Setting
+from lrp_widgets.widgets.control import guard
 from lrp_widgets.widgets.editor import SettingEditor
 
 __all__ = ["MethodPicker"]
@@ -28,7 +29,7 @@ class MethodPicker(ipywidgets.VBox):
         self._defaults = dict(choices)
         self._current = dict(choices)
         self._name = first = first or choices[0][0]
-        self.picker = ipywidgets.Dropdown(
+        picker = ipywidgets.Dropdown(
             options=[name for name, _ in choices],
             value=first,
             description="method",
@@ -36,6 +37,7 @@ class MethodPicker(ipywidgets.VBox):
             style={"description_width": "76px"},
             layout={"width": "auto", "flex": "1 1 0%"},
         )
+        self.picker = guard(picker, self._tell)
         self.editor = SettingEditor(self._current[first])
         self.restore = ipywidgets.Button(description="reset", tooltip="Back to this method's defaults")
         self.restore.add_class("lrp-reset")
@@ -44,8 +46,12 @@ class MethodPicker(ipywidgets.VBox):
         self.add_class("lrp-method")
         self.picker.observe(self._picked, "value")
         self.editor.observe(self._edited, "value")
-        self.editor.observe(lambda change: setattr(self, "problem", change["new"]), "problem")
+        self.editor.observe(lambda change: self._tell(change["new"]), "problem")
         self.restore.on_click(lambda _: self._put(self._defaults[self._name]))
+
+    def _tell(self, problem: str) -> None:
+        self.problem = ""  # so that the same mistake twice is told twice
+        self.problem = problem
 
     def _picked(self, change: Any) -> None:
         self._name = change["new"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traitlets
 
-from .browser import BrowserWidget, module, style
+from lrp_widgets.widgets.browser import BrowserWidget, module, style
 
 __all__ = ["StatusLine"]
 

@@ -89,8 +89,8 @@ function render({ model, el }) {
       row.toggleAttribute("data-moves", entry.moves && entry.name !== "");
       row.toggleAttribute("data-fault", !entry.closes);
       row.dataset.name = entry.name;
-      row.title = tell(entry).join("\n");
-      row.setAttribute("aria-label", row.title.replaceAll("\n", ", "));
+      row.title = tell(entry).filter(Boolean).join("\n");
+      row.setAttribute("aria-label", tell(entry).filter(Boolean).join(", "));
     });
     mark();
   }
@@ -112,10 +112,12 @@ function render({ model, el }) {
   function tell(entry) {
     const write = formatter(largest());
     if (entry === INPUT) return ["input: the map that the picture shows", "", ""];
+    const signs = `ΣR⁺ ${write(entry.positive)} · ΣR⁻ ${write(entry.negative)}`;
+    if (!entry.name) return [`input: the map that the picture shows · ΣR ${write(entry.out)}`, signs, ""];
     const shares = Object.entries(entry.absorbed).map(([cause, share]) => `${cause} ${write(share)}`);
     return [
-      `${entry.name || "input"}${entry.op && ` · ${entry.op}`} · out ${write(entry.out)} · in ${write(entry.in)}`,
-      `ΣR⁺ ${write(entry.positive)} · ΣR⁻ ${write(entry.negative)}`,
+      `${entry.name}${entry.op && ` · ${entry.op}`} · out ${write(entry.out)} · in ${write(entry.in)}`,
+      signs,
       (entry.closes ? "" : `does not close: ${write(entry.unexplained)} unexplained · `) +
         (shares.length ? `absorbed: ${shares.join(" · ")}` : "nothing absorbed"),
     ];

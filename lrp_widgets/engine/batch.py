@@ -1,0 +1,118 @@
+"""Where the rows of the batch lie in each value, so that the ledger can be kept row by row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lrp_widgets.engine.operators import OPERATORS, overwriting, routing
+from lrp_widgets.engine.step import Step, replay
+from lrp_widgets.engine.tape import Tape
+
+__all__ = ["Layout", "by_row", "row_layouts"]
+
+# What can move the batch away from the front.
+_TURNING = frozenset({"permute", "transpose", "t", "movedim", "swapaxes", "select", "unbind", "stack"})
+_REDUCING = frozenset({"mean", "sum"})
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """The axis that tells the rows apart, and the row of each index along it."""
+
+    axis: int
+    row: Tensor
+
+
+def by_row(t: Tensor, batch: int, layout: Layout | None = None) -> Tensor:
+    """Sums over everything but the batch: float64 numbers on the CPU, one a row.
+
+    Without a layout the batch leads, alone or multiplied by windows or heads; where even that cannot be, the rows
+    cannot be told apart and share the total evenly.
+    """
+    if layout is not None and layout.axis < t.ndim and t.shape[layout.axis] == len(layout.row):
+        along = t.transpose(0, layout.axis).reshape(len(layout.row), -1).sum(1, dtype=torch.float64).cpu()
+        return torch.zeros(batch, dtype=torch.float64).index_add_(0, layout.row, along)
+    if t.ndim and t.shape[0] and t.shape[0] % batch == 0:
+        return t.reshape(batch, -1).sum(1, dtype=torch.float64).cpu()
+    return t.sum(dtype=torch.float64).cpu().expand(batch) / batch
+
+
+def row_layouts(tape: Tape) -> dict[int, Layout]:
+    """The layout of every value that can be told; empty where the batch leads everywhere."""
+    if tape.batch == 1 or not any(step.op in _TURNING for step in tape.steps):
+        return {}
+    known = {value: Layout(0, torch.arange(tape.batch)) for value in tape.inputs}
+    for step in tape.steps:
+        for value, layout in zip(step.outputs, _passed_on(step, tape, known), strict=False):
+            if value is not None and layout is not None:
+                known[value] = layout
+    return known
+
+
+def _passed_on(step: Step, tape: Tape, known: dict[int, Layout]) -> list[Layout | None]:
+    layouts = [known.get(value) for value in step.inputs]
+    if any(layout is None for layout in layouts):
+        return []
+    if step.affine is None and OPERATORS.get(step.op) in (routing, overwriting):
+        return _routed(step, tape, [layout for layout in layouts if layout is not None])
+    first, source = layouts[0], tape.values[step.inputs[0]]
+    assert first is not None
+    return [None if value is None else _kept(first, source, tape.values[value], step) for value in step.outputs]
+
+
+def _kept(layout: Layout, source: Tensor, made: Tensor, step: Step) -> Layout | None:
+    """The layout behind a step that works on each row by itself."""
+    axis = layout.axis
+    if step.op in _REDUCING and made.ndim < source.ndim:
+        axes = step.args[1] if len(step.args) > 1 else step.kwargs.get("dim")
+        axes = [axes] if isinstance(axes, int) else list(axes or range(source.ndim))
+        axis -= sum(a % source.ndim < axis for a in axes)
+    fits = 0 <= axis < made.ndim and made.shape[axis] == len(layout.row)
+    return Layout(axis, layout.row) if fits else None
+
+
+def _routed(step: Step, tape: Tape, layouts: list[Layout]) -> list[Layout | None]:
+    """Send the rows' numbers the way of the step and see along which axis they come out.
+
+    Twice, the second time moved by one: what does not move with them is a constant that the step put in.
+    """
+    ones = [torch.ones(tape.values[value].shape, dtype=torch.float64) for value in step.inputs]
+    labels = [_spread(layout, one) for layout, one in zip(layouts, ones, strict=True)]
+    try:
+        made = replay(step, labels)
+        moved = replay(step, [label + 1 for label in labels])
+    except (RuntimeError, TypeError, IndexError):  # it cannot run on these (a mask of another dtype, a device)
+        return []
+    # A cat of constants and rows: only what moved by one is a row's.
+    return [_axis_of(m, (n - m) == 1) for m, n in zip(made, moved, strict=True)]
+
+
+def _spread(layout: Layout, ones: Tensor) -> Tensor:
+    shape = [-1 if axis == layout.axis else 1 for axis in range(ones.ndim)]
+    return ones * layout.row.double().reshape(shape)
+
+
+def _axis_of(labels: Tensor, real: Tensor) -> Layout | None:
+    for axis in range(labels.ndim):
+        along = labels.transpose(0, axis).reshape(labels.shape[axis], -1)
+        there = real.transpose(0, axis).reshape(labels.shape[axis], -1)
+        low = along.masked_fill(~there, torch.inf).amin(1)
+        high = along.masked_fill(~there, -torch.inf).amax(1)
+        empty = ~there.any(1)  # constants alone
+        if bool(((low == high) | empty).all()) and not bool(empty.all()):
+            return Layout(axis, _neighbours(low, empty).long())
+    return None
+
+
+def _neighbours(row: Tensor, empty: Tensor) -> Tensor:
+    """Give a place that holds only constants the row of the last place before it that does not (or the first after).
+
+    Memory that is filled bit by bit holds them between the rows that it is filled with.
+    """
+    places = torch.arange(len(row))
+    before = torch.where(empty, -1, places).cummax(0).values
+    first = int((~empty).nonzero()[0])
+    return row[before.masked_fill(before < 0, first)]

@@ -1,0 +1,244 @@
+"""The composites of the literature, each with its parameters; PRESETS at the bottom.
+
+Their names are lower-case because they are called like functions: lw.alpha_beta(alpha=2, input="zB", low=0, high=1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from lrp_widgets.engine.bounds import Bound, check_box, checked_bound
+from lrp_widgets.engine.composite import Composite, Depth, Entry
+from lrp_widgets.engine.rules import AlphaBeta, Epsilon, Flat, Gamma, Rule, WSquare, ZBox, Zero, ZPlus
+from lrp_widgets.params import choice, param, span, switch
+
+INPUT_RULES = (None, "zB", "w2", "z+", "flat", "epsilon")
+INPUT_LABELS = ("as the layers above", "z^B · pixels in a box", "w² · real values", "z⁺ · values ≥ 0", "flat", "ε")
+
+
+def _input_rule(default: str | None) -> Any:
+    said = "The rule of the layers that see the input: it must know the domain the input lives in."
+    return choice(default, INPUT_RULES, labels=INPUT_LABELS, symbol="input rule", help=said, kw_only=True)
+
+
+@dataclass(frozen=True)
+class _Preset(Composite):
+    """A composite that writes its own entries from a few parameters, with an input-domain rule below."""
+
+    title: ClassVar[str] = ""
+    entries: tuple[Entry, ...] = field(init=False, repr=False, compare=False, default=())
+    input: str | None = _input_rule(None)
+    low: Bound = field(default=0.0, kw_only=True)
+    high: Bound = field(default=1.0, kw_only=True)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "entries", ())
+        super().__post_init__()
+        owner = type(self).__name__
+        for name in ("low", "high"):
+            object.__setattr__(self, name, checked_bound(owner, name, getattr(self, name)))
+        if self.input == "zB":
+            check_box(owner, self.low, self.high)
+        object.__setattr__(self, "entries", (*self._input(), *self._above()))
+
+    def _input(self) -> Iterator[Entry]:
+        small = getattr(self, "epsilon", 1e-6)
+        rules: dict[str, Rule] = {
+            "w2": WSquare(),
+            "z+": ZPlus(),
+            "flat": Flat(),
+            "epsilon": Epsilon(small, getattr(self, "relative", False)),
+        }
+        if self.input == "zB":
+            yield Entry(ZBox(self.low, self.high), "input")
+        elif self.input is not None:
+            yield Entry(rules[self.input], "input")
+
+    def _above(self) -> Iterator[Entry]:
+        raise NotImplementedError
+
+
+def _alpha(default: float) -> Any:
+    return param(
+        default, low=1, high=10, slider=(1, 3), step=0.05, symbol="α", help="Weight of positive evidence; β = α − 1."
+    )
+
+
+def _epsilon(default: float = 1e-6) -> Any:
+    return param(
+        default,
+        low=0,
+        slider=(1e-9, 10),
+        log=True,
+        symbol="ε",
+        help="Damps weak or contradicting evidence; absorbs it.",
+    )
+
+
+def _gamma(default: float = 0.25) -> Any:
+    return param(default, low=0, high=1, step=0.01, symbol="γ", help="How much positive contributions count extra.")
+
+
+# A BatchNorm that could not be folded has one input a neuron: there is nothing for β to weigh against.
+_ONE_TO_ONE = Entry(ZPlus(), "normalization")
+
+
+@dataclass(frozen=True)
+class alpha_beta(_Preset):
+    """αβ in every layer: α1β0 is deep Taylor, α2β1 shows negative evidence (the paper, section on LRP)."""
+
+    title: ClassVar[str] = "LRP-αβ"
+    alpha: float = _alpha(2.0)
+
+    def note(self, name: str) -> str:
+        return f"β = {self.alpha - 1:.2f}" if name == "alpha" else ""
+
+    def _above(self) -> Iterator[Entry]:
+        yield _ONE_TO_ONE
+        yield Entry(AlphaBeta(self.alpha))
+
+
+@dataclass(frozen=True)
+class epsilon(_Preset):
+    """ε in every layer (Bach et al. 2015); ε = 0 is LRP-0."""
+
+    title: ClassVar[str] = "LRP-ε"
+    epsilon: float = _epsilon()
+    relative: bool = switch(False, symbol="ε × rms z", help="ε as a multiple of each layer's root mean square.")
+
+    def _above(self) -> Iterator[Entry]:
+        yield Entry(Epsilon(self.epsilon, self.relative))
+
+
+@dataclass(frozen=True)
+class deep_taylor(_Preset):
+    """z⁺ in every layer above an input-domain rule: deep Taylor decomposition (Montavon et al. 2017)."""
+
+    title: ClassVar[str] = "Deep Taylor"
+    input: str | None = _input_rule("z+")
+
+    def _above(self) -> Iterator[Entry]:
+        yield Entry(ZPlus())
+
+
+@dataclass(frozen=True)
+class epsilon_plus(_Preset):
+    """ε in dense layers, z⁺ in convolutions (Kohlbrenner et al. 2020)."""
+
+    title: ClassVar[str] = "ε · z⁺"
+    epsilon: float = _epsilon()
+
+    def _above(self) -> Iterator[Entry]:
+        yield Entry(Epsilon(self.epsilon), "dense")
+        yield Entry(ZPlus())
+
+
+@dataclass(frozen=True)
+class epsilon_plus_flat(epsilon_plus):
+    """ε in dense layers, z⁺ in convolutions, flat at the input (Kohlbrenner et al. 2020)."""
+
+    title: ClassVar[str] = "ε · z⁺ · flat"
+    input: str | None = _input_rule("flat")
+
+
+@dataclass(frozen=True)
+class epsilon_alpha2_beta1(_Preset):
+    """ε in dense layers, α2β1 in convolutions (Kohlbrenner et al. 2020)."""
+
+    title: ClassVar[str] = "ε · αβ"
+    alpha: float = _alpha(2.0)
+    epsilon: float = _epsilon()
+
+    def note(self, name: str) -> str:
+        return f"β = {self.alpha - 1:.2f}" if name == "alpha" else ""
+
+    def _above(self) -> Iterator[Entry]:
+        yield Entry(Epsilon(self.epsilon), "dense")
+        yield _ONE_TO_ONE
+        yield Entry(AlphaBeta(self.alpha))
+
+
+@dataclass(frozen=True)
+class epsilon_alpha2_beta1_flat(epsilon_alpha2_beta1):
+    """ε in dense layers, α2β1 in convolutions, flat at the input (Kohlbrenner et al. 2020)."""
+
+    title: ClassVar[str] = "ε · αβ · flat"
+    input: str | None = _input_rule("flat")
+
+
+@dataclass(frozen=True)
+class epsilon_gamma_box(_Preset):
+    """ε in dense layers, γ in convolutions, z^B at the pixels (Montavon et al. 2019)."""
+
+    title: ClassVar[str] = "ε · γ · z^B"
+    input: str | None = _input_rule("zB")
+    low: Bound = 0.0  # by position here: these two know the box
+    high: Bound = 1.0
+    gamma: float = _gamma()
+    epsilon: float = _epsilon()
+
+    def _above(self) -> Iterator[Entry]:
+        yield Entry(Epsilon(self.epsilon), "dense")
+        yield Entry(Gamma(self.gamma))
+
+
+@dataclass(frozen=True)
+class montavon2019(_Preset):
+    """LRP-0 in the upper, ε · rms(z) in the middle, γ in the lower layers, z^B at the pixels (Montavon et al. 2019)."""
+
+    title: ClassVar[str] = "0 · ε · γ · z^B"
+    relative: ClassVar[bool] = True
+    input: str | None = _input_rule("zB")
+    low: Bound = 0.0  # by position here: these two know the box
+    high: Bound = 1.0
+    gamma: float = _gamma()
+    epsilon: float = param(
+        0.25, low=0, slider=(1e-3, 1), log=True, symbol="ε", help="Of the middle layers, as a multiple of rms z."
+    )
+    split: tuple[float, float] = span(
+        (0.4, 0.75), low=0, high=1, symbol="layer split", help="Where the middle layers begin and end; 0 is the input."
+    )
+
+    def _above(self) -> Iterator[Entry]:
+        yield Entry(Gamma(self.gamma), Depth(0.0, self.split[0]))
+        yield Entry(Epsilon(self.epsilon, relative=True), Depth(*self.split))
+        yield Entry(Zero())
+
+
+@dataclass(frozen=True)
+class layered(_Preset):
+    """γ in the lower, αβ in the middle, ε in the upper layers: every slider at once (after Montavon et al. 2019)."""
+
+    title: ClassVar[str] = "γ · αβ · ε by depth"
+    input: str | None = _input_rule("zB")
+    alpha: float = _alpha(1.0)
+    epsilon: float = _epsilon()
+    gamma: float = _gamma()
+    split: tuple[float, float] = span(
+        (0.4, 0.75), low=0, high=1, symbol="layer split", help="Where the middle layers begin and end; 0 is the input."
+    )
+
+    def note(self, name: str) -> str:
+        return f"β = {self.alpha - 1:.2f}" if name == "alpha" else ""
+
+    def _above(self) -> Iterator[Entry]:
+        yield Entry(Gamma(self.gamma), Depth(0.0, self.split[0]))
+        yield _ONE_TO_ONE
+        yield Entry(AlphaBeta(self.alpha), Depth(*self.split))
+        yield Entry(Epsilon(self.epsilon))
+
+
+PRESETS: tuple[type[_Preset], ...] = (
+    layered,
+    alpha_beta,
+    deep_taylor,
+    epsilon,
+    epsilon_plus,
+    epsilon_plus_flat,
+    epsilon_alpha2_beta1,
+    epsilon_alpha2_beta1_flat,
+    epsilon_gamma_box,
+    montavon2019,
+)
