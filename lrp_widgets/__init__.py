@@ -23,7 +23,7 @@ from lrp_widgets.evaluation import Curve, pixel_flipping
 from lrp_widgets.methods import LRP, Gradient, Sensitivity, SimpleTaylor
 from lrp_widgets.samples import Samples
 
-__all__ = [
+__all__ = [  # noqa: RUF022 - grouped, for the reader
     # the dashboard
     "explore",
     "Samples",

@@ -36,13 +36,15 @@ class Samples:
             raise TypeError(f"Samples.inputs must be a floating-point tensor, got {got}. Convert it with .float().")
         if self.inputs.ndim < 2 or len(self.inputs) == 0:
             raise ValueError(
-                f"Samples.inputs must have a batch dimension and at least one row, got shape {tuple(self.inputs.shape)}."
+                "Samples.inputs must have a batch dimension and at least one row, "
+                f"got shape {tuple(self.inputs.shape)}."
             )
         if self.labels is not None:
             labels = torch.as_tensor(self.labels, dtype=torch.long)
             if labels.shape != self.inputs.shape[:1]:
                 raise ValueError(
-                    f"Samples.labels must hold one class index per input ({len(self.inputs)}), got {tuple(labels.shape)}."
+                    f"Samples.labels must hold one class index per input ({len(self.inputs)}), "
+                    f"got {tuple(labels.shape)}."
                 )
             object.__setattr__(self, "labels", labels)
         if self.classes is not None:

@@ -206,6 +206,7 @@ class Dashboard(ipywidgets.VBox):
 
     def _show(self, result: Any) -> None:
         if isinstance(result[0], Curve):
+            self.curve.prepare()
             if self._watched:
                 self.curve.start()
             self.curve.show(*result)

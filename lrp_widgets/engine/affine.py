@@ -53,11 +53,15 @@ class Layer:
     """An affine map at the activations of one run: what a rule works on.
 
     affine: the map.  a: what enters.  z: what it answers, bias included.
+    row_mean: the mean over each row of the batch, in a shape that broadcasts; along the first axis where not given.
     Quantities that several rules or parameter values share are made once and kept here.
     """
 
-    def __init__(self, affine: Affine, a: Tensor, z: Tensor, name: str = "") -> None:
+    def __init__(
+        self, affine: Affine, a: Tensor, z: Tensor, name: str = "", row_mean: Callable[[Tensor], Tensor] | None = None
+    ) -> None:
         self.affine, self.a, self.z, self.name = affine, a, z, name
+        self.row_mean = row_mean or (lambda t: t.flatten(1).mean(1).reshape(-1, *[1] * (t.ndim - 1)))
 
     @property
     def w(self) -> Tensor:
@@ -68,6 +72,11 @@ class Layer:
     def b(self) -> Tensor | None:
         """The biases b_k, or None."""
         return self.affine.bias
+
+    @cached_property
+    def rms(self) -> Tensor:
+        """The root mean square of z over each row of the batch."""
+        return self.row_mean(self.z.square()).sqrt()
 
     def forward(self, a: Tensor, w: Tensor) -> Tensor:
         """Σ_j a_j w_jk."""

@@ -58,7 +58,8 @@ def attention(step: Step, tape: Tape, options: Options) -> Pull:
 
 def _attention_arguments(step: Step) -> dict[str, Any]:
     """q, k, v, mask, causal and scale of the fused ops, whose spellings differ by device."""
-    names = [argument.name for argument in step.func._schema.arguments]
+    schema: Any = getattr(step.func, "_schema", None)
+    names = [argument.name for argument in schema.arguments]
     given = dict(zip(names, step.args, strict=False)) | step.kwargs
     return {
         "q": given["query"],

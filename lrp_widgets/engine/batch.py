@@ -11,7 +11,7 @@ from lrp_widgets.engine.operators import OPERATORS, overwriting, routing
 from lrp_widgets.engine.step import Step, replay
 from lrp_widgets.engine.tape import Tape
 
-__all__ = ["Layout", "by_row", "row_layouts"]
+__all__ = ["Layout", "by_row", "row_layouts", "row_mean"]
 
 # What can move the batch away from the front.
 _TURNING = frozenset({"permute", "transpose", "t", "movedim", "swapaxes", "select", "unbind", "stack"})
@@ -38,6 +38,19 @@ def by_row(t: Tensor, batch: int, layout: Layout | None = None) -> Tensor:
     if t.ndim and t.shape[0] and t.shape[0] % batch == 0:
         return t.reshape(batch, -1).sum(1, dtype=torch.float64).cpu()
     return t.sum(dtype=torch.float64).cpu().expand(batch) / batch
+
+
+def row_mean(t: Tensor, batch: int, layout: Layout | None = None) -> Tensor:
+    """The mean over each row of the batch, laid out so that it broadcasts against t."""
+    if layout is None or layout.axis >= t.ndim or t.shape[layout.axis] != len(layout.row):
+        if not t.ndim or not t.shape[0] or t.shape[0] % batch:
+            return t.mean()
+        layout = Layout(0, torch.arange(batch).repeat_interleave(t.shape[0] // batch))
+    row = layout.row.to(t.device)
+    along = t.transpose(0, layout.axis).reshape(len(row), -1).mean(1)
+    sums = along.new_zeros(batch).index_add_(0, row, along)
+    means = sums / torch.bincount(row, minlength=batch).clamp(min=1).to(sums)
+    return means[row].reshape([-1 if axis == layout.axis else 1 for axis in range(t.ndim)])
 
 
 def row_layouts(tape: Tape) -> dict[int, Layout]:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 __all__ = ["Bound", "check_box", "checked_bound"]
 
 Bound = float | tuple[float, ...]
 
 
-def checked_bound(owner: str, name: str, value: object) -> Bound:
+def checked_bound(owner: str, name: str, value: Any) -> Bound:
     """A bound as a float or a tuple of floats. Raises TypeError or ValueError that names it."""
     plain = value.tolist() if hasattr(value, "tolist") else value  # tensors, arrays and numbers of numpy
     try:
         if isinstance(plain, bool | str) or plain is None:
             raise TypeError
-        bound = float(plain) if isinstance(plain, int | float) else tuple(float(v) for v in plain)  # type: ignore[attr-defined]
+        bound = float(plain) if isinstance(plain, int | float) else tuple(float(v) for v in plain)
     except (TypeError, ValueError):
         raise TypeError(f"{owner}.{name} must be a number or one number per channel, got {value!r}.") from None
     values = bound if isinstance(bound, tuple) else (bound,)

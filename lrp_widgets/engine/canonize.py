@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lrp_widgets.engine.affine import BATCH_NORMS, Affine, affine_of, batch_norm_terms
 from lrp_widgets.engine.memo import Memo
@@ -134,11 +134,11 @@ def _fold_bias(tape: Tape, weights: Memo) -> Tape:
         if views:
             last = views[0]
             steps[last] = dataclasses.replace(tape.steps[last], outputs=step.outputs)
-            maker[step.outputs[0]] = last
-            values[value] = values[step.outputs[0]].reshape(values[value].shape)
+            maker[_made(step)] = last
+            values[value] = values[_made(step)].reshape(values[value].shape)
         else:
             layer = dataclasses.replace(layer, outputs=step.outputs)
-            maker[step.outputs[0]] = maker[value]
+            maker[_made(step)] = maker[value]
         steps[maker[value]] = layer
     return dataclasses.replace(tape, steps=tuple(step for step in steps if step is not None), values=values)
 
@@ -152,7 +152,7 @@ def _added(step: Step) -> Tensor | None:
 
 
 def _is_bias(constant: Tensor, affine: Affine, z: Tensor, viewed: bool) -> bool:
-    """Whether a constant is the same for every row of the batch, and behind a view: one number per feature."""
+    """Whether a constant is the same for every row of any batch, and behind a view: one number per feature."""
     if affine.kind == "normalization" or constant.dtype != z.dtype:
         return False
     if viewed:
@@ -160,7 +160,11 @@ def _is_bias(constant: Tensor, affine: Affine, z: Tensor, viewed: bool) -> bool:
     if constant.ndim > z.ndim or torch.broadcast_shapes(constant.shape, z.shape) != z.shape:
         return False
     rows = 0 if affine.batched else z.ndim - 1  # w @ a has its rows last
-    return constant.ndim < z.ndim - rows or constant.shape[rows - z.ndim] == 1
+    if constant.ndim < z.ndim - rows:
+        return True
+    # One row of a parameter is for all rows; one row of something else may be there because the batch has one.
+    owner = constant if constant._base is None else constant._base
+    return constant.shape[rows - z.ndim] == 1 and isinstance(owner, nn.Parameter)
 
 
 def _with_bias(affine: Affine, constant: _Looked) -> Affine:
@@ -183,29 +187,42 @@ def _fold_batch_norm(tape: Tape, weights: Memo) -> Tape:
         before = maker.get(step.inputs[0])
         neighbour = steps[before] if before is not None else None
         entering = tape.values[step.inputs[0]]
-        if neighbour is not None and reads[step.inputs[0]] == 1 and _takes(neighbour.affine, "scaled", entering):
+        if (
+            before is not None
+            and neighbour is not None
+            and reads[step.inputs[0]] == 1
+            and _takes(neighbour.affine, "scaled", entering)
+        ):
             fold = partial(_fold_after, step=step)  # the step is new in every run, what it says of weights is not
             folded = weights(("after", i), fold, neighbour.affine, step.affine)
             steps[before] = _joined(neighbour, step, folded, neighbour.args, neighbour.inputs, step.outputs)
-            maker[step.outputs[0]] = before
+            maker[_made(step)] = before
             steps[i] = None
             continue
-        after = readers.get(step.outputs[0], [])
-        neighbour = steps[after[0]] if len(after) == 1 and reads[step.outputs[0]] == 1 else None
+        after = readers.get(_made(step), [])
+        neighbour = steps[after[0]] if len(after) == 1 and reads[_made(step)] == 1 else None
         if neighbour is not None and _takes(neighbour.affine, "scaled_inputs", entering):
             shape = tuple(entering.shape[1:])
             fold = partial(_fold_before, step=step)
             folded = weights(("before", i), fold, neighbour.affine, step.affine, shape)
-            args = _renamed(neighbour.args, {step.outputs[0]: step.inputs[0]})
+            args = _renamed(neighbour.args, {_made(step): step.inputs[0]})
             steps[after[0]] = _joined(neighbour, step, folded, args, step.inputs, neighbour.outputs)
             steps[i] = None
     return dataclasses.replace(tape, steps=tuple(step for step in steps if step is not None))
 
 
+def _made(step: Step) -> int:
+    """The value that a step of one answer makes."""
+    value = step.outputs[0]
+    assert value is not None
+    return value
+
+
 def _takes(affine: Affine | None, how: str, entering: Tensor) -> bool:
     """Whether the neighbour can carry the factors: its channels must be the axis that BatchNorm works on."""
-    known = affine is not None and getattr(affine, how) is not None
-    return known and (affine.kind == "convolution" or entering.ndim == 2)
+    if affine is None or getattr(affine, how) is None:
+        return False
+    return affine.kind == "convolution" or entering.ndim == 2
 
 
 def _joined(kept: Step, gone: Step, affine: Affine, args: Any, inputs: Any, outputs: Any) -> Step:

@@ -249,8 +249,8 @@ def resolve_target(target: Target, scores: Tensor) -> tuple[int, ...] | Contrast
         return Contrast(_checked_class(target.a, classes), _checked_class(target.b, classes))
     if target is None:
         return tuple(scores.reshape(len(scores), -1).argmax(1).tolist())
-    if hasattr(target, "tolist"):  # a tensor, an array, or a number of numpy
-        target = target.tolist()
+    if (as_list := getattr(target, "tolist", None)) is not None:  # a tensor, an array, or a number of numpy
+        target = as_list()
     if isinstance(target, int) and not isinstance(target, bool):
         target = [target] * len(scores)
     if not isinstance(target, Sequence) or isinstance(target, str):

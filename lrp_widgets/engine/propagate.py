@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from functools import reduce
+from functools import partial, reduce
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from lrp_widgets.engine.affine import Layer
-from lrp_widgets.engine.batch import Layout, by_row, row_layouts
+from lrp_widgets.engine.batch import Layout, by_row, row_layouts, row_mean
 from lrp_widgets.engine.composite import Composite, resolve
 from lrp_widgets.engine.explanation import LayerRelevance
 from lrp_widgets.engine.memo import Memo
@@ -74,7 +74,7 @@ def propagate(
             ledger.append(_not_reached(step, tape.batch))
             continue
         rule, before = rules.get(step.name), memo.computed
-        pull = _linearized(memo, tape, number, rule, options)
+        pull = _linearized(memo, tape, number, rule, options, layouts)
         passed = memo(
             ("pull", number),
             lambda pull, *r, step=step, rule=rule: _pass(step, rule, pull, r, tape, layouts),
@@ -103,12 +103,16 @@ def _gathered(memo: Memo, value: int, parts: list[Tensor]) -> Tensor:
     return memo(("sum", value), lambda *parts: reduce(torch.add, parts), *parts)
 
 
-def _linearized(memo: Memo, tape: Tape, number: int, rule: Rule | None, options: Options) -> Callable[..., Any]:
+def _linearized(
+    memo: Memo, tape: Tape, number: int, rule: Rule | None, options: Options, layouts: dict[int, Layout]
+) -> Callable[..., Any]:
     step = tape.steps[number]
     if step.affine is None or rule is None:
         return memo(("treat", number), lambda treat, options: treat(step, tape, options), treatment(step), options)
-    a, z = tape.values[step.inputs[0]], tape.values[next(v for v in step.outputs if v is not None)]
-    layer = memo(("layer", number), lambda affine: Layer(affine, a, z, step.name), step.affine)
+    made = next(value for value in step.outputs if value is not None)
+    a, z = tape.values[step.inputs[0]], tape.values[made]
+    mean = partial(row_mean, batch=tape.batch, layout=layouts.get(made))
+    layer = memo(("layer", number), lambda affine: Layer(affine, a, z, step.name, mean), step.affine)
     return memo(("linearize", number), lambda rule, layer: rule.linearize(layer, a), rule, layer)
 
 

@@ -25,7 +25,7 @@ def _storage(tensor: Tensor) -> int:
 
 
 def _geometry(tensor: Tensor) -> tuple[list[int], list[int], int]:
-    return list(tensor.shape), list(tensor.stride()), tensor.storage_offset()
+    return list(tensor.shape), list(tensor.stride()), int(tensor.storage_offset())
 
 
 def _copy(tensor: Tensor) -> Tensor:
@@ -276,10 +276,10 @@ class Recorder(TorchDispatchMode):
 
     def _run_constant(self, func: Any, args: Any, kwargs: dict[str, Any], written: list[Tensor]) -> Any:
         """Run an operation on constants. Where it puts its answer (`out=`) into a tracked tensor, that is a write."""
-        targets = [(tensor, self.find(tensor)) for tensor in written]
-        wholes = [self.before_write(tensor) for tensor, value in targets if value is not None]
+        targets = [(tensor, value) for tensor in written if (value := self.find(tensor)) is not None]
+        wholes = [self.before_write(tensor) for tensor, _ in targets]
         result = func(*args, **kwargs)
-        for (tensor, value), whole in zip([pair for pair in targets if pair[1] is not None], wholes, strict=True):
+        for (tensor, value), whole in zip(targets, wholes, strict=True):
             step = Step("", "copy", _overwrite, (Ref(value), tensor.clone()), {}, (value,), (), self._module())
             place = len(self.steps)
             self.steps.append(step)

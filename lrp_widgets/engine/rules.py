@@ -99,10 +99,7 @@ class Epsilon(Rule):
         if self.epsilon == 0:
             return Zero().linearize(layer, a)
         z = layer.z
-        epsilon: float | Tensor = self.epsilon
-        if self.relative:
-            axes = tuple(range(1, z.ndim))
-            epsilon = self.epsilon * z.square().mean(dim=axes, keepdim=True).sqrt() if axes else self.epsilon * z.abs()
+        epsilon = self.epsilon * layer.rms if self.relative else self.epsilon
         one_over_z = gate(z + epsilon * signs(z))
 
         def pull(relevance: Tensor) -> tuple[Tensor, Absorbed]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -133,7 +134,8 @@ def max_pool(step: Step, tape: Tape, options: Options) -> Pull:
     """All to the winner, or in proportion as in sum pooling, as the options say."""
     if options.max_pooling == "winner-take-all" or not step.op.startswith("max_pool"):
         return routing(step, tape, options)
-    geometry = dict(zip(("kernel_size", "stride", "padding", "dilation", "ceil_mode"), step.args[1:], strict=False))
+    names = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
+    geometry: dict[str, Any] = dict(zip(names, step.args[1:], strict=False))
     a, z_like = tape.values[step.inputs[0]], tape.values[next(v for v in step.outputs if v is not None)]
     kernel = list(geometry["kernel_size"])
     n, spatial = len(kernel), a.ndim - len(kernel)
@@ -190,7 +192,9 @@ def residual_sum(step: Step, tape: Tape, options: Options) -> Pull:
         for item, sign in active:
             a = tape.values[item.value]
             handed.append((a * (sign * s)).sum_to_size(a.shape))
-        absorbed = {"bias": sum(s * (sign * item) for item, sign in constants)} if constants else {}
+        absorbed: dict[str, Tensor] = {}
+        for item, sign in constants:
+            absorbed["bias"] = s * (sign * item)
         if dead is not None:
             absorbed["no input"] = relevance * dead
         return handed, absorbed
@@ -198,9 +202,10 @@ def residual_sum(step: Step, tape: Tape, options: Options) -> Pull:
     return pull
 
 
-def _sum_signs(step: Step) -> list[tuple[object, float]]:
+def _sum_signs(step: Step) -> list[tuple[Any, float]]:
     alpha = step.kwargs.get("alpha", step.args[2] if len(step.args) > 2 else 1)
-    first, second = step.args[0], step.args[1]
+    given: tuple[Any, ...] = step.args
+    first, second = given[0], given[1]
     if step.op == "add":
         return [(first, 1.0), (second, float(alpha))]
     if step.op == "sub":

@@ -128,11 +128,20 @@ def random_flipping(
     blank = np.zeros(tuple(_as_picture(x).shape[-2:]), dtype=np.float32)
     curves = [
         pixel_flipping(
-            model, x, blank, target, patch=patch, baseline=baseline, order="random", unit=unit, steps=steps, batch=batch,
+            model,
+            x,
+            blank,
+            target,
+            patch=patch,
+            baseline=baseline,
+            order="random",
+            unit=unit,
+            steps=steps,
+            batch=batch,
             seed=seed,
         )
         for seed in range(seeds)
-    ]  # fmt: skip
+    ]
     values = np.stack([curve.values for curve in curves])
     return Curve(curves[0].removed, values.mean(0), "random", unit, values.min(0), values.max(0))
 

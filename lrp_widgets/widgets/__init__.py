@@ -14,10 +14,30 @@ from lrp_widgets.widgets.method import MethodPicker
 from lrp_widgets.widgets.status import StatusLine
 
 WIDGETS = (
-    ClassPicker, CurveView, DrawingPad, Gallery, HeatmapView, LayersView, LookEditor, MethodPicker, SettingEditor, StatusLine,
-)  # fmt: skip
+    ClassPicker,
+    CurveView,
+    DrawingPad,
+    Gallery,
+    HeatmapView,
+    LayersView,
+    LookEditor,
+    MethodPicker,
+    SettingEditor,
+    StatusLine,
+)
 
 __all__ = [
-    "WIDGETS", "ClassPicker", "Control", "CurveView", "DrawingPad", "Gallery", "HeatmapView", "Latest", "LayersView",
-    "LookEditor", "MethodPicker", "SettingEditor", "StatusLine",
-]  # fmt: skip
+    "WIDGETS",
+    "ClassPicker",
+    "Control",
+    "CurveView",
+    "DrawingPad",
+    "Gallery",
+    "HeatmapView",
+    "Latest",
+    "LayersView",
+    "LookEditor",
+    "MethodPicker",
+    "SettingEditor",
+    "StatusLine",
+]

@@ -52,6 +52,13 @@ class CurveView(ipywidgets.VBox):
         if self._figure is not None:
             self._draw()
 
+    @staticmethod
+    def prepare() -> None:
+        """Load plotly, which takes seconds, while nobody waits for it."""
+        import plotly.graph_objects as go
+
+        _ = go.FigureWidget  # loaded when first asked for
+
     def start(self) -> None:
         """Make the figure; call it once a browser looks."""
         if self._figure is None:

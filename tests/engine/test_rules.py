@@ -372,6 +372,7 @@ def test_another_layout_in_memory_is_the_same_layer(rule: Rule) -> None:
     [
         lambda x, w, b: x @ w.T + b,
         lambda x, w, b: b + x.matmul(w.T),
+        lambda x, w, b: x @ w.T + b[None],
         lambda x, w, b: F.linear(x, w).add_(b),
         lambda x, w, b: torch.addmm(b, x, w.T),
         lambda x, w, b: (w @ x.T + b[:, None]).T,
@@ -382,16 +383,17 @@ def test_another_layout_in_memory_is_the_same_layer(rule: Rule) -> None:
         lambda x, w, b: F.conv1d(x[..., None], w[..., None], b).flatten(1),
         lambda x, w, b: (F.conv1d(x[..., None], w[..., None]) + b[:, None]).flatten(1),
     ],
-    ids=["x@w+b", "b+x@w", "add_", "addmm", "w@x+b", "4d", "3d not contiguous", "conv", "conv+b"],
+    ids=["x@w+b", "b+x@w", "x@w+b[None]", "add_", "addmm", "w@x+b", "4d", "3d not contiguous", "conv", "conv+b"],
 )
 @pytest.mark.parametrize("rule", [rule for rule, _ in rules_for((-3.0,) * 6, (3.0,) * 6).values()], ids=str)
 def test_a_layer_is_the_same_however_it_is_spelled(
     function: Callable[[Tensor, Tensor, Tensor], Tensor], rule: Rule
 ) -> None:
     torch.manual_seed(0)
-    x, w, b = torch.randn(2, 6).double(), torch.randn(5, 6).double(), torch.randn(5).double()
+    x = torch.randn(2, 6).double()
+    w, b = nn.Parameter(torch.randn(5, 6).double()), nn.Parameter(torch.randn(5).double())
     start = torch.randn(2, 5).double()
     plain, _ = propagated(recorded(lambda x: F.linear(x, w, b), x), rule, start)
     got, passed = propagated(recorded(lambda x: function(x, w, b), x), rule, start)
-    assert error_of(got, plain.numpy()) <= 1e-12
+    assert error_of(got, plain.detach().numpy()) <= 1e-12
     assert all(line.closes for line in passed.ledger)

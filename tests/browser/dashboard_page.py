@@ -1,0 +1,232 @@
+"""The dashboard as a person meets it in a browser: what is seen, and how it is moved."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, expect
+
+PATIENCE = 30_000  # ms for what should take a blink, on a machine that has other things to do
+WINDOW = {"width": 1280, "height": 800}
+READ = """canvases => canvases.filter(canvas => canvas.width && !canvas.closest("[hidden]")).map(canvas => {
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  const pixels = new Uint32Array(data.buffer);
+  let hash = 2166136261;
+  for (const pixel of pixels) hash = Math.imul(hash ^ pixel, 16777619);
+  return [hash, new Set(pixels).size];
+})"""
+SCROLLING = """axis => [...document.querySelectorAll("*")].filter((element) =>
+  element.querySelector(".lrp-explore") && element[`scroll${axis}`] > element[`client${axis}`] + 1)
+  .map((element) => `${element.tagName}.${element.className}`)"""
+STICKING_OUT = """() => {
+  const found = [];
+  const named = (element) => `${element.tagName}.${element.className}`;
+  for (const column of document.querySelectorAll(".lrp-grid > *")) {
+    const { right } = column.getBoundingClientRect();
+    if (right > innerWidth + 1) found.push(`${named(column)} ends at ${right}`);
+    for (const part of column.querySelectorAll("*")) {
+      const box = part.getBoundingClientRect();
+      if (box.width && box.right > right + 1 && !part.closest("svg, .lrp-cut"))
+        found.push(`${named(part)} ends at ${box.right}, its column at ${right}`);
+    }
+  }
+  return found;
+}"""
+
+
+class Watch:
+    """Everything that a page asks for, and everything that goes wrong in it."""
+
+    def __init__(self, page: Page, server: str) -> None:
+        self.server = server
+        self.asked: list[str] = []
+        self.errors: list[str] = []
+        page.on("request", self._request)
+        page.on("console", self._console)
+        page.on("pageerror", lambda error: self.errors.append(f"exception: {error}"))
+        page.on("websocket", lambda socket: self.asked.append(socket.url))
+
+    def _request(self, request: Request) -> None:
+        self.asked.append(request.url)
+
+    def _console(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self.errors.append(f"{message.text} ({message.location.get('url')})")
+
+    @property
+    def outside(self) -> list[str]:
+        """Requests that left the server."""
+        own = (self.server, self.server.replace("http", "ws", 1), f"blob:{self.server}", "data:", "about:")
+        return [url for url in self.asked if not url.startswith(own)]
+
+
+class DashboardPage:
+    """One dashboard on a page."""
+
+    def __init__(self, page: Page, place: int = 0) -> None:
+        self.page = page
+        self.root = page.locator(".lrp-explore").nth(place)
+        self.heatmap = self.root.locator(".lrp-heatmap")
+        self.status = self.root.locator(".lrp-status")
+        self.classes = self.root.locator(".lrp-classes-row")
+        self.layers = self.root.locator(".lrp-layers-row")
+        self.thumbnails = self.root.locator(".lrp-gallery-option")
+        self.pad = self.root.locator(".lrp-drawing-canvas")
+
+    def opened(self, patience: float = 120_000) -> DashboardPage:
+        """Wait for the first heatmap."""
+        self.heatmap.and_(self.page.locator("[data-sequence]")).wait_for(timeout=patience)
+        self.is_ok()
+        return self
+
+    def has_curve(self) -> DashboardPage:
+        """Wait for the figure, the last thing to load."""
+        self.curve.wait_for(state="attached", timeout=120_000)
+        return self
+
+    def is_ok(self) -> None:
+        """The status line says so."""
+        expect(self.status).to_have_attribute("data-level", "ok", timeout=PATIENCE)
+
+    @property
+    def sequence(self) -> int:
+        """How many heatmaps were painted."""
+        return int(self.heatmap.get_attribute("data-sequence") or -1)
+
+    def pixels(self) -> list[list[int]]:
+        """What the visible canvases of the heatmap show: a checksum of the pixels, and how many colours there are."""
+        return self.heatmap.locator(".lrp-heatmap-frame canvas").evaluate_all(READ)
+
+    @property
+    def curve(self) -> Locator:
+        """The line of this explanation in the figure."""
+        return self.root.locator(".lrp-curve .scatterlayer .trace").last.locator(".js-line")
+
+    def line(self) -> str:
+        """Where that line runs."""
+        return self.curve.get_attribute("d") or ""
+
+    @property
+    def said(self) -> str:
+        """The text of the status line."""
+        return self.status.locator(".lrp-status-text").inner_text()
+
+    @property
+    def stamp(self) -> str:
+        """What stands under the heatmap."""
+        return self.heatmap.locator(".lrp-heatmap-stamp").inner_text()
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """What is done inside leads to another heatmap, without an error."""
+        before = self.sequence
+        yield
+        wait_until(lambda: self.sequence > before, self.page, "another heatmap is painted")
+        self.is_ok()
+
+    @contextmanager
+    def repainted(self) -> Iterator[None]:
+        """What is done inside changes the picture, and asks nobody."""
+        sequence, before = self.sequence, self.pixels()
+        yield
+        wait_until(lambda: self.pixels() != before, self.page, "the picture looks different")
+        self.page.wait_for_timeout(100)  # an answer that should not come would be here by now
+        assert self.sequence == sequence
+
+    def slider(self, name: str) -> Locator:
+        """The handle of a slider (the first one of a range)."""
+        label = self.page.locator(".widget-label", has_text=re.compile(f"^{re.escape(name)}$"))
+        return self.root.locator(".widget-inline-hbox", has=label).locator(".noUi-handle").first
+
+    def select(self, name: str) -> Locator:
+        """A drop-down."""
+        label = self.page.locator(".widget-label", has_text=re.compile(f"^{re.escape(name)}$"))
+        return self.root.locator(".widget-dropdown", has=label).locator("select")
+
+    def press(self, name: str, key: str = "ArrowRight", times: int = 1) -> None:
+        """Move a slider by keyboard."""
+        handle = self.slider(name)
+        handle.focus()
+        for _ in range(times):
+            self.page.keyboard.press(key)
+
+    def source(self, name: str) -> None:
+        """Show the samples, or the pad."""
+        self.root.locator(".widget-toggle-button", has_text=name).click()
+
+    def draw(self, *points: tuple[float, float]) -> None:
+        """Draw one stroke on the pad, in shares of its side."""
+        box = self.pad.bounding_box()
+        assert box
+        places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in points]
+        mouse = self.page.mouse
+        mouse.move(*places[0])
+        mouse.down()
+        for place in places[1:]:
+            mouse.move(*place, steps=8)
+        mouse.up()
+
+    def bring_back(self) -> None:
+        """First sample, top class, first method with its defaults, the input's map, the first look."""
+        self.source("Samples")
+        self.thumbnails.first.click()
+        self.root.locator(".lrp-classes-auto input").check()
+        self.select("method").select_option(index=0)
+        self.root.get_by_role("button", name="reset").click()
+        self.root.locator('.lrp-layers-row[data-name=""]').click()
+        for name in ("show", "colours"):
+            self.select(name).select_option(index=0)
+        self.press("clip at %", "End")
+        self.at_rest()
+
+    def at_rest(self) -> None:
+        """Wait until nothing is painted any more, and all is well."""
+        seen = -2
+        while seen != self.sequence:
+            seen = self.sequence
+            self.page.wait_for_timeout(200)
+        self.is_ok()
+
+    def chosen_class(self) -> str:
+        """The class that is explained."""
+        return self.root.locator(".lrp-classes-row[aria-checked=true]").get_attribute("data-class") or ""
+
+
+class Opened:
+    """A page and what watches it."""
+
+    def __init__(self, browser: Browser, server: str) -> None:
+        self.context = browser.new_context(viewport=WINDOW)  # type: ignore[arg-type]
+        self.page: Page = self.context.new_page()
+        self.watch = Watch(self.page, server)
+
+    def dashboard(self, place: int = 0) -> DashboardPage:
+        """One of the dashboards on the page."""
+        return DashboardPage(self.page, place)
+
+    def check(self) -> None:
+        """Nothing went wrong, and nothing was asked for elsewhere."""
+        assert self.watch.outside == []
+        assert self.watch.errors == []
+
+
+def wait_until(happened: Callable[[], Any], page: Page, what: str, patience: float = PATIENCE) -> None:
+    """Ask again and again until something has happened."""
+    waited = 0
+    while not happened():
+        assert waited < patience, f"Not seen within {patience / 1000:.0f} s: {what}."
+        page.wait_for_timeout(20)
+        waited += 20
+
+
+def scrolling(page: Page, axis: str) -> list[str]:
+    """The elements around a dashboard that scroll: axis Height or Width."""
+    return page.evaluate(SCROLLING, axis)
+
+
+def sticking_out(page: Page) -> list[str]:
+    """What sticks out of the window or of its column to the right."""
+    return page.evaluate(STICKING_OUT)

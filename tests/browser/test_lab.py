@@ -1,0 +1,87 @@
+"""The notebook of the app in JupyterLab: the same core flows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from browser.dashboard_page import DashboardPage, Opened, wait_until
+from playwright.sync_api import Browser, expect
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def in_lab(browser: Browser, lab: str) -> Iterator[Opened]:
+    """The notebook, opened and run."""
+    opened = Opened(browser, lab)
+    page = opened.page
+    page.goto(f"{lab}lab/tree/explore.ipynb")
+    page.locator(".jp-Notebook .jp-CodeCell").first.wait_for(timeout=90_000)
+    page.wait_for_function("() => window.jupyterapp?.commands.hasCommand('notebook:run-all-cells')", timeout=60_000)
+    expect(page.locator(".jp-Notebook-ExecutionIndicator")).to_have_attribute("data-status", "idle", timeout=90_000)
+    page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
+    opened.dashboard().opened()
+    yield opened
+    opened.context.close()
+
+
+@pytest.fixture
+def app(in_lab: Opened) -> Iterator[DashboardPage]:
+    """The dashboard in the notebook; after the test its page is checked."""
+    yield in_lab.dashboard()
+    in_lab.check()
+
+
+def test_the_notebook_shows_a_digit_explained(app: DashboardPage):
+    ((_, colours),) = app.pixels()
+    assert colours > 100  # shades, not a blank
+    assert app.chosen_class() == "4"
+    app.has_curve()
+
+
+@pytest.mark.parametrize(("method", "name"), [(0, "α"), (0, "γ"), ("LRP-ε", "ε")])
+def test_a_slider_moves_the_picture(app: DashboardPage, method, name):
+    app.select("method").select_option(**({"index": 0} if method == 0 else {"label": method}))
+    app.at_rest()
+    before = app.pixels()
+    with app.explained():
+        app.press(name, "End")
+    app.at_rest()
+    assert app.pixels() != before
+
+
+def test_another_class_input_rule_and_layer(app: DashboardPage):
+    for act in (
+        lambda: app.classes.nth(9).click(),
+        lambda: app.select("input rule").select_option("flat"),
+        lambda: app.root.locator('.lrp-layers-row[data-name="features.3"]').click(),
+    ):
+        before = app.pixels()
+        with app.explained():
+            act()
+        app.at_rest()
+        assert app.pixels() != before
+    with app.explained():
+        app.root.locator('.lrp-layers-row[data-name=""]').click()
+
+
+def test_a_drawn_one_is_seen_as_a_one(app: DashboardPage):
+    app.root.locator(".lrp-classes-auto input").check()
+    app.source("Draw")
+    with app.explained():
+        app.draw((0.5, 0.15), (0.47, 0.85))
+    app.at_rest()
+    assert app.chosen_class() == "1"
+
+
+def test_keys_in_the_dashboard_are_no_commands_of_the_notebook(app: DashboardPage, in_lab: Opened):
+    app.source("Samples")
+    app.thumbnails.first.click()
+    before = in_lab.page.locator(".jp-Notebook .jp-Cell").count()
+    for key in "dd":
+        app.page.keyboard.press(key)
+    app.page.keyboard.press("ArrowRight")
+    wait_until(lambda: app.thumbnails.nth(1).get_attribute("aria-selected") == "true", app.page, "the next sample")
+    app.at_rest()
+    assert in_lab.page.locator(".jp-Notebook .jp-Cell").count() == before
