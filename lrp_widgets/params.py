@@ -59,16 +59,20 @@ class Param:
 
     def _check_number(self, said: str, value: Any) -> None:
         if self.kind == "integer" and (isinstance(value, bool) or not isinstance(value, int)):
-            raise TypeError(f"{said} must be a whole number, got {value!r}.")
+            remedy = " Convert it with int(…)." if hasattr(value, "item") else ""
+            raise TypeError(f"{said} must be a whole number, got {value!r}.{remedy}")
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise TypeError(f"{said} must be a number, got {value!r}.")
+            remedy = " Convert it with .item()." if hasattr(value, "item") else ""
+            raise TypeError(f"{said} must be a number, got {value!r}.{remedy}")
         if not self.low <= value <= self.high:  # NaN fails here too
             raise ValueError(f"{said} must {_span(self)}, got {value}.")
+        if abs(value) == math.inf:
+            raise ValueError(f"{said} must be finite, got {value}.")
 
     def _check_range(self, said: str, value: Any) -> None:
         pair = isinstance(value, tuple) and len(value) == 2 and all(isinstance(v, int | float) for v in value)
-        if not pair:
-            raise TypeError(f"{said} must be a pair of numbers (start, stop), got {value!r}.")
+        if not pair or any(isinstance(v, bool) for v in value):
+            raise TypeError(f"{said} must be a tuple of two numbers (start, stop), got {value!r}.")
         if not self.low <= value[0] <= value[1] <= self.high:
             raise ValueError(f"{said} must be two rising numbers in [{self.low}, {self.high}], got {value!r}.")
 
@@ -76,8 +80,10 @@ class Param:
 def _span(known: Param) -> str:
     if math.isinf(known.high) and not math.isinf(known.low):
         return f"be at least {known.low}"
+    if math.isinf(known.low) and not math.isinf(known.high):
+        return f"be at most {known.high}"
     if math.isinf(known.low) and math.isinf(known.high):
-        return "be a number that is not NaN"
+        return "be finite"
     return f"lie in [{known.low}, {known.high}]"
 
 

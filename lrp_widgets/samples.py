@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -31,39 +31,59 @@ class Samples:
     high: Bound = 1.0
 
     def __post_init__(self) -> None:
-        if not isinstance(self.inputs, Tensor) or not self.inputs.is_floating_point():
-            got = str(self.inputs.dtype) if isinstance(self.inputs, Tensor) else type(self.inputs).__name__
-            raise TypeError(f"Samples.inputs must be a floating-point tensor, got {got}. Convert it with .float().")
-        if self.inputs.ndim < 2 or len(self.inputs) == 0:
+        said = "Samples.inputs must be a floating-point tensor"
+        if not isinstance(self.inputs, Tensor):
+            raise TypeError(f"{said}, got {type(self.inputs).__name__}. Make one with torch.as_tensor(…).")
+        if not self.inputs.is_floating_point():
+            remedy = "Take its real part." if self.inputs.is_complex() else "Convert it with .float()."
+            raise TypeError(f"{said}, got {self.inputs.dtype}. {remedy}")
+        if self.inputs.ndim < 2 or self.inputs.numel() == 0:
             raise ValueError(
                 "Samples.inputs must have a batch dimension and at least one row, "
                 f"got shape {tuple(self.inputs.shape)}."
             )
         if self.labels is not None:
-            labels = torch.as_tensor(self.labels, dtype=torch.long)
-            if labels.shape != self.inputs.shape[:1]:
-                raise ValueError(
-                    f"Samples.labels must hold one class index per input ({len(self.inputs)}), "
-                    f"got {tuple(labels.shape)}."
-                )
-            object.__setattr__(self, "labels", labels)
+            object.__setattr__(self, "labels", self._checked_labels())
         if self.classes is not None:
+            if not isinstance(self.classes, Iterable):
+                raise TypeError(
+                    f"Samples.classes must be the class names in the order of the outputs, got {self.classes!r}."
+                )
             object.__setattr__(self, "classes", tuple(str(name) for name in self.classes))
         for name in ("low", "high"):
             object.__setattr__(self, name, self._bound(name))
         if not all(low < high for low, high in zip(self._channels("low"), self._channels("high"), strict=True)):
             raise ValueError(f"Samples.low must be below Samples.high, got {self.low} and {self.high}.")
 
+    def _checked_labels(self) -> Tensor:
+        said = f"Samples.labels must hold one class index per input ({len(self.inputs)})"
+        try:
+            labels = torch.as_tensor(self.labels)
+        except (TypeError, ValueError, RuntimeError):
+            raise TypeError(f"{said}, got {self.labels!r}.") from None
+        if labels.shape != self.inputs.shape[:1]:
+            raise ValueError(f"{said}, got {tuple(labels.shape)}.")
+        if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
+            raise TypeError(f"{said}, got {labels.dtype}. Convert them with .long().")
+        if int(labels.min()) < 0:
+            raise ValueError(f"{said}, none below 0, got {int(labels.min())}.")
+        return labels.long()
+
     def _bound(self, name: str) -> Bound:
         value = getattr(self, name)
-        if isinstance(value, int | float):
-            return float(value)
-        values = tuple(float(v) for v in torch.as_tensor(value).flatten())
-        if len(values) != self.inputs.shape[1]:
+        try:
+            bound = torch.as_tensor(value, dtype=torch.float64)
+        except (TypeError, ValueError, RuntimeError):
+            raise TypeError(f"Samples.{name} must be a number or one number per channel, got {value!r}.") from None
+        if not bool(torch.isfinite(bound).all()):
+            raise ValueError(f"Samples.{name} must be finite, got {value!r}.")
+        if bound.ndim == 0:
+            return float(bound)
+        if bound.numel() != self.inputs.shape[1]:
             raise ValueError(
-                f"Samples.{name} must be one number or one per channel ({self.inputs.shape[1]}), got {len(values)}."
+                f"Samples.{name} must be one number or one per channel ({self.inputs.shape[1]}), got {bound.numel()}."
             )
-        return values
+        return tuple(bound.flatten().tolist())
 
     def _channels(self, name: str) -> tuple[float, ...]:
         value = getattr(self, name)

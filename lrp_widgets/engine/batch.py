@@ -100,7 +100,8 @@ def _routed(step: Step, tape: Tape, layouts: list[Layout]) -> list[Layout | None
     except (RuntimeError, TypeError, IndexError):  # it cannot run on these (a mask of another dtype, a device)
         return []
     # A cat of constants and rows: only what moved by one is a row's.
-    return [_axis_of(m, (n - m) == 1) for m, n in zip(made, moved, strict=True)]
+    pairs = zip(made, moved, strict=True)
+    return [_axis_of(m, (n - m) == 1) if m.is_floating_point() else None for m, n in pairs]  # indices are no rows
 
 
 def _spread(layout: Layout, ones: Tensor) -> Tensor:

@@ -66,10 +66,7 @@ class Explainer:
     """
 
     def __init__(self, model: nn.Module, output: str | int | None = None) -> None:
-        if not isinstance(model, nn.Module):
-            raise TypeError(
-                f"Explainer needs a torch.nn.Module, got {type(model).__name__}. Wrap a function in a Module."
-            )
+        check_model("Explainer", model)
         self.model, self.output = model, output
         self._lock = threading.RLock()
         self._weights = Memo()  # what depends on the model alone
@@ -112,6 +109,11 @@ class Explainer:
             result = self.model(x)
         return self.select(result)
 
+    def check_draws(self, x: Tensor) -> None:
+        """Raise RecordingError where the model draws random numbers at x because parts of it are in training mode."""
+        if any(module.training for module in self.model.modules()):
+            self.tape(x)
+
     def tape(self, x: Tensor) -> Tape:
         """The canonical tape of the model at x: recorded anew only where x or a weight has changed."""
         with self._lock:
@@ -138,25 +140,35 @@ class Explainer:
             return tape, propagate(tape, composite, start, self._memo, abandoned), start, resolved
 
     def select(self, result: Any) -> Tensor:
-        """The tensor to explain out of what the model returns. Raises TypeError that lists the choices."""
-        if isinstance(result, Tensor):
-            return result
-        chosen = None
-        if self.output is not None:
-            try:
-                chosen = result[self.output]
-            except (KeyError, IndexError, TypeError) as error:
-                raise TypeError(
-                    f"output={self.output!r} is not among the model's outputs: {_choices(result)}."
-                ) from error
-            if isinstance(chosen, Tensor):
-                return chosen
-            raise TypeError(
-                f"output={self.output!r} must be a tensor of scores, the model returns {_kind(chosen)} there."
+        """The tensor to explain out of what the model returns. Raises TypeError or ValueError that says which to name."""
+        chosen = result if isinstance(result, Tensor) else self._chosen(result)
+        if not chosen.is_floating_point() or chosen.ndim < 1 or not chosen.numel():
+            raise ValueError(
+                f"The model must return floating-point scores, one row per input, got {chosen.dtype} of shape "
+                f"{tuple(chosen.shape)}. Wrap it in a Module that does."
             )
+        return chosen
+
+    def _chosen(self, result: Any) -> Tensor:
+        choices = _choices(result)
+        if not choices:
+            raise TypeError(
+                f"The model must return a tensor of scores, got {_kind(result)}. Wrap it in a Module that returns one."
+            )
+        if self.output is None:
+            raise TypeError(
+                f"The model returns {_kind(result)}, not a tensor. Say which output to explain: "
+                f"Explainer(model, output=…), one of {choices}."
+            )
+        try:
+            chosen = result[self.output]
+        except (KeyError, IndexError, TypeError):
+            raise TypeError(f"output must be one of the model's outputs ({choices}), got {self.output!r}.") from None
+        if isinstance(chosen, Tensor):
+            return chosen
         raise TypeError(
-            f"The model returns a {type(result).__name__}, not a tensor. Say which output to explain: "
-            f"Explainer(model, output=…), one of {_choices(result)}."
+            f"output={self.output!r} must be a tensor of scores, the model returns {_kind(chosen)} there. "
+            f"Choose one of {choices}."
         )
 
     def forget(self) -> None:
@@ -171,11 +183,12 @@ def _kind(result: Any) -> str:
 
 
 def _choices(result: Any) -> str:
+    """What `output` may be for a model that returns several tensors: keys or indices, "" for none."""
     if isinstance(result, Mapping):
-        return ", ".join(repr(key) for key in result)
+        return ", ".join(repr(key) for key, item in result.items() if isinstance(item, Tensor))
     if isinstance(result, Sequence):
-        return ", ".join(str(i) for i in range(len(result)))
-    return "(nothing that can be chosen from)"
+        return ", ".join(str(i) for i, item in enumerate(result) if isinstance(item, Tensor))
+    return ""
 
 
 def model_state(model: nn.Module) -> tuple[Any, ...]:
@@ -196,6 +209,14 @@ def _same_input(before: Tensor | None, x: Tensor) -> bool:
     if before is None or (before.shape, before.dtype, before.device) != (x.shape, x.dtype, x.device):
         return False
     return torch.equal(before, x)
+
+
+def check_model(owner: str, model: Any) -> None:
+    """Raise TypeError where `owner` was given something else than a Module."""
+    if isinstance(model, type):
+        raise TypeError(f"{owner} needs a torch.nn.Module, got the class {model.__name__}. Make a network of it first.")
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"{owner} needs a torch.nn.Module, got {type(model).__name__}. Wrap a function in a Module.")
 
 
 def check_input(x: Any) -> None:
@@ -235,9 +256,7 @@ def check_weights(model: nn.Module) -> None:
 
 
 def check_scores(scores: Tensor) -> None:
-    """Raise ValueError where the model's answer is empty or not finite."""
-    if not scores.is_floating_point() or scores.ndim < 1 or not scores.numel():
-        raise ValueError(f"The model must return scores, got {scores.dtype} of shape {tuple(scores.shape)}.")
+    """Raise ValueError where the model's answer is not finite."""
     if not bool(torch.isfinite(scores).all()):
         raise ValueError("The model's scores must be finite, got NaN or infinity. Look for an overflow in its layers.")
 

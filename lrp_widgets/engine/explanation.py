@@ -73,7 +73,8 @@ class Explanation:
         """Relevance at the output of the module or step `name`. Raises KeyError with the known names."""
         if self._at_layer is None:
             raise KeyError(
-                f"{type(self.method).__name__} does not propagate through layers: it has no map of {name!r}."
+                f"{type(self.method).__name__} does not propagate through layers: it has no map of {name!r}. "
+                "Explain with lw.LRP(…) for one."
             )
         return self._at_layer(name)
 

@@ -272,6 +272,8 @@ class Recorder(TorchDispatchMode):
             else:
                 outputs.append(None)
         self.steps[place] = dataclasses.replace(step, outputs=tuple(outputs))
+        if all(value is None for value in outputs):  # a number for an `if`, a mask: no relevance passes here
+            del self.steps[place]
         return result
 
     def _run_constant(self, func: Any, args: Any, kwargs: dict[str, Any], written: list[Tensor]) -> Any:

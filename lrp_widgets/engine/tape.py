@@ -101,7 +101,7 @@ def telling(model: nn.Module, inputs: tuple[Tensor, ...]) -> Iterator[None]:
         shapes = ", ".join(str(tuple(tensor.shape)) for tensor in inputs)
         raise RecordingError(
             f"{type(model).__name__} raised {type(error).__name__} on an input of shape {shapes}: {error}"
-            + _dtype_hint(model, inputs)
+            + (_dtype_hint(model, inputs) or _layer_hint(model, error))
         ) from error
 
 
@@ -110,6 +110,20 @@ def _dtype_hint(model: nn.Module, inputs: tuple[Tensor, ...]) -> str:
     if weights is None or inputs[0].dtype == weights:
         return ""
     return f" (The weights are {weights}, the input is {inputs[0].dtype}: convert it with x.to({weights}).)"
+
+
+def _layer_hint(model: nn.Module, error: BaseException) -> str:
+    """In which layer it happened, and what that layer says it takes."""
+    paths = {id(module): path for path, module in model.named_modules() if path}
+    at, traceback = None, error.__traceback__
+    while traceback is not None:
+        if traceback.tb_frame.f_code is nn.Module._call_impl.__code__:
+            at = traceback.tb_frame.f_locals.get("self")
+        traceback = traceback.tb_next
+    if at is None or id(at) not in paths:
+        return ""
+    said = type(at).__name__ if any(True for _ in at.children()) else repr(at)
+    return f" (The layer {paths[id(at)]!r} raised it: {said}.)"
 
 
 def record(model: nn.Module, inputs: tuple[Tensor, ...], select: Callable[[Any], Tensor]) -> Tape:

@@ -6,7 +6,8 @@ relevance; remove it }. Here the patches are ranked once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import dropwhile
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lrp_widgets.engine.explainer import Contrast, Target, check_input, check_mode, resolve_target
+from lrp_widgets.engine.bounds import checked_bound
+from lrp_widgets.engine.explainer import (
+    Contrast,
+    Explainer,
+    Target,
+    check_input,
+    check_mode,
+    check_model,
+    check_scores,
+    check_weights,
+    resolve_target,
+)
+from lrp_widgets.engine.tape import telling
 from lrp_widgets.evaluation.curve import Curve
 
 __all__ = ["pixel_flipping", "random_flipping", "stream_flipping"]
@@ -82,16 +95,20 @@ def stream_flipping(
     seed: int = 0,
 ) -> Iterator[Curve]:
     """The same curve as it grows: each yield can be painted, and the last is whole."""
+    check_model("pixel_flipping", model)
     check_input(x)
     check_mode(model)
     picture = _as_picture(x)
     _one_of("order", order, ORDERS)
     _one_of("unit", unit, UNITS)
-    _at_least_one("patch", patch)
-    _at_least_one("batch", batch)
+    _at_least(1, "patch", patch)
+    _at_least(1, "batch", batch)
+    _at_least(0, "seed", seed)
     if steps is not None:
-        _at_least_one("steps", steps)
-    scores = _patch_relevance(heatmap, picture, patch)
+        _at_least(1, "steps", steps)
+    Explainer(model).check_draws(x)
+    removed_pixel = _as_pixel(baseline, picture)
+    scores = _patch_relevance(heatmap, picture, patch, x)
     if order == "random":
         rank = torch.from_numpy(np.random.default_rng(seed).permutation(scores.numel()))
     else:
@@ -102,7 +119,7 @@ def stream_flipping(
     whole = _pixel_ranks(rank.reshape(scores.shape), picture, patch)
     done: list[Tensor] = []
     for chunk in counts.split(batch):
-        flipped = _flipped(picture, whole, chunk, baseline).reshape(len(chunk), *x.shape[1:])
+        flipped = _flipped(picture, whole, chunk, removed_pixel).reshape(len(chunk), *x.shape[1:])
         done.append(_score(model, flipped, target, unit, x))
         values = torch.cat(done).double().cpu().numpy()
         removed = counts[: len(values)].numpy() / scores.numel()
@@ -124,7 +141,8 @@ def random_flipping(
     seeds: int = 8,
 ) -> Curve:
     """What removing patches at random does: the mean over `seeds` orders, with the band from lowest to highest."""
-    _at_least_one("seeds", seeds)
+    check_input(x)
+    _at_least(1, "seeds", seeds)
     blank = np.zeros(tuple(_as_picture(x).shape[-2:]), dtype=np.float32)
     curves = [
         pixel_flipping(
@@ -151,32 +169,60 @@ def _one_of(name: str, value: Any, allowed: tuple[str, ...]) -> None:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}.")
 
 
-def _at_least_one(name: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f"{name} must be a whole number, at least 1, got {value!r}.")
+def _at_least(least: int, name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ValueError(f"{name} must be a whole number, at least {least}, got {value!r}.")
 
 
 def _as_picture(x: Tensor) -> Tensor:
     """(1, channels, height, width): features become one row of pixels."""
     if x.ndim < 2 or len(x) != 1:
-        raise ValueError(f"Pixel flipping takes one input with its batch dimension, got shape {tuple(x.shape)}.")
+        raise ValueError(
+            f"Pixel flipping takes one input with its batch dimension, got shape {tuple(x.shape)}. "
+            "Take one with x[i : i + 1]."
+        )
     return x if x.ndim == 4 else x.reshape(1, 1, 1, -1)
 
 
-def _patch_relevance(heatmap: np.ndarray | Tensor, picture: Tensor, patch: int) -> Tensor:
-    relevance = torch.as_tensor(np.asarray(heatmap.detach().cpu() if isinstance(heatmap, Tensor) else heatmap)).double()
+def _patch_relevance(heatmap: np.ndarray | Tensor, picture: Tensor, patch: int, x: Tensor) -> Tensor:
+    try:
+        relevance = torch.as_tensor(heatmap).detach().cpu()
+    except (TypeError, ValueError, RuntimeError):
+        relevance = None
+    if relevance is None or relevance.is_complex():
+        got = type(heatmap).__name__ if relevance is None else relevance.dtype
+        raise TypeError(f"The heatmap must be an array or a tensor of real numbers, got {got}.")
+    relevance = relevance.double()
     height, width = picture.shape[-2:]
-    if relevance.numel() == picture.numel():
-        relevance = relevance.reshape(picture.shape[1:]).sum(0)
-    if relevance.numel() != height * width:
+    shape = _without_ones(relevance.shape)
+    if shape not in (_without_ones(x.shape), _without_ones((height, width))):
         raise ValueError(
-            f"The heatmap must have one value a pixel ({height} x {width}), got shape {tuple(relevance.shape)}."
+            f"The heatmap must have one value a pixel ({height} x {width}), or the shape of the input "
+            f"{tuple(x.shape)}, got shape {tuple(relevance.shape)}."
         )
+    if shape == _without_ones(x.shape):
+        relevance = relevance.reshape(picture.shape[1:]).sum(0)
     if not bool(torch.isfinite(relevance).all()):
         raise ValueError("The heatmap must be finite, got NaN or infinite values.")
     relevance = relevance.reshape(1, 1, height, width)
     window = (min(patch, height), patch)
     return functional.avg_pool2d(relevance, window, ceil_mode=True, divisor_override=1)[0, 0]
+
+
+def _without_ones(shape: Sequence[int]) -> tuple[int, ...]:
+    """The shape from its first dimension that is not 1."""
+    return tuple(dropwhile(lambda size: size == 1, shape))
+
+
+def _as_pixel(baseline: Any, picture: Tensor) -> Tensor:
+    """What a removed pixel becomes, so that it broadcasts against the picture."""
+    bound = checked_bound("pixel_flipping", "baseline", baseline)
+    value = torch.tensor(bound, dtype=picture.dtype, device=picture.device).reshape(1, -1, 1, 1)
+    if value.numel() not in (1, picture.shape[1]):
+        raise ValueError(
+            f"pixel_flipping.baseline must be one number or one per channel ({picture.shape[1]}), got {value.numel()}."
+        )
+    return value
 
 
 def _counts(patches: int, steps: int | None) -> Tensor:
@@ -193,21 +239,32 @@ def _pixel_ranks(rank: Tensor, picture: Tensor, patch: int) -> Tensor:
     return spread[:height, :width].to(picture.device)
 
 
-def _flipped(picture: Tensor, rank: Tensor, counts: Tensor, baseline: float | tuple[float, ...]) -> Tensor:
+def _flipped(picture: Tensor, rank: Tensor, counts: Tensor, removed_pixel: Tensor) -> Tensor:
     gone = rank[None, None] < counts.to(picture.device)[:, None, None, None]
-    value = torch.as_tensor(baseline, dtype=picture.dtype, device=picture.device).reshape(1, -1, 1, 1)
-    if value.numel() not in (1, picture.shape[1]):
-        raise ValueError(f"baseline must be one number or one per channel ({picture.shape[1]}), got {value.numel()}.")
-    return torch.where(gone, value, picture)
+    return torch.where(gone, removed_pixel, picture)
 
 
 def _score(model: nn.Module, inputs: Tensor, target: Target, unit: str, x: Tensor) -> Tensor:
     with torch.no_grad():
-        scores = model(inputs)
-        if scores.ndim == 1:
-            scores = scores[:, None]
-        chosen = resolve_target(target, model(x) if target is None else scores[:1])
+        scores = _scores(model, inputs)
+        chosen = resolve_target(target, _scores(model, x) if target is None else scores[:1])
         values = scores.softmax(1) if unit == "probability" else scores
     if isinstance(chosen, Contrast):
         return values[:, chosen.a] - values[:, chosen.b]
     return values[:, chosen[0]]
+
+
+def _scores(model: nn.Module, inputs: Tensor) -> Tensor:
+    """What the model answers, (rows, classes). Raises an error that names what is wrong with it."""
+    with telling(model, (inputs,)):
+        scores = model(inputs)
+    if not isinstance(scores, Tensor):
+        raise TypeError(
+            f"The model must return a tensor of scores, got a {type(scores).__name__}. "
+            "Wrap it in a Module that returns one."
+        )
+    scores = Explainer(model).select(scores)
+    if not bool(torch.isfinite(scores).all()):
+        check_weights(model)
+    check_scores(scores)
+    return scores.reshape(len(scores), -1)

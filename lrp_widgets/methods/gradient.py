@@ -43,6 +43,7 @@ class Gradient(Method):
         """One forward and one backward pass; the model's own gradients are not touched."""
         check_input(x)
         check_mode(explainer.model)
+        explainer.check_draws(x)
         with torch.enable_grad():
             leaf = x.detach().clone().requires_grad_()
             with telling(explainer.model, (x,)):

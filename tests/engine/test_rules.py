@@ -12,12 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import lrp_widgets as lw
-from lrp_widgets.engine.canonize import canonize
-from lrp_widgets.engine.memo import Memo
-from lrp_widgets.engine.propagate import Propagation, propagate
 from lrp_widgets.engine.rules import Rule
-from lrp_widgets.engine.tape import Tape, record
 from tests.engine import dense
+from tests.engine.running import error_of, propagated, recorded
 
 BATCH = 2
 
@@ -144,31 +141,9 @@ def rules_for(low: tuple[float, ...], high: tuple[float, ...]) -> dict[str, tupl
     }
 
 
-def recorded(function: Callable[[Tensor], Tensor], x: Tensor) -> Tape:
-    class Model(nn.Module):
-        def forward(self, x: Tensor) -> Tensor:
-            return function(x)
-
-    return canonize(record(Model(), (x,), lambda result: result), Memo())
-
-
-def propagated(tape: Tape, rule: Rule, start: Tensor) -> tuple[Tensor, Propagation]:
-    """What the engine hands to the input of the relevance `start` on the answer."""
-    with torch.no_grad():
-        passed = propagate(tape, lw.Composite((lw.Entry(rule),)), start, Memo())
-    return passed.relevance[tape.inputs[0]], passed
-
-
 def drawn_bias(kind: str, shape: tuple[int, ...]) -> Tensor | None:
     b = torch.randn(shape)
     return {"none": None, "positive": b.abs(), "negative": -b.abs(), "mixed": b}[kind]
-
-
-def error_of(got: Tensor, expected: dense.Array) -> float:
-    """The largest difference as a part of max|R|."""
-    return float(
-        np.abs(got.detach().double().numpy().reshape(expected.shape) - expected).max() / np.abs(expected).max()
-    )
 
 
 @pytest.mark.parametrize("signed", [False, True], ids=["inputs >= 0", "signed inputs"])
