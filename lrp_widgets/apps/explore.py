@@ -19,7 +19,8 @@ import torch
 import traitlets
 from torch import Tensor, nn
 
-from lrp_widgets.apps.reading import equations, ledger_rows, picture_of, said_target, stamp, status
+from lrp_widgets.apps.reading import equations, findings, ledger_rows, picture_of, said_target, stamp, status
+from lrp_widgets.engine.doctor import examine
 from lrp_widgets.engine.explainer import Explainer
 from lrp_widgets.engine.explanation import Explanation
 from lrp_widgets.engine.memo import Memo
@@ -43,6 +44,7 @@ from lrp_widgets.widgets.control import guard
 
 __all__ = ["Dashboard", "Settings", "explore"]
 
+EXAMINED = 16  # inputs that the model doctor looks at
 CURVE_EVERY = 0.15  # s: during a drag the curve is drawn at least this often
 
 
@@ -87,6 +89,7 @@ class Dashboard(ipywidgets.VBox):
         self._memo = Memo()
         self._curve_drawn = -CURVE_EVERY
         self._watched = False  # a browser has painted the first picture
+        self._examined = False  # the doctor has seen the model
         self._answered: Settings | None = None  # what the picture shows
         self.methods = MethodPicker(_choices(samples))
         self.gallery, self.pad, self.classes = Gallery(thumbnail=38, rows=2), DrawingPad(), ClassPicker()
@@ -94,7 +97,7 @@ class Dashboard(ipywidgets.VBox):
         self.source = guard(source, self._refuse)
         self.heatmap, self.layers, self.curve = HeatmapView(size=320), LayersView(), CurveView()
         self.look = LookEditor(self.heatmap, self.layers)
-        self.equation, self.status = ipywidgets.HTML(""), StatusLine()
+        self.equation, self.doctor, self.status = ipywidgets.HTML(""), ipywidgets.HTML(""), StatusLine()
         self.gallery.show(_thumbnails(samples), _captions(samples), selected=0)
         super().__init__(self._arranged(), settings=Settings(0, self.methods.value))
         self.add_class("lrp-explore")
@@ -177,6 +180,8 @@ class Dashboard(ipywidgets.VBox):
             return
         if x.ndim in (2, 4):
             yield self._curves(x, explanation)
+        if not self._examined:
+            yield examine(self.explainer.model, self.samples.inputs[:EXAMINED])
 
     def _curves(self, x: Tensor, explanation: Explanation) -> tuple[Curve, Curve]:
         """The curve of this explanation, and the band of random orders, which only input and class can change."""
@@ -205,7 +210,10 @@ class Dashboard(ipywidgets.VBox):
         return torch.from_numpy(low + ink * (high - low)).to(like)
 
     def _show(self, result: Any) -> None:
-        if isinstance(result[0], Curve):
+        if isinstance(result, list):
+            self._examined = True
+            self.doctor.value = findings(result)
+        elif isinstance(result[0], Curve):
             self.curve.prepare()
             if self._watched:
                 self.curve.start()
@@ -258,7 +266,7 @@ class Dashboard(ipywidgets.VBox):
             "lrp-left", "Input", self.source, self.gallery, self.pad, "Class", self.classes, "Method", self.methods
         )
         middle = _column("lrp-middle", self.heatmap, self.look, self.curve)
-        right = _column("lrp-right", "Layers", self.layers, "Rules in force", self.equation)
+        right = _column("lrp-right", "Layers", self.layers, "Rules in force", self.equation, self.doctor)
         grid = ipywidgets.Box([left, middle, right])
         grid.add_class("lrp-grid")
         return [style, title, grid, self.status]

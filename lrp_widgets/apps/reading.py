@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from lrp_widgets.engine.composite import Depth, Entry
+from lrp_widgets.engine.doctor import Finding
 from lrp_widgets.engine.explanation import Explanation, pooled
 from lrp_widgets.params import params_of
 
-__all__ = ["equations", "ledger_rows", "picture_of", "said_target", "stamp", "status"]
+__all__ = ["equations", "findings", "ledger_rows", "picture_of", "said_target", "stamp", "status"]
 
 CAUSES = {"epsilon": "ε"}  # as the literature writes them
 
@@ -134,6 +135,19 @@ def _numbers(rule: Any) -> str:
     if hasattr(rule, "low"):
         known += [f"l = {rule.low}", f"h = {rule.high}"]
     return ", ".join(known)
+
+
+def findings(found: list[Finding]) -> str:
+    """What the model doctor found, as HTML; nothing at all when all is well."""
+    if not found:
+        return ""
+    lines = "".join(_finding(finding) for finding in found)
+    return f'<div class="lrp-heading">Doctor</div><ul class="lrp-findings">{lines}</ul>'
+
+
+def _finding(finding: Finding) -> str:
+    layer, message, remedy = (html.escape(text) for text in (finding.layer, finding.message, finding.remedy))
+    return f'<li class="lrp-finding-{finding.severity}" title="{remedy}"><b>{layer}</b> {message}</li>'
 
 
 def _equation(where: str, equation: str, numbers: str = "") -> str:

@@ -55,7 +55,8 @@ def row_mean(t: Tensor, batch: int, layout: Layout | None = None) -> Tensor:
 
 def row_layouts(tape: Tape) -> dict[int, Layout]:
     """The layout of every value that can be told; empty where the batch leads everywhere."""
-    if tape.batch == 1 or not any(step.op in _TURNING for step in tape.steps):
+    turned = any(step.op in _TURNING for step in tape.steps)
+    if tape.batch == 1 or not (turned or any(_hidden(value, tape.batch) for value in tape.values.values())):
         return {}
     known = {value: Layout(0, torch.arange(tape.batch)) for value in tape.inputs}
     for step in tape.steps:
@@ -63,6 +64,11 @@ def row_layouts(tape: Tape) -> dict[int, Layout]:
             if value is not None and layout is not None:
                 known[value] = layout
     return known
+
+
+def _hidden(t: Tensor, batch: int) -> bool:
+    """Whether the batch cannot be leading (InstanceNorm multiplies it into the channels)."""
+    return bool(t.ndim) and t.shape[0] % batch != 0
 
 
 def _passed_on(step: Step, tape: Tape, known: dict[int, Layout]) -> list[Layout | None]:

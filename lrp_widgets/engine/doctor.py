@@ -165,7 +165,7 @@ def _fallbacks(passed: Propagation) -> Iterator[Finding]:
 
 
 def _blow_up(passed: Propagation, scores: Tensor) -> Iterator[Finding]:
-    size = scores.double().flatten(1).abs().amax(1).cpu().clamp(min=1e-30)
+    size = scores.double().reshape(len(scores), -1).abs().amax(1).cpu().clamp(min=1e-30)
     sizes = [((line.positive - line.negative) / size).max().item() for line in passed.ledger]
     for line, now, above in zip(passed.ledger, sizes, [*sizes[1:], 1.0], strict=True):
         if now > BLOW_UP and now > 10 * above:  # the layer where it happens, not all below it
@@ -174,7 +174,7 @@ def _blow_up(passed: Propagation, scores: Tensor) -> Iterator[Finding]:
 
 
 def _biases(passed: Propagation, scores: Tensor) -> Iterator[Finding]:
-    size = scores.double().flatten(1).abs().amax(1).cpu().clamp(min=1e-30)
+    size = scores.double().reshape(len(scores), -1).abs().amax(1).cpu().clamp(min=1e-30)
     for line in passed.ledger:
         share = _bias_share(line, size)
         if share > BIAS_SHARE:

@@ -140,7 +140,7 @@ class Explainer:
             return tape, propagate(tape, composite, start, self._memo, abandoned), start, resolved
 
     def select(self, result: Any) -> Tensor:
-        """The tensor to explain out of what the model returns. Raises TypeError or ValueError that says which to name."""
+        """The tensor to explain out of what the model returns. Raises an error that lists the choices."""
         chosen = result if isinstance(result, Tensor) else self._chosen(result)
         if not chosen.is_floating_point() or chosen.ndim < 1 or not chosen.numel():
             raise ValueError(
