@@ -1,10 +1,8 @@
-"""What all tests share: torchvision beside a CPU-only torch, and the numbers that tests measure."""
+"""What all tests share: the numbers that tests measure."""
 
 from __future__ import annotations
 
-import importlib.util
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -27,25 +25,3 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         terminalreporter.section("measured: the worst of each")
         for name, value in sorted(_MEASURED.items()):
             terminalreporter.write_line(f"{value:9.2e}  {name}")
-
-
-@pytest.fixture(scope="session")
-def torchvision_models() -> Iterator[Any]:
-    """torchvision.models. A wheel built for CUDA imports beside a CPU-only torch once two of its ops are defined."""
-    spec = importlib.util.find_spec("torchvision")
-    if spec is None or not spec.submodule_search_locations:
-        pytest.skip("peers extra is not installed")
-    import torch
-
-    library = None
-    try:
-        for compiled in Path(spec.submodule_search_locations[0]).glob("_C*"):
-            torch.ops.load_library(compiled)
-    except OSError:
-        library = torch.library.Library("torchvision", "DEF")  # its definitions live as long as it does
-        for op in ("nms", "qnms"):
-            library.define(f"{op}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    from torchvision import models
-
-    yield models
-    del library

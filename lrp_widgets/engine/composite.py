@@ -72,10 +72,13 @@ def parametric_steps(tape: Tape) -> tuple[Step, ...]:
 
 
 def _first_steps(tape: Tape) -> set[str]:
-    """Names of the parametric steps that see the input through no other parametric step."""
+    """Names of the parametric steps that see nothing but the input, through no other parametric step.
+
+    One that also sees what other layers made (the input concatenated to their answers) is not in the input's domain.
+    """
     fresh, first = set(tape.inputs), set()
     for step in tape.steps:
-        if not any(value in fresh for value in step.inputs):
+        if not all(value in fresh for value in step.inputs):
             continue
         if step.affine is not None:
             first.add(step.name)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from lrp_widgets.engine.affine import BATCH_NORMS
 from lrp_widgets.engine.composite import Composite
-from lrp_widgets.engine.explainer import Explainer, check_mode
+from lrp_widgets.engine.explainer import Explainer, check_mode, check_model
 from lrp_widgets.engine.explanation import LayerRelevance
 from lrp_widgets.engine.presets import alpha_beta, epsilon
 from lrp_widgets.engine.propagate import Propagation
@@ -42,6 +42,10 @@ def examine(model: nn.Module, x: Tensor) -> list[Finding]:
     x: inputs as the model takes them, batch first; more rows make the findings on silent channels surer.
     An empty list means that all is well. Raises nothing: what goes wrong is a finding.
     """
+    try:
+        check_model("examine", model)
+    except TypeError as error:
+        return [Finding("error", "", str(error), "Hand over the network itself.")]
     found = list(_at_rest(model))
     if not any(finding.severity == "error" for finding in found):
         found += _running(model, x)
@@ -78,21 +82,19 @@ def _running(model: nn.Module, x: Tensor) -> Iterator[Finding]:
     yield from _unfolded(tape)
     yield from _activations(tape)
     yield from _design(model, tape)
-    plain = _propagated(explainer, x, epsilon())
-    positive = _propagated(explainer, x, alpha_beta(alpha=1))
-    if plain is None or positive is None:
-        yield Finding("error", "", "Relevance could not be propagated.", "Explain with lw.epsilon() to see the error.")
+    try:
+        plain, positive = _propagated(explainer, x, epsilon()), _propagated(explainer, x, alpha_beta(alpha=1))
+    except Exception as error:
+        said = f"Relevance could not be propagated. {type(error).__name__}: {error}"
+        yield Finding("error", "", said, "Do what it says; explaining with lw.LRP(lw.epsilon()) shows the traceback.")
         return
     yield from _fallbacks(plain)
     yield from _blow_up(plain, tape.scores)
     yield from _biases(positive, tape.scores)
 
 
-def _propagated(explainer: Explainer, x: Tensor, composite: Composite) -> Propagation | None:
-    try:
-        return explainer.propagate(x, composite, None, lambda: False)[1]
-    except Exception:  # the caller turns it into a finding
-        return None
+def _propagated(explainer: Explainer, x: Tensor, composite: Composite) -> Propagation:
+    return explainer.propagate(x, composite, None, lambda: False)[1]
 
 
 def _ending(tape: Tape) -> Iterator[Finding]:

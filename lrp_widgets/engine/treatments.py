@@ -84,9 +84,15 @@ def vjp(step: Step, tape: Tape) -> tuple[Callable[..., list[Tensor]], list[Tenso
         pairs = [(t, s) for t, s in zip(outputs, cotangents, strict=True) if s is not None and t.requires_grad]
         if not pairs:
             return [torch.zeros_like(leaf) for leaf in leaves]
-        grads = torch.autograd.grad(
-            [t for t, _ in pairs], leaves, [s for _, s in pairs], retain_graph=True, allow_unused=True
-        )
+        try:
+            grads = torch.autograd.grad(
+                [t for t, _ in pairs], leaves, [s for _, s in pairs], retain_graph=True, allow_unused=True
+            )
+        except RuntimeError as error:
+            raise RuntimeError(
+                f"{step.name!r} has no derivative to pass relevance by ({error}) "
+                f"Say how it passes: lw.operators.OPERATORS[{step.op!r}] = lw.operators.identity, for instance."
+            ) from error
         return [torch.zeros_like(leaf) if g is None else g for leaf, g in zip(leaves, grads, strict=True)]
 
     return adjoint, [t.detach() for t in outputs]

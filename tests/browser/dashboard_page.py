@@ -26,7 +26,8 @@ STICKING_OUT = """() => {
   const named = (element) => `${element.tagName}.${element.className}`;
   for (const column of document.querySelectorAll(".lrp-grid > *")) {
     const { right } = column.getBoundingClientRect();
-    if (right > innerWidth + 1) found.push(`${named(column)} ends at ${right}`);
+    const end = column.closest(".lrp-explore").parentElement.getBoundingClientRect().right;
+    if (right > Math.min(innerWidth, end) + 1) found.push(`${named(column)} ends at ${right}, the app at ${end}`);
     for (const part of column.querySelectorAll("*")) {
       const box = part.getBoundingClientRect();
       if (box.width && box.right > right + 1 && !part.closest("svg, .lrp-cut"))
@@ -35,6 +36,20 @@ STICKING_OUT = """() => {
   }
   return found;
 }"""
+# What the page sends may be forged on its way, by words of the same length.
+FORGE = """(() => {
+  const send = WebSocket.prototype.send;
+  WebSocket.prototype.send = function (data) {
+    const [from, to] = window.forged ?? [];
+    if (!from) return send.call(this, data);
+    const bytes = typeof data === "string" ? data : new Uint8Array(data.buffer ?? data);
+    const text = typeof data === "string" ? data : Array.from(bytes, (code) => String.fromCharCode(code)).join("");
+    const other = text.replace(from, to);
+    if (other === text) return send.call(this, data);
+    window.forged = null;
+    return send.call(this, typeof data === "string" ? other : Uint8Array.from(other, (letter) => letter.charCodeAt(0)));
+  };
+})()"""
 
 
 class Watch:
@@ -159,6 +174,7 @@ class DashboardPage:
 
     def draw(self, *points: tuple[float, float]) -> None:
         """Draw one stroke on the pad, in shares of its side."""
+        self.pad.scroll_into_view_if_needed()
         box = self.pad.bounding_box()
         assert box
         places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in points]
@@ -175,7 +191,7 @@ class DashboardPage:
         self.thumbnails.first.click()
         self.root.locator(".lrp-classes-auto input").check()
         self.select("method").select_option(index=0)
-        self.root.get_by_role("button", name="reset").click()
+        self.root.locator(".lrp-reset").click()
         self.root.locator('.lrp-layers-row[data-name=""]').click()
         for name in ("show", "colours"):
             self.select(name).select_option(index=0)
@@ -187,12 +203,21 @@ class DashboardPage:
         seen = -2
         while seen != self.sequence:
             seen = self.sequence
-            self.page.wait_for_timeout(200)
+            self.page.wait_for_timeout(300)
         self.is_ok()
 
-    def chosen_class(self) -> str:
-        """The class that is explained."""
-        return self.root.locator(".lrp-classes-row[aria-checked=true]").get_attribute("data-class") or ""
+    def shows(self, pixels: list[list[int]]) -> None:
+        """Wait until the picture is this one."""
+        wait_until(lambda: self.pixels() == pixels, self.page, "the picture is the wanted one")
+
+    def shows_not(self, pixels: list[list[int]]) -> None:
+        """Wait until the picture is another one."""
+        wait_until(lambda: self.pixels() != pixels, self.page, "the picture is another one")
+
+    def explains(self, index: int) -> None:
+        """Wait until this class is the one explained."""
+        chosen = self.root.locator(".lrp-classes-row[aria-checked=true]")
+        expect(chosen).to_have_attribute("data-class", str(index), timeout=PATIENCE)
 
 
 class Opened:

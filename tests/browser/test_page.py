@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import nbformat
 import pytest
-from browser.dashboard_page import Opened, scrolling, sticking_out, wait_until
+from browser.dashboard_page import FORGE, Opened, scrolling, sticking_out, wait_until
 from playwright.sync_api import Browser, expect
 from serving import free_port, serving
 
@@ -49,6 +49,7 @@ def two(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     command = [sys.executable, "-c", SERVE, folder / "two.ipynb", str(port)]
     with serving(command, port, folder / "log.txt"):
         opened = Opened(browser, f"http://127.0.0.1:{port}/")
+        opened.page.add_init_script(FORGE)
         opened.page.goto(opened.watch.server)
         for place in (0, 1):
             opened.dashboard(place).opened()
@@ -116,10 +117,11 @@ def test_two_dashboards_on_one_page_do_not_touch_each_other(two: Opened):
     with one.repainted():
         one.select("colours").select_option("grey")
     assert (other.pixels(), other.sequence, other.said) == (before, sequence, said)
-    assert (one.chosen_class(), other.chosen_class()) == ("9", "4")
+    one.explains(9)
+    other.explains(4)
     with other.explained():
         other.press("γ", "End")
-    assert one.slider("γ").get_attribute("aria-valuenow") == "0.25"
+    assert one.slider("γ").get_attribute("aria-valuenow") == "0.3"  # 0.25, rounded
     two.check()
 
 
@@ -144,13 +146,17 @@ def test_an_error_is_told_and_the_next_move_clears_it(two: Opened):
     two.check()
 
 
-def test_a_slider_forged_on_the_page_goes_back(two: Opened):
+def test_a_forged_message_is_refused_and_the_slider_goes_back(two: Opened):
     dashboard = two.dashboard(0)
-    forge = """handle => {
-      const slider = handle.closest(".noUi-target").noUiSlider;
-      slider.updateOptions({ range: { min: 1, max: 99 } });
-      slider.set(50);
-    }"""
-    dashboard.slider("α").evaluate(forge)
-    wait_until(lambda: float(dashboard.slider("α").get_attribute("aria-valuenow") or 0) <= 3, two.page, "α goes back")
+    dashboard.bring_back()
+    before = dashboard.pixels()
+    two.page.evaluate("""() => { window.forged = ['"value":1.05', '"value": NaN']; }""")
+    dashboard.press("α", "ArrowRight")
+    expect(dashboard.status).to_have_attribute("data-level", "error")
+    assert dashboard.said.startswith("ValueError: layered.alpha must lie in [1.0, 10.0], got nan. — ")
+    expect(dashboard.slider("α")).to_have_attribute("aria-valuenow", "1.0")
+    dashboard.shows(before)
+    with dashboard.explained():
+        dashboard.press("α", "End")
+    expect(dashboard.slider("α")).to_have_attribute("aria-valuenow", "3.0")
     two.check()

@@ -17,7 +17,7 @@ def test_the_page_opens_on_a_digit_explained(app: DashboardPage):
     assert app.heatmap.get_attribute("data-arrangement") == "overlay"
     assert re.match(r"ΣR = 21\.\d+ · f\(x\) = 21\.\d+\nabsorbed ", app.stamp)
     expect(app.thumbnails.first).to_have_attribute("aria-selected", "true")
-    assert app.chosen_class() == "4"
+    app.explains(4)
     assert app.root.locator(".lrp-equation").count() == 4
     assert "every layer closes to " in app.said
 
@@ -37,8 +37,7 @@ def test_a_slider_moves_the_picture_by_keyboard(app: DashboardPage, method, name
     before, stamp = app.pixels(), app.stamp
     with app.explained():
         app.press(name, key)
-    app.at_rest()
-    assert app.pixels() != before
+    app.shows_not(before)
     assert app.stamp != stamp
 
 
@@ -60,8 +59,7 @@ def test_a_held_key_ends_on_the_picture_of_the_last_value(app: DashboardPage):
         app.press("α", "Home")
     with app.explained():
         app.press("α", "ArrowRight", 40)
-    app.at_rest()
-    assert app.pixels() == wanted
+    app.shows(wanted)
 
 
 def test_every_input_rule(app: DashboardPage):
@@ -93,23 +91,21 @@ def test_another_class(app: DashboardPage):
     before = app.pixels()
     with app.explained():
         app.classes.nth(9).click()
-    app.at_rest()
-    assert app.chosen_class() == "9"
-    assert app.pixels() != before
+    app.explains(9)
+    app.shows_not(before)
     expect(app.root.locator(".lrp-classes-auto input")).not_to_be_checked()
     with app.explained():
         app.root.locator(".lrp-classes-auto input").check()
-    app.at_rest()
-    assert app.chosen_class() == "4"
-    assert app.pixels() == before
+    app.explains(4)
+    app.shows(before)
 
 
 def test_another_sample(app: DashboardPage):
     before = app.pixels()
     with app.explained():
         app.thumbnails.nth(2).click()
-    assert app.chosen_class() == "6"
-    assert app.pixels() != before
+    app.explains(6)
+    app.shows_not(before)
 
 
 def test_a_layer_shows_its_map(app: DashboardPage):
@@ -117,14 +113,12 @@ def test_a_layer_shows_its_map(app: DashboardPage):
     for name in ("features.3", "features.0"):
         with app.explained():
             app.root.locator(f'.lrp-layers-row[data-name="{name}"]').click()
-        app.at_rest()
-        assert app.pixels() != before
+        app.shows_not(before)
         assert app.heatmap.get_attribute("data-arrangement") == "heatmap"
         expect(app.root.locator(f'.lrp-layers-row[data-name="{name}"]')).to_have_attribute("aria-selected", "true")
     with app.explained():
         app.root.locator('.lrp-layers-row[data-name=""]').click()
-    app.at_rest()
-    assert app.pixels() == before
+    app.shows(before)
 
 
 def test_how_it_looks_is_the_browsers_work(app: DashboardPage):
@@ -162,18 +156,15 @@ def test_a_drawn_one_is_seen_as_a_one(app: DashboardPage):
     expect(app.root.locator(".lrp-drawing-hint")).to_have_text("draw a digit")
     with app.explained():
         app.draw((0.5, 0.15), (0.47, 0.85))
-    app.at_rest()
-    assert app.chosen_class() == "1"
-    assert app.pixels() != before
+    app.explains(1)
+    app.shows_not(before)
     expect(app.root.locator(".lrp-drawing-hint")).to_be_hidden()
     app.root.get_by_role("button", name="Clear").click()
     expect(app.root.locator(".lrp-drawing-hint")).to_be_visible()
     app.is_ok()
     with app.explained():
         app.draw((0.25, 0.2), (0.75, 0.2), (0.45, 0.85))
-    app.at_rest()
-    assert app.chosen_class() == "7"
+    app.explains(7)
     with app.explained():
         app.source("Samples")
-    app.at_rest()
-    assert app.pixels() == before
+    app.shows(before)

@@ -1,0 +1,249 @@
+"""The house keeps its plan: who imports whom, complete tuples, files of a readable length, names that say something."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import importlib
+import inspect
+import pkgutil
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import anywidget
+import ipywidgets
+import pytest
+from torch import nn
+
+import lrp_widgets as lw
+from lrp_widgets import methods, widgets
+from lrp_widgets.demo import data, models
+from lrp_widgets.engine import presets, rules
+from lrp_widgets.params import Param, Setting, params_of
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "lrp_widgets"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+# Whom each part of the package may import, apart from itself.
+BASE = {"params", "samples"}
+METHODS = BASE | {"engine"}
+FAMILIES = METHODS | {"methods", "demo", "evaluation", "prototypes", "concepts"}
+TABLE = {
+    "params": set(),
+    "samples": {"params"},
+    "engine": BASE,
+    "methods": METHODS,
+    "demo": METHODS,
+    "evaluation": FAMILIES,
+    "prototypes": FAMILIES,
+    "concepts": FAMILIES,
+    "widgets": FAMILIES,
+    "apps": FAMILIES | {"widgets"},
+    "__init__": FAMILIES | {"widgets", "apps"},
+    "__main__": FAMILIES | {"widgets", "apps"},
+}
+# The one import against the current, inside a function: the method that explain() takes where none is given.
+EXCEPTIONS = {("engine/explainer.py", "lrp_widgets.methods.lrp")}
+
+
+def imported(source: str, package: str) -> Iterator[str]:
+    """The absolute names that a file of `package` imports, wherever in it: from a import b gives a.b."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            start = ".".join([*above, *filter(None, [node.module])])
+            yield from (f"{start}.{alias.name}" for alias in node.names)
+
+
+def imports_of(path: Path) -> set[str]:
+    return set(imported(path.read_text(), ".".join(path.parent.relative_to(ROOT).parts)))
+
+
+def part_of(path: Path) -> str:
+    """The part of the package that a file belongs to: its folder, or its own name at the top."""
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+def against_the_table(part: str, names: set[str]) -> set[str]:
+    """The imports among `names` that a file of `part` may not have."""
+    ours = {name for name in names if name.split(".")[0] == "lrp_widgets"}
+    allowed = TABLE[part] | ({part} if (PACKAGE / part).is_dir() else set())
+    return {name for name in ours if [*name.split("."), ""][1] not in allowed}
+
+
+def test_the_table_is_read_rightly():
+    source = (
+        "import torch.nn\nfrom ..weights import load\nfrom . import models\ndef f():\n    from lrp_widgets import demo"
+    )
+    names = {"torch.nn", "lrp_widgets.demo.weights.load", "lrp_widgets.demo.data.models", "lrp_widgets.demo"}
+    assert set(imported(source, "lrp_widgets.demo.data")) == names
+    assert against_the_table("demo", names) == set()
+    assert against_the_table("engine", names) == names - {"torch.nn"}
+    assert against_the_table("params", {"lrp_widgets.samples.Samples"}) == {"lrp_widgets.samples.Samples"}
+    assert against_the_table("apps", {"lrp_widgets"}) == {"lrp_widgets"}  # the whole package is for those outside it
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_one_way(path):
+    assert part_of(path) in TABLE, f"{part_of(path)} is new: give it a place in the table"
+    wrong = against_the_table(part_of(path), imports_of(path))
+    exceptions = {name for file, name in EXCEPTIONS if PACKAGE / file == path}
+    assert {name for name in wrong if name.rpartition(".")[0] not in exceptions} == set()
+    assert exceptions <= {name.rpartition(".")[0] for name in wrong}, "an exception that is no longer needed"
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "widgets").rglob("*.py")), ids=lambda path: path.name)
+def test_there_is_no_torch_in_widgets(path):
+    assert not [name for name in imports_of(path) if name.split(".")[0] == "torch"]
+
+
+def test_every_module_can_be_imported():
+    for module in pkgutil.walk_packages(lw.__path__, "lrp_widgets."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+
+
+FOLDERS = ("lrp_widgets", "tests", "benchmarks")
+SOURCES = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*") if path.suffix in (".py", ".js", ".css")]
+
+
+def test_no_file_is_too_long():
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in SOURCES}
+    assert len(lengths) > 50
+    assert {name: length for name, length in lengths.items() if length > 350} == {}
+
+
+def test_no_file_is_called_after_nothing():
+    empty = {"utils", "util", "helpers", "helper", "common", "manager", "misc"}
+    assert [path for path in SOURCES if empty & set(path.relative_to(ROOT).with_suffix("").parts)] == []
+
+
+def offspring(base: type) -> set[type]:
+    """Every class of the package below `base`, its own modules imported first."""
+    test_every_module_can_be_imported()
+    found, left = set(), [base]
+    while left:
+        below = left.pop().__subclasses__()
+        found.update(below)
+        left.extend(below)
+    return {kind for kind in found if kind.__module__.split(".")[0] == "lrp_widgets"}
+
+
+@pytest.mark.parametrize(
+    ("base", "members"),
+    [(rules.Rule, rules.RULES), (methods.Method, methods.METHODS), (presets._Preset, presets.PRESETS)],
+    ids=["RULES", "METHODS", "PRESETS"],
+)
+def test_tuples_are_complete(base, members):
+    assert set(members) == offspring(base)
+    assert len(set(members)) == len(members)
+
+
+def test_every_widget_is_in_its_tuple():
+    exported = {name: getattr(widgets, name) for name in widgets.__all__ if name != "WIDGETS"}
+    shown = {kind for kind in exported.values() if inspect.isclass(kind) and issubclass(kind, ipywidgets.Widget)}
+    # A Control is what a SettingEditor is made of, with no meaning of its own.
+    assert set(widgets.WIDGETS) == shown - {widgets.Control}
+    assert len(set(widgets.WIDGETS)) == len(widgets.WIDGETS)
+    drawn = {kind for kind in offspring(anywidget.AnyWidget) if not kind.__subclasses__()}
+    assert {kind for kind in drawn if not kind.__name__.startswith("_")} <= set(widgets.WIDGETS)
+
+
+def test_every_demo_is_in_its_tuple():
+    for family, members in ((models, models.MODELS), (data, data.DATA)):
+        files = {path.stem for path in Path(family.__path__[0]).glob("*.py")} - {"__init__"}
+        assert {member.__module__.rpartition(".")[2] for member in members} == files
+        assert set(family.__all__) == files | {"MODELS" if family is models else "DATA"}
+
+
+@pytest.mark.parametrize("kind", [*rules.RULES, *methods.METHODS], ids=lambda kind: kind.__name__)
+def test_rules_and_methods_name_their_equation_and_source(kind):
+    for name in ("equation", "reference"):
+        assert name in vars(kind) and vars(kind)[name].strip() == vars(kind)[name] != ""
+    assert "=" in kind.equation
+    assert re.search(r"\b(19|20)\d\d\b|the paper", kind.reference)
+
+
+@pytest.mark.parametrize("kind", rules.RULES, ids=lambda kind: kind.__name__)
+def test_a_rule_begins_with_its_equation(kind):
+    first = kind.__doc__.splitlines()[0]
+    assert first.startswith("R_j = ")
+    assert kind.equation.startswith("R_j = ")
+    assert first.split(" · R_k")[0].startswith(kind.equation.split(" · R_k")[0].split("(…)")[0])
+
+
+@pytest.mark.parametrize("kind", [*rules.RULES, *presets.PRESETS, *methods.METHODS], ids=lambda kind: kind.__name__)
+def test_settings_are_frozen_values_that_describe_themselves(kind):
+    assert issubclass(kind, Setting) and kind.__dataclass_params__.frozen
+    assert inspect.getdoc(kind) and (kind in rules.RULES or kind.title)
+    assert kind() == kind() and hash(kind()) == hash(kind())
+    for known in params_of(kind):
+        assert known.label and (known.help or known.advanced), f"{kind.__name__}.{known.name} says nothing of itself"
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        kind().anything = 1
+    assert all(isinstance(known, Param) for known in params_of(kind()))
+
+
+CLAIMED = {
+    *("explore", "Explainer", "Explanation", "LayerRelevance", "contrast", "examine", "Finding", "Samples", "demo"),
+    *("LRP", "Gradient", "Sensitivity", "SimpleTaylor", "Composite", "Entry", "pixel_flipping", "Curve"),
+    *("alpha_beta", "epsilon", "deep_taylor", "epsilon_plus", "epsilon_plus_flat", "epsilon_alpha2_beta1"),
+    *("epsilon_alpha2_beta1_flat", "epsilon_gamma_box", "montavon2019", "rules", "operators"),
+}
+
+
+def test_every_public_name_is_there():
+    assert set(lw.__all__) >= CLAIMED
+    assert len(set(lw.__all__)) == len(lw.__all__)
+    for name in lw.__all__:
+        assert getattr(lw, name) is not None
+    public = {name for name in vars(lw) if not name.startswith("_")}
+    modules = {name for name in public if inspect.ismodule(getattr(lw, name))}
+    assert public - modules <= set(lw.__all__)
+
+
+def test_the_names_of_the_design():
+    for name in ("Zero", "Epsilon", "Gamma", "AlphaBeta", "ZPlus", "WSquare", "Flat", "ZBox"):
+        assert getattr(lw.rules, name) in lw.rules.RULES
+    model, samples = lw.demo.models.digits_cnn(), lw.demo.data.digits()
+    assert isinstance(model, nn.Module) and not model.training
+    assert isinstance(samples, lw.Samples)
+    assert [field.name for field in dataclasses.fields(lw.Samples)] == ["inputs", "labels", "classes", "low", "high"]
+    assert [field.name for field in dataclasses.fields(lw.Finding)] == ["severity", "layer", "message", "remedy"]
+    line = {"name", "op", "relevance_out", "relevance_in", "positive", "negative", "absorbed"}
+    assert line <= {field.name for field in dataclasses.fields(lw.LayerRelevance)}
+    composite = lw.alpha_beta(alpha=2, input="zB", low=0, high=1)
+    explanation = lw.Explainer(model).explain(samples.inputs[:1], target=3, method=lw.LRP(composite))
+    assert explanation.relevance.shape == (1, 1, 28, 28)
+    assert explanation.heatmap().shape == (28, 28)
+    assert explanation.scores.shape == (1, 10)
+    assert explanation.layer("features.3").shape == model.features[:4](samples.inputs[:1]).shape
+    assert lw.epsilon(epsilon=0.1).epsilon == 0.1 and lw.deep_taylor(input="z+").input == "z+"
+    assert (lw.epsilon_gamma_box(-1, 2).low, lw.montavon2019(-1, 2).high) == (-1, 2)
+
+
+def test_nothing_names_a_place_of_one_machine():
+    tracked = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    known = set(tracked.stdout.split("\0")) if tracked.returncode == 0 else None
+    places = re.compile(r"(?<![\w.~/-])/(home|root|tmp|Users|work|mnt|var/tmp)(/|\b)|[A-Z]:\\\\Users")
+    found = []
+    for top in ("lrp_widgets", "notebooks", "binder", "docs", "README.md"):
+        paths = [ROOT / top] if (ROOT / top).is_file() else sorted((ROOT / top).rglob("*"))
+        for path in paths:
+            name = path.relative_to(ROOT).as_posix()
+            if not path.is_file() or "__pycache__" in name or (known and name not in known):
+                continue
+            if path.suffix in (".safetensors", ".png", ".gif", ".jpg", ".webp", ".woff2"):
+                continue
+            found += [f"{name}: {line.strip()}" for line in path.read_text().splitlines() if places.search(line)]
+    assert found == []
