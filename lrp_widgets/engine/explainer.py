@@ -106,7 +106,7 @@ class Explainer:
         check_input(x)
         check_mode(self.model)
         with torch.no_grad(), telling(self.model, (x,)):
-            result = self.model(x)
+            result = self.model(x.clone())  # a copy, for models that write in place
         return self.select(result)
 
     def check_draws(self, x: Tensor) -> None:

@@ -117,10 +117,13 @@ def stream_flipping(
         rank[ranked] = torch.arange(len(ranked))
     counts = _counts(scores.numel(), steps)
     whole = _pixel_ranks(rank.reshape(scores.shape), picture, patch)
+    if target is None:  # a copy, for models that write in place
+        with torch.no_grad():
+            target = resolve_target(None, _scores(model, x.clone()))
     done: list[Tensor] = []
     for chunk in counts.split(batch):
         flipped = _flipped(picture, whole, chunk, removed_pixel).reshape(len(chunk), *x.shape[1:])
-        done.append(_score(model, flipped, target, unit, x))
+        done.append(_score(model, flipped, target, unit))
         values = torch.cat(done).double().cpu().numpy()
         removed = counts[: len(values)].numpy() / scores.numel()
         yield Curve(
@@ -244,10 +247,10 @@ def _flipped(picture: Tensor, rank: Tensor, counts: Tensor, removed_pixel: Tenso
     return torch.where(gone, removed_pixel, picture)
 
 
-def _score(model: nn.Module, inputs: Tensor, target: Target, unit: str, x: Tensor) -> Tensor:
+def _score(model: nn.Module, inputs: Tensor, target: Target, unit: str) -> Tensor:
     with torch.no_grad():
         scores = _scores(model, inputs)
-        chosen = resolve_target(target, _scores(model, x) if target is None else scores[:1])
+        chosen = resolve_target(target, scores[:1])
         values = scores.softmax(1) if unit == "probability" else scores
     if isinstance(chosen, Contrast):
         return values[:, chosen.a] - values[:, chosen.b]
