@@ -160,6 +160,10 @@ def _convolution(a: Any, w: Any, b: Any, *geometry: Any) -> Affine:
     return Affine("convolution", w, bias, forward, adjoint, scaled, scaled_inputs)
 
 
+def _traced_convolution(a: Any, w: Any, b: Any, *geometry: Any) -> Affine:
+    return _convolution(a, w, b, *geometry[:6])  # what follows are flags of the library that computes it
+
+
 def _right(w: Tensor, b: Tensor | None, axis: int = -1) -> Affine:
     """z = a @ w + b, with w (inputs, outputs)."""
     return Affine(
@@ -250,6 +254,7 @@ BATCH_NORMS = (
 
 AFFINE: dict[str, Callable[..., Affine]] = {
     "convolution": _convolution,
+    "_convolution": _traced_convolution,  # in a model that went through torch.jit.trace
     "linear": _linear,
     "mm": _product,
     "bmm": _product,
@@ -269,10 +274,12 @@ def affine_of(step: Step, tape: Tape) -> Affine | None:
     make = AFFINE.get(step.op)
     if make is None or len(step.inputs) != 1:
         return None
-    bias_position = {"convolution": 2, "linear": 2, "addmm": 0, "baddbmm": 0, "addmv": 0}.get(step.op)
+    bias_position = {"convolution": 2, "_convolution": 2, "linear": 2, "addmm": 0, "baddbmm": 0, "addmv": 0}.get(
+        step.op
+    )
     if bias_position is not None and bias_position < len(step.args) and isinstance(step.args[bias_position], Ref):
         return None  # an active bias: a sum, not a layer
-    if step.op == "convolution" and not isinstance(step.args[0], Ref):
+    if make in (_convolution, _traced_convolution) and not isinstance(step.args[0], Ref):
         return None  # weights made from the input
     kwargs = {key: item for key, item in step.kwargs.items() if key in ("beta", "alpha")}
     return make(*step.args, **kwargs)

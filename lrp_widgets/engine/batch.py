@@ -26,6 +26,9 @@ class Layout:
     row: Tensor
 
 
+NOBODYS = Layout(0, torch.empty(0, dtype=torch.long))  # of a value that holds constants alone
+
+
 def by_row(t: Tensor, batch: int, layout: Layout | None = None) -> Tensor:
     """Sums over everything but the batch: float64 numbers on the CPU, one a row.
 
@@ -78,7 +81,13 @@ def _passed_on(step: Step, tape: Tape, known: dict[int, Layout]) -> list[Layout 
     if step.affine is None and OPERATORS.get(step.op) in (routing, overwriting):
         return _routed(step, tape, [layout for layout in layouts if layout is not None])
     first, source = layouts[0], tape.values[step.inputs[0]]
+    for layout, value in zip(layouts, step.inputs, strict=True):
+        if layout is not NOBODYS:
+            first, source = layout, tape.values[value]
+            break
     assert first is not None
+    if first is NOBODYS:
+        return [None if value is None else NOBODYS for value in step.outputs]
     return [None if value is None else _kept(first, source, tape.values[value], step) for value in step.outputs]
 
 
@@ -100,38 +109,49 @@ def _routed(step: Step, tape: Tape, layouts: list[Layout]) -> list[Layout | None
     """
     ones = [torch.ones(tape.values[value].shape, dtype=torch.float64) for value in step.inputs]
     labels = [_spread(layout, one) for layout, one in zip(layouts, ones, strict=True)]
+    by = [0 if layout is NOBODYS else 1 for layout in layouts]
     try:
         made = replay(step, labels)
-        moved = replay(step, [label + 1 for label in labels])
+        moved = replay(step, [label + by_one for label, by_one in zip(labels, by, strict=True)])
     except (RuntimeError, TypeError, IndexError):  # it cannot run on these (a mask of another dtype, a device)
         return []
     # A cat of constants and rows: only what moved by one is a row's.
     pairs = zip(made, moved, strict=True)
-    return [_axis_of(m, (n - m) == 1) if m.is_floating_point() else None for m, n in pairs]  # indices are no rows
+    # Indices are nobody's rows.
+    return [_axis_of(m, (n - m) == 1, tape.batch) if m.is_floating_point() else None for m, n in pairs]
 
 
 def _spread(layout: Layout, ones: Tensor) -> Tensor:
+    if layout is NOBODYS:
+        return ones
     shape = [-1 if axis == layout.axis else 1 for axis in range(ones.ndim)]
     return ones * layout.row.double().reshape(shape)
 
 
-def _axis_of(labels: Tensor, real: Tensor) -> Layout | None:
+def _axis_of(labels: Tensor, real: Tensor, batch: int) -> Layout | None:
+    if not bool(real.any()):
+        return NOBODYS
     for axis in range(labels.ndim):
         along = labels.transpose(0, axis).reshape(labels.shape[axis], -1)
         there = real.transpose(0, axis).reshape(labels.shape[axis], -1)
         low = along.masked_fill(~there, torch.inf).amin(1)
         high = along.masked_fill(~there, -torch.inf).amax(1)
         empty = ~there.any(1)  # constants alone
-        if bool(((low == high) | empty).all()) and not bool(empty.all()):
-            return Layout(axis, _neighbours(low, empty).long())
+        if bool(((low == high) | empty).all()):
+            return Layout(axis, _filled(low.masked_fill(empty, 0).long(), empty, batch))
     return None
 
 
-def _neighbours(row: Tensor, empty: Tensor) -> Tensor:
-    """Give a place that holds only constants the row of the last place before it that does not (or the first after).
+def _filled(row: Tensor, empty: Tensor, batch: int) -> Tensor:
+    """Give a place that holds only constants the row that it would be in a batch written out row by row, or in turns;
+    else the row of the last place before it that has one (or the first after).
 
     Memory that is filled bit by bit holds them between the rows that it is filled with.
     """
+    times, rest = divmod(len(row), batch)
+    for regular in (torch.arange(batch).repeat_interleave(times), torch.arange(batch).repeat(times)):
+        if not rest and torch.equal(regular[~empty], row[~empty]):
+            return regular
     places = torch.arange(len(row))
     before = torch.where(empty, -1, places).cummax(0).values
     first = int((~empty).nonzero()[0])

@@ -48,9 +48,19 @@ class Tape:
             paths = step.modules or (step.module,)
             inside = any(path == layer or path.startswith(layer + ".") for path in paths)
             if step.name == layer or (layer and inside):
-                return next(value for value in step.outputs if value is not None)
+                return self._shaped(next(value for value in step.outputs if value is not None))
         known = ", ".join(step.name for step in self.steps)
         raise KeyError(f"No recorded layer is called {layer!r}. The recorded ones are: {known}.")
+
+    def _shaped(self, value: int) -> int:
+        """Where a layer ends with a write through a view, its value is flat memory: the first reading of the whole."""
+        for step in self.steps:
+            if step.op == "as_strided" and step.inputs == (value,) and step.outputs[0] is not None:
+                whole = (
+                    self.values[value].ndim == 1 and self.values[step.outputs[0]].numel() == self.values[value].numel()
+                )
+                return step.outputs[0] if whole else value
+        return value
 
 
 def _named(steps: list[Step]) -> tuple[Step, ...]:

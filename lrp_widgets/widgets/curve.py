@@ -63,8 +63,6 @@ class CurveView(ipywidgets.VBox):
         """Make the figure; call it once a browser looks."""
         if self._figure is None:
             self._figure = self._made()
-            if self._shown is not None:
-                self._draw()
             self.children = [self.head, self._figure]
             self.head.waiting = False
 
@@ -76,17 +74,16 @@ class CurveView(ipywidgets.VBox):
     def _made(self) -> Any:
         import plotly.graph_objects as go  # 0.5 s that the first picture need not wait for
 
-        line = {"line": {"width": 0}, "hoverinfo": "skip", "showlegend": False}
-        figure = go.FigureWidget(
-            [
-                go.Scatter(name="lowest", **line),
-                go.Scatter(name="highest", fill="tonexty", fillcolor=_BAND, **line),
-                go.Scatter(name="random orders: mean and band", line={"color": _TEXT, "width": 1.5, "dash": "dot"}),
-                go.Scatter(name="this explanation", line={"color": _CURVE, "width": 2.5}),
-            ]
-        )
+        still = {"line": {"width": 0}, "hoverinfo": "skip", "showlegend": False}
+        looks: list[dict[str, Any]] = [
+            {"name": "lowest", **still},
+            {"name": "highest", "fill": "tonexty", "fillcolor": _BAND, **still},
+            {"name": "random orders: mean and band", "line": {"color": _TEXT, "width": 1.5, "dash": "dot"}},
+            {"name": "this explanation", "line": {"color": _CURVE, "width": 2.5}},
+        ]
+        lines, unit = self._drawn()
         axis = {"gridcolor": _GRID, "zerolinecolor": _GRID, "linecolor": _GRID, "fixedrange": True}
-        figure.update_layout(
+        layout = go.Layout(
             height=self._height,
             margin={"l": 52, "r": 22, "t": 8, "b": 38},
             paper_bgcolor="rgba(0,0,0,0)",
@@ -94,28 +91,35 @@ class CurveView(ipywidgets.VBox):
             font={"color": _TEXT, "size": 12},
             legend={"x": 1, "xanchor": "right", "y": 1, "yanchor": "top", "bgcolor": "rgba(0,0,0,0)"},
             xaxis={**axis, "title": _titled("share removed"), "tickformat": ".0%", "dtick": 0.2, "range": [0, 1]},
-            yaxis={**axis, "title": _titled("f(x)")},
+            yaxis={**axis, "title": _titled(unit)},
             hovermode="x unified",
             template="none",
             autosize=True,
         )
+        # All of it at once: a change that meets a browser still busy with plotly's 5 MB may be lost.
+        data = [go.Scatter(x=x, y=y, **look) for look, (x, y) in zip(looks, lines, strict=True)]
+        figure = go.FigureWidget(data, layout)
         figure._config = {"displayModeBar": False, "responsive": True}
         return figure
 
     def _draw(self) -> None:
-        assert self._shown is not None
-        curve, random = self._shown
-        lowest, highest, mean, this = self._figure.data
+        lines, unit = self._drawn()
         with self._figure.batch_update():
-            this.x, this.y = _line(curve.removed), _line(curve.values)
-            for line, name in ((mean, "values"), (lowest, "low"), (highest, "high")):
-                values = None if random is None else getattr(random, name)
-                line.x, line.y = (
-                    ((), ()) if random is None or values is None else (_line(random.removed), _line(values))
-                )
-            self._figure.layout.yaxis.title.text = {"logit": "f(x)", "probability": "p(class | x)"}.get(
-                curve.unit, curve.unit
-            )
+            for trace, (x, y) in zip(self._figure.data, lines, strict=True):
+                trace.x, trace.y = x, y
+            self._figure.layout.yaxis.title.text = unit
+
+    def _drawn(self) -> tuple[list[tuple[Any, Any]], str]:
+        """The points of lowest, highest, mean and this, empty where there are none, and what the score is."""
+        if self._shown is None:
+            return [((), ())] * 4, "f(x)"
+        curve, random = self._shown
+        lines: list[tuple[Any, Any]] = []
+        for name in ("low", "high", "values"):
+            values = None if random is None else getattr(random, name)
+            lines.append(((), ()) if random is None or values is None else (_line(random.removed), _line(values)))
+        lines.append((_line(curve.removed), _line(curve.values)))
+        return lines, {"logit": "f(x)", "probability": "p(class | x)"}.get(curve.unit, curve.unit)
 
 
 def _titled(text: str) -> dict[str, Any]:

@@ -711,6 +711,66 @@ def test_another_thread_may_use_the_model_meanwhile() -> None:
     assert problems == []
 
 
+def test_scores_leave_the_input_as_it_was() -> None:
+    model, x = Wired(input_in_place), torch.rand(2, 6)
+    before = x.clone()
+    assert torch.equal(lw.Explainer(model).scores(x), model(before.clone()))
+    assert torch.equal(x, before)
+
+
+WRAPPED: dict[str, Callable[[nn.Module, Tensor], nn.Module]] = {
+    "scripted": lambda model, x: torch.jit.script(model),
+    "traced": lambda model, x: torch.jit.trace(model, x),
+    "torch.fx": lambda model, x: torch.fx.symbolic_trace(model),
+    "DataParallel": lambda model, x: nn.DataParallel(model),
+    "vmap": lambda model, x: Wired(lambda l, x: torch.func.vmap(lambda row: model(row[None])[0])(x)),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning", "ignore:.*torch.jit.*:FutureWarning")
+@pytest.mark.parametrize("how", WRAPPED)
+@pytest.mark.parametrize("composite", [lw.epsilon(0.1), lw.alpha_beta(2.0)], ids=["ε", "αβ"])
+def test_a_wrapped_model_explains_the_same(how: str, composite: lw.Composite) -> None:
+    torch.manual_seed(0)
+    # vmap takes BatchNorm apart and moves the axes between it and its layer: there it has nothing to fold into.
+    norm = nn.Identity() if how == "vmap" else nn.BatchNorm2d(4)
+    convolutions = nn.Conv2d(1, 4, 3), norm, nn.ReLU(inplace=True), nn.MaxPool2d(2)
+    model = nn.Sequential(*convolutions, nn.Flatten(), nn.Linear(36, 3)).eval()
+    x = torch.rand(2, 1, 8, 8)
+    expected = lw.Explainer(model).explain(x, 1, lw.LRP(composite))
+    got = lw.Explainer(WRAPPED[how](model, x)).explain(x, 1, lw.LRP(composite))
+    assert torch.allclose(got.relevance, expected.relevance, atol=1e-6 * float(expected.relevance.abs().max()))
+    assert got.fallbacks == ()
+
+
+def test_weights_that_are_computed_are_constants_of_the_run() -> None:
+    from torch.nn.utils import parametrizations
+
+    torch.manual_seed(0)
+    linear = parametrizations.weight_norm(nn.Linear(6, 5))
+    model = nn.Sequential(linear, nn.ReLU(), parametrizations.spectral_norm(nn.Linear(5, 3))).eval()
+    explainer, x = lw.Explainer(model), torch.rand(2, 6)
+    for _ in range(2):
+        got = explainer.explain(x, 1, lw.LRP(lw.epsilon(0.0)))
+        expected = explainer.explain(x, 1, lw.SimpleTaylor())  # the same, on a network of ReLUs
+        assert torch.allclose(got.relevance, expected.relevance, atol=1e-6)
+        with torch.no_grad():
+            linear.parametrizations.weight.original0.mul_(2)
+
+
+def test_a_layer_that_ends_with_a_write_through_a_view_has_its_shape() -> None:
+    class Marked(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            x[:, 0] += 1.0
+            return x
+
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), Marked(), nn.Flatten(), nn.Linear(8, 2)).eval()
+    explanation = lw.Explainer(model).explain(torch.rand(2, 1, 4, 4), 1, lw.LRP(lw.epsilon(0.0)))
+    assert explanation.layer("1").shape == (2, 2, 2, 2)
+    assert torch.allclose(explanation.layer("1"), explanation.layer("2").reshape(2, 2, 2, 2))
+
+
 def test_a_model_that_returns_its_input() -> None:
     explanation = lw.Explainer(nn.Identity()).explain(torch.tensor([[1.0, 2.0]]), 1)
     assert explanation.relevance.tolist() == [[0.0, 2.0]]

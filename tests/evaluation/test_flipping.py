@@ -169,6 +169,35 @@ def test_random_orders_are_the_same_every_time() -> None:
     assert torch.equal(torch.rand(1), before)  # nobody else's random numbers are used up
 
 
+@pytest.mark.parametrize("size", [(6, 6), (5, 7)])
+def test_a_random_order_removes_each_patch_once_and_whole(size: tuple[int, int]) -> None:
+    there = patches(*size, 2)
+    weights = torch.zeros(size)
+    for number, pixels in enumerate(there):  # what is missing from the sum tells which patch has gone
+        for pixel in pixels:
+            weights[pixel] = 2.0**number / len(pixels)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(weights.numel(), 1, bias=False)).double()
+    with torch.no_grad():
+        model[1].weight.copy_(weights.flatten()[None])
+    x = torch.ones(1, 1, *size).double()
+    seen = set()
+    for seed in range(5):
+        curve = pixel_flipping(model, x, np.zeros(size), 0, patch=2, order="random", seed=seed)
+        gone = np.log2(-np.diff(curve.values))
+        assert sorted(gone.round(9).tolist()) == list(range(len(there)))
+        seen.add(tuple(gone.round().astype(int).tolist()))
+    assert len(seen) == 5
+
+
+def test_a_contrast_of_probabilities_is_their_difference() -> None:
+    model, x = network(1, 4, 4), torch.rand(1, 1, 4, 4)
+    heatmap = np.random.default_rng(2).standard_normal((4, 4))
+    how: Any = {"patch": 2, "unit": "probability"}
+    a, b = (pixel_flipping(model, x, heatmap, c, **how).values for c in (3, 1))
+    got = pixel_flipping(model, x, heatmap, lw.contrast(3, 1), **how)
+    assert got.values.tolist() == pytest.approx((a - b).tolist(), abs=1e-6)
+
+
 def test_the_random_band_holds_its_curves() -> None:
     model, x = network(1, 6, 6), torch.rand(1, 1, 6, 6)
     band = random_flipping(model, x, 0, patch=2, seeds=5)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 import torch
 
 
@@ -24,3 +26,12 @@ def let_torchvision_import() -> torch.library.Library | None:
 
 
 LIBRARY = let_torchvision_import()  # its definitions live as long as it does
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """One thread inside each operation, as in tests/engine: these compute little and often."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

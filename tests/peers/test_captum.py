@@ -1,16 +1,15 @@
-"""Agreement with captum where it is right, and the cases where it is not.
+"""Agreement with captum where it is right: LRP on plain VGG-like networks, the gradient methods; and where it is not.
 
-What had to be matched before the two may be compared, and why:
-- The starting relevance. captum pulls back 1 at the target and multiplies by the score afterwards; LRP is linear in
-  the relevance, so that is f(x) at the class, as in ours.
-- Stabilizers. captum adds its STABILITY_FACTOR (1e-9, EpsilonRule: epsilon) times sign z in every rule, pooling
-  included; ours only in the ε rule. It gets 1e-30 where ours has none. In ε both have 1e-6 and sign 0 = +1.
-- Pooling. captum gives pooling layers the ε rule: with the gradient of the layer that is winner-take-all for max and
-  proportional for average pooling, as in ours.
-- γ and α1β0 change the weights alone, whatever the sign of the input and of z: the equations hold for inputs ≥ 0
-  (and for γ, z ≥ 0, as it is behind a ReLU), so they are compared there, and without biases, which captum leaves as
-  they are.
-- captum knows modules, and only some: flatten is a function here, and its input must require gradients.
+Conventions that have to be met, none of which is a difference between the rules:
+- captum's LRP wants a rule on each module (and has none for nn.Flatten: it is a function here), ReLUs that are not in
+  place and no module used twice. The input must ask for gradients, or captum warns.
+- It pulls 1 at the target back and multiplies by the score at the end. LRP is linear in the relevance: that is f there.
+- It adds its STABILITY_FACTOR·sign z to every denominator (1e-9, or the ε of EpsilonRule), pooling included; here only
+  ε adds one. It is set to 1e-30 where ours has none.
+- Pooling takes the ε rule there: with the layer's gradient that is winner-take-all for max pooling and in proportion
+  for average pooling, as here.
+- γ and α1β0 change the weights alone, whatever the sign of the inputs and of z. The equations hold for inputs ≥ 0 (and
+  γ for z ≥ 0, as it is behind a ReLU): they are compared there, without biases, which captum leaves as they are.
 """
 
 from __future__ import annotations
@@ -24,133 +23,137 @@ from torch import Tensor, nn
 
 import lrp_widgets as lw
 
-REASON = "the peers extra is not installed"
-ROUNDING = 1e-30  # a stabilizer that changes no digit
-DTYPES = (torch.float32, torch.float64)
-LRP_BOUNDS = {torch.float32: 1e-5, torch.float64: 1e-12}
-GRADIENT_BOUNDS = {torch.float32: 1e-6, torch.float64: 1e-12}
+pytest.importorskip("captum", reason="the peers extra is not installed")
+
+from captum.attr import LRP, InputXGradient, Saliency
+from captum.attr._utils.lrp_rules import Alpha1_Beta0_Rule, EpsilonRule, GammaRule, PropagationRule
+
+NOTHING = 1e-30
 
 
-@pytest.fixture(scope="module")
-def captum() -> Any:
-    for name in ("tqdm", "matplotlib"):  # which captum imports
-        pytest.importorskip(name, reason=REASON)
-    return pytest.importorskip("captum.attr", reason=REASON)
-
-
-class SmallVGG(nn.Module):
-    def __init__(self, bias: bool = True) -> None:
+class VGGLike(nn.Module):
+    def __init__(self, pool: Any, bias: bool) -> None:
         super().__init__()
-        torch.manual_seed(0)
         self.features = nn.Sequential(
-            nn.Conv2d(3, 8, 3, padding=1, bias=bias), nn.ReLU(), nn.Conv2d(8, 8, 3, padding=1, bias=bias), nn.ReLU(),
-            nn.MaxPool2d(2), nn.Conv2d(8, 16, 3, padding=1, bias=bias), nn.ReLU(), nn.AvgPool2d(2),
-        )  # fmt: skip
-        self.classifier = nn.Sequential(
-            nn.Dropout(), nn.Linear(256, 32, bias=bias), nn.ReLU(), nn.Linear(32, 10, bias=bias)
+            *(nn.Conv2d(3, 8, 3, padding=1, bias=bias), nn.ReLU(), pool(2)),
+            *(nn.Conv2d(8, 12, 3, padding=1, bias=bias), nn.ReLU()),
+            *(nn.Conv2d(12, 12, 3, bias=bias), nn.ReLU(), pool(2)),
         )
-        self.eval()
+        self.classifier = nn.Sequential(
+            nn.Linear(108, 20, bias=bias), nn.ReLU(), nn.Dropout(), nn.Linear(20, 5, bias=bias)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         return self.classifier(self.features(x).flatten(1))
 
 
-def images(dtype: torch.dtype) -> Tensor:
-    return torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(1)).to(dtype)
+def vgg_like(pool: type[nn.Module], bias: bool = True) -> nn.Module:
+    torch.manual_seed(0)
+    return VGGLike(pool, bias).double().eval()
 
 
-def rule(captum: Any, name: str, stabilizer: float, **settings: float) -> Any:
-    from captum.attr._utils import lrp_rules
-
-    made = getattr(lrp_rules, name)(**settings)
-    made.STABILITY_FACTOR = stabilizer
-    return made
-
-
-def theirs(captum: Any, model: nn.Module, x: Tensor, target: list[int], convolution: Callable[[], Any]) -> Tensor:
-    """captum's LRP: the rule in convolutions, ε in dense layers, nothing added in pooling layers."""
+def captums(model: nn.Module, x: Tensor, target: int, rules: dict[type[nn.Module], Callable[[], Any]]) -> Tensor:
+    """captum's relevance with a rule for each type of layer; nothing is added to the denominators of pooling layers."""
+    rules = dict.fromkeys((nn.MaxPool2d, nn.AvgPool2d), lambda: EpsilonRule(NOTHING)) | rules
     for module in model.modules():
-        if isinstance(module, nn.Conv2d):
-            module.rule = convolution()
-        elif isinstance(module, nn.Linear):
-            module.rule = rule(captum, "EpsilonRule", 1e-6)
-        elif isinstance(module, nn.MaxPool2d | nn.AvgPool2d):
-            module.rule = rule(captum, "EpsilonRule", ROUNDING)
-    return captum.LRP(model).attribute(x.clone().requires_grad_(), target=torch.tensor(target)).detach()
+        if type(module) in rules:
+            module.rule = rules[type(module)]()
+    return LRP(model).attribute(x.clone().requires_grad_(), target=target).detach()
 
 
-def ours(method: Any, model: nn.Module, x: Tensor, target: list[int]) -> Tensor:
-    return lw.Explainer(model).explain(x, target=target, method=method).relevance
+def exact(rule: PropagationRule) -> PropagationRule:
+    """The rule with nothing added to its denominators."""
+    rule.STABILITY_FACTOR = NOTHING
+    return rule
 
 
-def distance(a: Tensor, b: Tensor) -> float:
-    """The largest difference against the largest |b|."""
-    return float((a.detach().double() - b.double()).abs().max() / b.double().abs().max())
+def error_of(got: Tensor, expected: Tensor) -> float:
+    """The largest difference, of the largest |R|."""
+    return float((got.double() - expected.double()).abs().max() / expected.double().abs().max())
 
 
-@pytest.mark.parametrize("dtype", DTYPES, ids=str)
-def test_epsilon_agrees(dtype: torch.dtype, captum: Any, measured: Callable[[str, float], None]) -> None:
-    model, x = SmallVGG().to(dtype), images(dtype)
-    peer = theirs(captum, model, x, [1, 2], lambda: rule(captum, "EpsilonRule", 1e-6))
-    got = distance(ours(lw.LRP(lw.epsilon(1e-6)), model, x, [1, 2]), peer)
-    measured(f"from captum, EpsilonRule, {dtype}", got)
-    assert got <= LRP_BOUNDS[dtype]
+@pytest.fixture
+def x() -> Tensor:
+    torch.manual_seed(1)
+    return torch.randn(2, 3, 16, 16).double()
 
 
-@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("pool", [nn.MaxPool2d, nn.AvgPool2d])
+@pytest.mark.parametrize("epsilon", [1e-9, 1e-6, 1e-4, 0.1])
+def test_epsilon_agrees_with_captum(
+    pool: type[nn.Module], epsilon: float, dtype: torch.dtype, x: Tensor, measured: Callable[[str, float], None]
+) -> None:
+    model, peer, x = vgg_like(pool).to(dtype), vgg_like(pool).to(dtype), x.to(dtype)
+    rule = dict.fromkeys((nn.Conv2d, nn.Linear), lambda: EpsilonRule(epsilon))
+    expected = captums(peer, x, 2, rule)
+    error = error_of(lw.Explainer(model).explain(x, 2, lw.LRP(lw.epsilon(epsilon))).relevance, expected)
+    measured(f"captum LRP-ε (ε = {epsilon}, {pool.__name__}, {dtype}), of max|R|", error)
+    assert error <= 1e-5
+
+
+@pytest.mark.parametrize("pool", [nn.MaxPool2d, nn.AvgPool2d])
 @pytest.mark.parametrize(
-    ("name", "settings", "mine"),
-    [("GammaRule", {"gamma": 0.25}, lw.rules.Gamma(0.25)), ("Alpha1_Beta0_Rule", {}, lw.rules.ZPlus())],
+    ("make", "rule"),
+    [(lambda: GammaRule(gamma=0.25), lw.rules.Gamma(0.25)), (Alpha1_Beta0_Rule, lw.rules.ZPlus())],
     ids=["gamma", "z+"],
 )
-def test_positive_inputs_agree(
-    name: str,
-    settings: dict[str, float],
-    mine: lw.rules.Rule,
-    dtype: torch.dtype,
-    captum: Any,
+def test_rules_for_positive_inputs_agree_with_captum(
+    make: Callable[[], PropagationRule],
+    rule: lw.rules.Rule,
+    pool: type[nn.Module],
+    x: Tensor,
     measured: Callable[[str, float], None],
 ) -> None:
-    model, x = SmallVGG(bias=False).to(dtype), images(dtype).abs()
-    peer = theirs(captum, model, x, [1, 2], lambda: rule(captum, name, ROUNDING, **settings))
-    composite = lw.Composite((lw.Entry(mine, "convolution"), lw.Entry(lw.rules.Epsilon(1e-6))))
-    got = distance(ours(lw.LRP(composite), model, x, [1, 2]), peer)
-    measured(f"from captum, {name}, {dtype}", got)
-    assert got <= LRP_BOUNDS[dtype]
+    x = x.abs()
+    expected = captums(
+        vgg_like(pool, False), x, 2, {nn.Conv2d: lambda: exact(make()), nn.Linear: lambda: EpsilonRule(1e-6)}
+    )
+    composite = lw.Composite((lw.Entry(rule, "convolution"), lw.Entry(lw.rules.Epsilon(1e-6))))
+    error = error_of(lw.Explainer(vgg_like(pool, False)).explain(x, 2, lw.LRP(composite)).relevance, expected)
+    measured(f"captum {type(make()).__name__} on positive inputs, of max|R|", error)
+    assert error <= 1e-12
 
 
-@pytest.mark.parametrize("dtype", DTYPES, ids=str)
-def test_gradients_agree(dtype: torch.dtype, captum: Any, measured: Callable[[str, float], None]) -> None:
-    model, x = SmallVGG().to(dtype), images(dtype)
-    target = torch.tensor([1, 2])
-    peers = {
-        lw.Gradient(): captum.Saliency(model).attribute(x.clone().requires_grad_(), target=target, abs=False),
-        lw.SimpleTaylor(): captum.InputXGradient(model).attribute(x.clone().requires_grad_(), target=target),
-    }
-    for method, peer in peers.items():
-        got = distance(ours(method, model, x, [1, 2]), peer.detach())
-        measured(f"from captum, {method.title}, {dtype}", got)
-        assert got <= GRADIENT_BOUNDS[dtype]
+@pytest.mark.parametrize("target", [0, [4, 1]])
+@pytest.mark.parametrize(
+    ("method", "peer"),
+    [
+        (lw.Gradient(), lambda model, x, t: Saliency(model).attribute(x, target=t, abs=False)),
+        (lw.Sensitivity(), lambda model, x, t: Saliency(model).attribute(x, target=t, abs=True) ** 2),
+        (lw.SimpleTaylor(), lambda model, x, t: InputXGradient(model).attribute(x, target=t)),
+    ],
+    ids=["Saliency", "Saliency squared", "InputXGradient"],
+)
+def test_gradient_methods_agree_with_captum(
+    method: Any, peer: Any, target: Any, x: Tensor, measured: Callable[[str, float], None]
+) -> None:
+    model = vgg_like(nn.MaxPool2d)
+    got = lw.Explainer(model).explain(x, target, method).relevance
+    expected = peer(model, x.clone().requires_grad_(), target).detach()
+    error = error_of(got, expected)
+    measured(f"captum, {method.title}, of max|R|", error)
+    assert error <= 1e-6
 
 
-# Where captum is not right.
+# What goes wrong in captum, and does not here.
 
 
-def test_the_sign_split_is_of_the_product(captum: Any) -> None:
-    """a = (1, −1), w = (2, −1): the products are (2, 1), both positive. captum keeps only w⁺ = (2, 0)."""
+def test_the_sign_split_is_of_the_product() -> None:
+    """a = (1, −1), w = (2, −1): both products, 2 and 1, speak for f = 3. captum's α1β0 keeps w⁺ = (2, 0) alone."""
     model = nn.Sequential(nn.Linear(2, 1, bias=False)).double()
-    model[0].weight.data = torch.tensor([[2.0, -1.0]]).double()
+    with torch.no_grad():
+        model[0].weight.copy_(torch.tensor([[2.0, -1.0]]))
     x = torch.tensor([[1.0, -1.0]]).double()
-    model[0].rule = rule(captum, "Alpha1_Beta0_Rule", ROUNDING)
-    peer = captum.LRP(model).attribute(x.clone().requires_grad_(), target=0)
-    assert peer.tolist()[0] == pytest.approx([3.0, 0.0])  # nothing for the second input, which gave a third of f = 3
-    assert ours(lw.LRP(lw.alpha_beta(1)), model, x, [0]).tolist()[0] == pytest.approx([2.0, 1.0])
+    expected = captums(model, x, 0, {nn.Linear: lambda: exact(Alpha1_Beta0_Rule())})
+    assert expected[0].tolist() == pytest.approx([3.0, 0.0])
+    mine = lw.Explainer(model).explain(x, 0, lw.LRP(lw.alpha_beta(1))).relevance
+    assert mine[0].tolist() == pytest.approx([2.0, 1.0])
 
 
 class Residual(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        torch.manual_seed(0)
         self.blocks = nn.ModuleList(nn.Linear(4, 4, bias=False) for _ in range(3))
         self.last = nn.Linear(4, 2, bias=False)
 
@@ -160,38 +163,39 @@ class Residual(nn.Module):
         return self.last(x)
 
 
-def test_residuals_multiply_relevance(captum: Any) -> None:
-    """A plain sum hands all relevance to both sides, without a word: 2ⁿ for n of them (but for what meets again)."""
-    model = Residual().double().eval()
-    x = torch.randn(1, 4, generator=torch.Generator().manual_seed(1)).double()
+def test_sums_without_a_module_multiply_relevance(measured: Callable[[str, float], None]) -> None:
+    """A plain sum hands all it gets to both sides, and what skips a layer is multiplied by its input once more."""
+    torch.manual_seed(0)
+    model, x = Residual().double().eval(), torch.randn(1, 4).double()
     with torch.no_grad():
         f = float(model(x)[0, 0])
-    peer = theirs(captum, model, x, [0], lambda: None)
-    assert float(peer.sum()) / f > 2
-    assert float(ours(lw.LRP(lw.epsilon()), model, x, [0]).sum()) / f == pytest.approx(1, abs=1e-4)
+    theirs = float(captums(model, x, 0, {nn.Linear: lambda: EpsilonRule(1e-6)}).sum()) / f
+    measured("ΣR / f(x): captum on three residual sums", theirs)
+    assert theirs > 2
+    assert float(lw.Explainer(model).explain(x, 0, lw.LRP(lw.epsilon())).total) / f == pytest.approx(1, abs=1e-4)
 
 
-class Shared(nn.Module):
+class Twice(nn.Module):
     def __init__(self, shared: bool) -> None:
         super().__init__()
-        torch.manual_seed(0)
-        self.first = nn.Linear(4, 4)
-        self.second = nn.Linear(4, 4)
+        self.first, self.last = nn.Linear(4, 4), nn.Linear(4, 2)
+        self.second = self.first if shared else nn.Linear(4, 4)
         self.second.load_state_dict(self.first.state_dict())
-        if shared:
-            self.second = self.first
-        self.last = nn.Linear(4, 2)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.last(self.second(self.first(x)))
 
 
-def test_a_shared_layer_is_refused(captum: Any) -> None:
-    """captum says so, at least. Ours explains it as the same network written out."""
-    x = torch.randn(1, 4, generator=torch.Generator().manual_seed(1)).double()
-    shared, written_out = (Shared(shared).double().eval() for shared in (True, False))
-    right = ours(lw.LRP(lw.epsilon()), written_out, x, [0])
-    assert distance(ours(lw.LRP(lw.epsilon()), shared, x, [0]), right) <= 1e-12
-    assert distance(theirs(captum, written_out, x, [0], lambda: None), right) <= 1e-12
+def test_a_layer_used_twice_is_refused() -> None:
+    """captum says so, at least. Here it is the same as written out."""
+    networks = []
+    for shared in (True, False):
+        torch.manual_seed(0)
+        networks.append(Twice(shared).double().eval())
+    once, twice = networks
+    x, rule = torch.randn(1, 4).double(), {nn.Linear: lambda: EpsilonRule(1e-6)}
+    right = captums(twice, x, 0, rule)
+    for model in networks:
+        assert error_of(lw.Explainer(model).explain(x, 0, lw.LRP(lw.epsilon())).relevance, right) <= 1e-12
     with pytest.raises(RuntimeError, match="used more than once"):
-        theirs(captum, shared, x, [0], lambda: None)
+        captums(once, x, 0, rule)
