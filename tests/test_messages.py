@@ -299,7 +299,7 @@ flip(model=nn.Sequential(Net(), nn.Dropout())) → ValueError: The model must be
     1. Call model.eval() first.
 flip(model=Net(dropped).train()) → RecordingError: The model itself draws random numbers in training mode: no two runs
     would agree. Call model.eval() first.
-flip(model=Net(torn)) → RecordingError: Net raised RuntimeError on an input of shape (3, 4): out of ink
+flip(model=Net(torn)) → RecordingError: Net raised RuntimeError on an input of shape (1, 4): out of ink
 flip(model=Net(both)) → TypeError: The model must return a tensor of scores, got a dict. Wrap it in a Module that
     returns one.
 flip(model=spoilt(nan)) → ValueError: The weights 'out.weight' must be finite, got 1 NaN or infinite values. Load them

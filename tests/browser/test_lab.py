@@ -6,9 +6,14 @@ from collections.abc import Iterator
 
 import pytest
 from browser.dashboard_page import DashboardPage, Opened, sticking_out, wait_until
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+READY = """() => {
+  const context = window.jupyterapp?.shell.currentWidget?.sessionContext;
+  return context?.isReady && context.session?.kernel?.status === "idle";
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -18,14 +23,8 @@ def in_lab(browser: Browser, lab: str) -> Iterator[Opened]:
     page = opened.page
     page.goto(f"{lab}lab/tree/explore.ipynb")
     page.locator(".jp-Notebook .jp-CodeCell").first.wait_for(timeout=90_000)
-    page.wait_for_function("() => window.jupyterapp?.commands.hasCommand('notebook:run-all-cells')", timeout=60_000)
-    expect(page.locator(".jp-Notebook-ExecutionIndicator")).to_have_attribute("data-status", "idle", timeout=90_000)
-    prompt = page.locator(".jp-InputPrompt").first
-    for _ in range(20):  # JupyterLab forgets the command while the notebook is not yet its current one
-        page.evaluate("() => void window.jupyterapp.commands.execute('notebook:run-all-cells')")
-        page.wait_for_timeout(1000)
-        if prompt.inner_text() != "[ ]:":
-            break
+    page.wait_for_function(READY, timeout=90_000)  # before that, the command is forgotten or asks for a kernel
+    page.evaluate("() => void window.jupyterapp.commands.execute('notebook:run-all-cells')")
     opened.dashboard().opened()
     yield opened
     opened.context.close()
