@@ -14,6 +14,12 @@ import lrp_widgets as lw
 from tests.engine.memo_cases import straight
 
 
+@pytest.fixture
+def x() -> Tensor:
+    torch.manual_seed(1)
+    return torch.rand(2, 1, 6, 6)
+
+
 class Branched(nn.Module):
     """Two ways from the input to the sum, then a head."""
 

@@ -17,6 +17,12 @@ from tests.engine.memo_cases import straight
 NAMES = ["0", "1", "2", "3", "4", "5", "6"]
 
 
+@pytest.fixture
+def x() -> Tensor:
+    torch.manual_seed(1)
+    return torch.rand(2, 1, 6, 6)
+
+
 @pytest.mark.parametrize("after", range(8))
 def test_abandoned_anywhere_leaves_the_next_result_right(x: Tensor, after: int) -> None:
     model = straight()

@@ -24,9 +24,19 @@ from typing import Any
 import pytest
 
 import lrp_widgets as lw
-from tests.peers.zennit_cases import PAIRS, error_of, zennits
+from tests.peers.zennit_cases import PAIRS, error_of, resnet18, small_resnet, small_vgg, vgg11, zennits
 
 pytest.importorskip("zennit", reason="the peers extra is not installed")
+
+
+@pytest.fixture(scope="module", params=["small VGG", "small ResNet", "vgg11", "resnet18"])
+def network(request: pytest.FixtureRequest) -> Iterator[tuple[str, nn.Module, nn.Module, Tensor, tuple[Any, ...]]]:
+    """Name, the network, the same folded by hand, an input (all float64), and the canonizers that zennit needs."""
+    torch.manual_seed(0)
+    known = {"small VGG": small_vgg, "small ResNet": small_resnet, "vgg11": vgg11, "resnet18": resnet18}
+    made = known[request.param]()
+    model, by_hand, x, canonizers = made
+    yield request.param, model, by_hand, x.double(), canonizers
 
 
 @pytest.mark.parametrize("name", PAIRS)

@@ -18,7 +18,7 @@ from zennit.composites import (
 from zennit.torchvision import ResNetBasicBlockCanonizer, ResNetCanonizer
 
 import lrp_widgets as lw
-from tests.peers.zennit_cases import NOTHING, PAIRS, error_of, resnet18, small_resnet, small_vgg, zennits
+from tests.peers.zennit_cases import NOTHING, PAIRS, error_of, resnet18, small_resnet, small_vgg, vgg11, zennits
 
 # Without a rule for the input: it is signed, so that z⁺ and αβ have products of all four signs to split.
 SIGNED: dict[str, tuple[Callable[..., Any], lw.Composite]] = {
@@ -31,6 +31,16 @@ SIGNED: dict[str, tuple[Callable[..., Any], lw.Composite]] = {
         lw.epsilon_alpha2_beta1(alpha=2.0, epsilon=1e-6),
     ),
 }
+
+
+@pytest.fixture(scope="module", params=["small VGG", "small ResNet", "vgg11", "resnet18"])
+def network(request: pytest.FixtureRequest) -> Iterator[tuple[str, nn.Module, nn.Module, Tensor, tuple[Any, ...]]]:
+    """Name, the network, the same folded by hand, an input (all float64), and the canonizers that zennit needs."""
+    torch.manual_seed(0)
+    known = {"small VGG": small_vgg, "small ResNet": small_resnet, "vgg11": vgg11, "resnet18": resnet18}
+    made = known[request.param]()
+    model, by_hand, x, canonizers = made
+    yield request.param, model, by_hand, x.double(), canonizers
 
 
 @pytest.mark.parametrize("name", PAIRS)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
@@ -164,13 +163,3 @@ def resnet18() -> tuple[nn.Module, nn.Module, Tensor, tuple[Any, ...]]:
             if module.downsample is not None:
                 pairs.append((f"{name}.downsample.0", f"{name}.downsample.1"))
     return model, folded(model, pairs), x, (ResNetBasicBlockCanonizer(),)
-
-
-@pytest.fixture(scope="module", params=["small VGG", "small ResNet", "vgg11", "resnet18"])
-def network(request: pytest.FixtureRequest) -> Iterator[tuple[str, nn.Module, nn.Module, Tensor, tuple[Any, ...]]]:
-    """Name, the network, the same folded by hand, an input (all float64), and the canonizers that zennit needs."""
-    torch.manual_seed(0)
-    known = {"small VGG": small_vgg, "small ResNet": small_resnet, "vgg11": vgg11, "resnet18": resnet18}
-    made = known[request.param]()
-    model, by_hand, x, canonizers = made
-    yield request.param, model, by_hand, x.double(), canonizers
