@@ -18,10 +18,12 @@ Conventions that have to be met, none of which is a difference between the rules
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import torch
+from torch import Tensor, nn
 
 import lrp_widgets as lw
 from tests.peers.zennit_cases import PAIRS, error_of, resnet18, small_resnet, small_vgg, vgg11, zennits
