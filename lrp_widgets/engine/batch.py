@@ -61,7 +61,9 @@ def row_layouts(tape: Tape) -> dict[int, Layout]:
     turned = any(step.op in _TURNING for step in tape.steps)
     if tape.batch == 1 or not (turned or any(_hidden(value, tape.batch) for value in tape.values.values())):
         return {}
-    known = {value: Layout(0, torch.arange(tape.batch)) for value in tape.inputs}
+    rows = Layout(0, torch.arange(tape.batch))
+    # What does not begin with the batch (positions, a table of edges) is the same for every row.
+    known = {value: rows for value in tape.inputs if len(tape.values[value]) == tape.batch}
     for step in tape.steps:
         for value, layout in zip(step.outputs, _passed_on(step, tape, known), strict=False):
             if value is not None and layout is not None:

@@ -74,7 +74,8 @@ def parametric_steps(tape: Tape) -> tuple[Step, ...]:
 def _first_steps(tape: Tape) -> set[str]:
     """Names of the parametric steps that see nothing but the input, through no other parametric step.
 
-    One that also sees what other layers made (the input concatenated to their answers) is not in the input's domain.
+    One that also sees what other layers made (the input concatenated to their answers) is not in the input's domain,
+    nor is one that sees embeddings.
     """
     fresh, first = set(tape.inputs), set()
     for step in tape.steps:
@@ -82,7 +83,7 @@ def _first_steps(tape: Tape) -> set[str]:
             continue
         if step.affine is not None:
             first.add(step.name)
-        else:
+        elif step.op != "embedding":
             fresh.update(value for value in step.outputs if value is not None)
     return first
 

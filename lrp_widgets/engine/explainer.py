@@ -5,7 +5,8 @@ from __future__ import annotations
 import operator
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -15,9 +16,10 @@ from torch import Tensor, nn
 from lrp_widgets.engine.canonize import canonize
 from lrp_widgets.engine.composite import Composite
 from lrp_widgets.engine.explanation import Explanation
+from lrp_widgets.engine.inputs import Inputs, check_input, copied, inputs_of, same_inputs
 from lrp_widgets.engine.memo import Memo
 from lrp_widgets.engine.propagate import Propagation, propagate
-from lrp_widgets.engine.tape import Tape, record, telling
+from lrp_widgets.engine.tape import RecordingError, Tape, record, telling
 
 __all__ = ["Contrast", "Explainer", "Method", "Target", "contrast"]
 
@@ -61,30 +63,32 @@ class Explainer:
     """Explains one model, again and again, doing only what has changed since the last time.
 
     model: any nn.Module that runs; it is only read.
-    output: which output to explain where the model returns several: a key of a dict, or an index of a tuple.
+    output: which output to explain where the model returns several: a key of a dict, an index of a tuple, or a function
+    that makes a tensor of scores, one row per input, out of what the model returns (`lambda out: out.logits[:, -1]`).
     Safe to use from several threads; one explanation runs at a time.
     """
 
-    def __init__(self, model: nn.Module, output: str | int | None = None) -> None:
+    def __init__(self, model: nn.Module, output: str | int | Callable[[Any], Tensor] | None = None) -> None:
         check_model("Explainer", model)
         self.model, self.output = model, output
         self._lock = threading.RLock()
         self._weights = Memo()  # what depends on the model alone
         self._memo = Memo()  # what depends on the tape
         self._tape: Tape | None = None
-        self._x: Tensor | None = None
+        self._x: Inputs | None = None
         self._state: tuple[Any, ...] | None = None
 
     def explain(
         self,
-        x: Tensor,
+        x: Any,
         target: Target = None,
         method: Method | None = None,
         abandoned: Callable[[], bool] = lambda: False,
     ) -> Explanation:
         """Explain the output `target` at `x`.
 
-        x: floating-point tensor as the model takes it, batch first.
+        x: what the model takes, batch first: a tensor, a tuple of its arguments or a dict of the named ones. Floating
+        point, or whole numbers that an embedding looks up: each of these tokens has one relevance.
         target: a class, one class a row, None for each row's top class, or lw.contrast(a, b).
         method: lw.LRP(composite), lw.Gradient(), …; deep Taylor LRP where none is given.
         abandoned: asked between steps; where it says True, Abandoned is raised and nothing known is lost.
@@ -101,36 +105,37 @@ class Explainer:
             explanation = method.relevance(self, x, target, abandoned)
             return explanation.replace(seconds=time.perf_counter() - begun)
 
-    def scores(self, x: Tensor) -> Tensor:
+    def scores(self, x: Any) -> Tensor:
         """What the model answers at x, without gradients."""
-        check_input(x)
+        given = inputs_of(x)
         check_mode(self.model)
-        with torch.no_grad(), telling(self.model, (x,)):
-            result = self.model(x.clone())  # a copy, for models that write in place
+        with torch.no_grad(), telling(self.model, given):
+            result = given.call(self.model, copied(given).tensors)  # a copy, for models that write in place
         return self.select(result)
 
-    def check_draws(self, x: Tensor) -> None:
+    def check_draws(self, x: Any) -> None:
         """Raise RecordingError where the model draws random numbers at x because parts of it are in training mode."""
         if any(module.training for module in self.model.modules()):
             self.tape(x)
 
-    def tape(self, x: Tensor) -> Tape:
+    def tape(self, x: Any) -> Tape:
         """The canonical tape of the model at x: recorded anew only where x or a weight has changed."""
         with self._lock:
-            check_input(x)
+            given = inputs_of(x)
             check_mode(self.model)
             state = model_state(self.model)
             if not _same_state(self._state, state):
                 check_weights(self.model)
                 self._tape, self._state = None, state
-            if self._tape is None or not _same_input(self._x, x):
-                tape = canonize(record(self.model, (x,), self.select), self._weights)
+            if self._tape is None or not same_inputs(self._x, given):
+                with minding_tokens(self.model, given):
+                    tape = canonize(record(self.model, given, self.select), self._weights)
                 check_scores(tape.scores)
-                self._tape, self._memo, self._x = tape, Memo(), x.detach().clone()
+                self._tape, self._memo, self._x = tape, Memo(), copied(given)
             return self._tape
 
     def propagate(
-        self, x: Tensor, composite: Composite, target: Target, abandoned: Callable[[], bool]
+        self, x: Any, composite: Composite, target: Target, abandoned: Callable[[], bool]
     ) -> tuple[Tape, Propagation, Tensor, Any]:
         """Tape, propagation, starting relevance and resolved target: what LRP is made of."""
         with self._lock, torch.no_grad():
@@ -141,7 +146,7 @@ class Explainer:
 
     def select(self, result: Any) -> Tensor:
         """The tensor to explain out of what the model returns. Raises an error that lists the choices."""
-        chosen = result if isinstance(result, Tensor) else self._chosen(result)
+        chosen = self._chosen(result)
         if not chosen.is_floating_point() or chosen.ndim < 1 or not chosen.numel():
             raise ValueError(
                 f"The model must return floating-point scores, one row per input, got {chosen.dtype} of shape "
@@ -150,26 +155,50 @@ class Explainer:
         return chosen
 
     def _chosen(self, result: Any) -> Tensor:
+        if callable(self.output):
+            return self._made(result)
+        if isinstance(result, Tensor):
+            if self.output is None:
+                return result
+            raise TypeError(
+                f"The model returns one tensor, and output={self.output!r} chooses among several. Leave it out."
+            )
         choices = _choices(result)
         if not choices:
             raise TypeError(
                 f"The model must return a tensor of scores, got {_kind(result)}. Wrap it in a Module that returns one."
             )
+        if self.output is None and len(choices) == 1:
+            return result[choices[0]]
+        said = ", ".join(map(repr, choices))
         if self.output is None:
             raise TypeError(
                 f"The model returns {_kind(result)}, not a tensor. Say which output to explain: "
-                f"Explainer(model, output=…), one of {choices}."
+                f"Explainer(model, output=…), one of {said}."
             )
         try:
             chosen = result[self.output]
         except (KeyError, IndexError, TypeError):
-            raise TypeError(f"output must be one of the model's outputs ({choices}), got {self.output!r}.") from None
+            raise TypeError(f"output must be one of the model's outputs ({said}), got {self.output!r}.") from None
         if isinstance(chosen, Tensor):
             return chosen
         raise TypeError(
             f"output={self.output!r} must be a tensor of scores, the model returns {_kind(chosen)} there. "
-            f"Choose one of {choices}."
+            f"Choose one of {said}."
         )
+
+    def _made(self, result: Any) -> Tensor:
+        assert callable(self.output)
+        try:
+            chosen = self.output(result)
+        except Exception as error:
+            raise TypeError(
+                f"output raised {type(error).__name__} on {_kind(result)}: {error}. "
+                "It must make a tensor of scores out of what the model returns."
+            ) from error
+        if isinstance(chosen, Tensor):
+            return chosen
+        raise TypeError(f"output must make a tensor of scores, it made {_kind(chosen)}.")
 
     def forget(self) -> None:
         """Drop everything remembered (needed only after weights were changed behind torch's back, through .data)."""
@@ -182,13 +211,24 @@ def _kind(result: Any) -> str:
     return "None" if result is None else f"a {type(result).__name__}"
 
 
-def _choices(result: Any) -> str:
-    """What `output` may be for a model that returns several tensors: keys or indices, "" for none."""
+def _choices(result: Any) -> list[Any]:
+    """What `output` may be for a model that returns several tensors: keys or indices."""
     if isinstance(result, Mapping):
-        return ", ".join(repr(key) for key, item in result.items() if isinstance(item, Tensor))
+        return [key for key, item in result.items() if isinstance(item, Tensor)]
     if isinstance(result, Sequence):
-        return ", ".join(str(i) for i, item in enumerate(result) if isinstance(item, Tensor))
-    return ""
+        return [i for i, item in enumerate(result) if isinstance(item, Tensor)]
+    return []
+
+
+@contextmanager
+def minding_tokens(model: nn.Module, given: Inputs) -> Iterator[None]:
+    """Where a model cannot run on whole numbers and has nothing that looks them up, say that they are what is wrong."""
+    try:
+        yield
+    except RecordingError:
+        if isinstance(given.given, Tensor) and not any(isinstance(m, nn.Embedding) for m in model.modules()):
+            check_input(given.given)
+        raise
 
 
 def model_state(model: nn.Module) -> tuple[Any, ...]:
@@ -205,35 +245,12 @@ def _same_state(before: tuple[Any, ...] | None, now: tuple[Any, ...]) -> bool:
     return all(a[0] is b[0] and a[1:3] == b[1:3] for a, b in zip(before, now, strict=True))
 
 
-def _same_input(before: Tensor | None, x: Tensor) -> bool:
-    if before is None or (before.shape, before.dtype, before.device) != (x.shape, x.dtype, x.device):
-        return False
-    return torch.equal(before, x)
-
-
 def check_model(owner: str, model: Any) -> None:
     """Raise TypeError where `owner` was given something else than a Module."""
     if isinstance(model, type):
         raise TypeError(f"{owner} needs a torch.nn.Module, got the class {model.__name__}. Make a network of it first.")
     if not isinstance(model, nn.Module):
         raise TypeError(f"{owner} needs a torch.nn.Module, got {type(model).__name__}. Wrap a function in a Module.")
-
-
-def check_input(x: Any) -> None:
-    """Raise TypeError or ValueError where x cannot be explained."""
-    if not isinstance(x, Tensor):
-        raise TypeError(
-            f"The input must be a torch.Tensor, got {type(x).__name__}. Convert it with torch.as_tensor(…)."
-        )
-    if x.is_complex():
-        raise TypeError(f"The input must be real, got {x.dtype}. Relevance of complex numbers is not defined.")
-    if not x.is_floating_point():
-        raise TypeError(f"The input must be floating point, got {x.dtype}. Convert it with .float().")
-    if x.ndim < 1 or x.shape[0] == 0:
-        raise ValueError(f"The input must hold at least one row, got shape {tuple(x.shape)}.")
-    if not bool(torch.isfinite(x).all()):
-        bad = int((~torch.isfinite(x)).sum())
-        raise ValueError(f"The input must be finite, got {bad} NaN or infinite values of {x.numel()}.")
 
 
 def check_mode(model: nn.Module) -> None:

@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
+
+from lrp_widgets.engine.step import flat_tensors
 
 __all__ = ["Explanation", "LayerRelevance"]
 
@@ -49,15 +52,16 @@ class LayerRelevance:
 class Explanation:
     """The relevance of every input element for one output, and how it came about.
 
-    relevance: the shape of the input.  scores: what the model returned.  inputs: what was explained.
+    relevance: the shape and form of the input: a tensor, or a tuple or dict of them.  inputs: what was explained.
+    scores: what the model returned.
     target: the class of each row, or a contrast.  start: the relevance put on the output.
     layers: the ledger, from the input to the output (empty for methods that do not propagate through layers).
     recomputed, steps: how many of the recorded steps had to be done again.  seconds: how long it took.
     """
 
-    relevance: Tensor
+    relevance: Any
     scores: Tensor
-    inputs: Tensor
+    inputs: Any
     target: Any
     method: Any
     start: Tensor
@@ -78,14 +82,21 @@ class Explanation:
             )
         return self._at_layer(name)
 
-    def heatmap(self, row: int = 0) -> np.ndarray:
-        """Relevance of one row pooled over channels: (height, width); for other inputs (1, n)."""
-        return pooled(self.relevance[row])
+    def heatmap(self, row: int = 0, of: int = 0) -> np.ndarray:
+        """Relevance of one row pooled over channels: (height, width); for other inputs (1, n).
+
+        of: which tensor, where the input has several.
+        """
+        return pooled(flat_tensors(self.relevance)[of][row])
 
     @property
     def total(self) -> Tensor:
-        """ΣR of each row."""
-        return _sums(self.relevance)
+        """ΣR of each row, over all tensors of the input."""
+        rows = len(self.start)
+        parts = [
+            _sums(t) if len(t) == rows else _sums(t[None]).expand(rows) / rows for t in flat_tensors(self.relevance)
+        ]
+        return torch.stack(parts).sum(0)
 
     @property
     def explained(self) -> Tensor:

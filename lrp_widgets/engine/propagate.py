@@ -88,7 +88,8 @@ def propagate(
                 arriving.setdefault(value, []).append(handed)
     for value in tape.inputs:
         known = _gathered(memo, value, arriving[value]) if value in arriving else None
-        relevance[value] = torch.zeros_like(tape.values[value]) if known is None else known
+        dtype = _carrier(tape.values[value], start)
+        relevance[value] = torch.zeros_like(tape.values[value], dtype=dtype) if known is None else known.to(dtype)
     reached = {line.name for line in ledger if line.reached}
     fallbacks = tuple(
         step.name for step in tape.steps if step.affine is None and treatment(step) is fallback and step.name in reached
@@ -129,7 +130,8 @@ def _pass(
     handed = (handed,) if isinstance(handed, Tensor) else tuple(handed)
     # A sum of two dtypes has the wider one: each input gets its relevance in its own.
     handed = tuple(
-        None if r is None else r.to(tape.values[value].dtype) for r, value in zip(handed, step.inputs, strict=True)
+        None if r is None else r.to(_carrier(tape.values[value], r))
+        for r, value in zip(handed, step.inputs, strict=True)
     )
     arrived = [r for r in out if r is not None]
     values = [value for value in step.outputs if value is not None]
@@ -151,6 +153,11 @@ def _pass(
     negative, tolerance = total_out - positive, 0.3 * torch.finfo(arrived[0].dtype).eps ** 0.5
     line = LayerRelevance(step.name, step.op, total_out, total_in, positive, negative, named, rule, tolerance=tolerance)
     return _Passed(handed, line)
+
+
+def _carrier(value: Tensor, relevance: Tensor) -> torch.dtype:
+    """The dtype of the relevance of a value: its own, or for the numbers of tokens the one it comes in."""
+    return value.dtype if value.is_floating_point() else relevance.dtype
 
 
 def _rounding(t: Tensor) -> float:

@@ -76,6 +76,13 @@ _SHAPE_ONLY = frozenset(
         "randn_like",
     }
 )
+# These move whole numbers about; what an embedding then looks up is known to belong to them.
+_MOVING = frozenset(
+    {
+        "view", "_unsafe_view", "reshape", "permute", "transpose", "t", "unsqueeze", "squeeze", "expand", "repeat",
+        "slice", "select", "split", "cat", "stack", "clone", "alias", "detach", "flip", "roll", "_to_copy",
+    }
+)  # fmt: skip
 _as_strided = torch.ops.aten.as_strided.default
 _scatter = torch.ops.aten.as_strided_scatter.default
 _overwrite = torch.ops.aten.copy_.default
@@ -221,17 +228,25 @@ class Recorder(TorchDispatchMode):
         path = self._module()
         return f"The layer {path!r}" if path else "The model itself"
 
-    def _refer(self, tree: Any, inputs: list[int]) -> Any:
+    def _refer(self, tree: Any, inputs: list[int], tokens: bool) -> Any:
+        """The arguments with a Ref for every value; whole numbers are constants where `tokens` is False."""
         if isinstance(tree, Tensor):
-            value = self.find(tree)
+            value = self.find(tree) if tokens or tree.is_floating_point() or tree.is_complex() else None
             if value is None:
                 self.read.add(_storage(tree))
                 return tree
             inputs.append(value)
             return Ref(value)
         if isinstance(tree, tuple | list):
-            return type(tree)([self._refer(item, inputs) for item in tree])
+            return type(tree)([self._refer(item, inputs, tokens) for item in tree])
         return tree
+
+    def _passes_tokens(self, func: Any, args: Any, kwargs: dict[str, Any]) -> bool:
+        """Whether an operation hands whole numbers on as they are, or looks them up."""
+        name, dtype = op_name(func), kwargs.get("dtype")
+        if name == "embedding":
+            return self.find(args[0]) is None  # a table made from the input is what passes then
+        return name in _MOVING and (dtype is None or not (dtype.is_floating_point or dtype.is_complex))
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -245,11 +260,12 @@ class Recorder(TorchDispatchMode):
         written = written_by(func, args, kwargs)
         self._keep_constants(written)
         inputs: list[int] = []
-        noted = self._refer(tuple(args), inputs)
+        tokens = self._passes_tokens(func, args, kwargs)
+        noted = self._refer(tuple(args), inputs, tokens)
         outs = out_arguments(func)
         # What only takes the answer is not read: a step notes an empty one.
         noted_kwargs = {
-            name: _empty(item) if name in outs else self._refer(item, inputs) for name, item in kwargs.items()
+            name: _empty(item) if name in outs else self._refer(item, inputs, tokens) for name, item in kwargs.items()
         }
         if not inputs:
             return self._run_constant(func, args, kwargs, written)
@@ -267,7 +283,7 @@ class Recorder(TorchDispatchMode):
         for tensor in made_by(result, written):
             if id(tensor) in wholes:
                 outputs.append(self.write(tensor, wholes[id(tensor)]))
-            elif tensor.is_floating_point() or tensor.is_complex():
+            elif tensor.is_floating_point() or tensor.is_complex() or tokens:
                 outputs.append(self.new(tensor))
             else:
                 outputs.append(None)

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lrp_widgets.engine.inputs import Inputs, floating, inputs_of
 from lrp_widgets.engine.recorder import Recorder, RecordingError
 from lrp_widgets.engine.step import Ref, Step, replay
 
@@ -25,22 +26,21 @@ __all__ = ["RecordingError", "Ref", "Step", "Tape", "record", "replay", "telling
 
 @dataclass(frozen=True, eq=False)
 class Tape:
-    """The steps of one run in order, and every value that depends on the input."""
+    """The steps of one run in order, and every value that depends on the input.
+
+    inputs: the value of each tensor of the input, in order.  batch: how many rows it has.
+    """
 
     steps: tuple[Step, ...]
     values: dict[int, Tensor]
     inputs: tuple[int, ...]
     output: int
+    batch: int
 
     @property
     def scores(self) -> Tensor:
         """What the model returned."""
         return self.values[self.output]
-
-    @property
-    def batch(self) -> int:
-        """Rows of the batch."""
-        return self.values[self.inputs[0]].shape[0]
 
     def value_at(self, layer: str) -> int:
         """The value that the module (or step) `layer` hands on. Raises KeyError with the known names."""
@@ -101,25 +101,27 @@ def _no_attention_fastpath() -> Iterator[None]:
 
 
 @contextmanager
-def telling(model: nn.Module, inputs: tuple[Tensor, ...]) -> Iterator[None]:
+def telling(model: nn.Module, inputs: Any) -> Iterator[None]:
     """What a model raises inside becomes a RecordingError that says on which input."""
     try:
         yield
     except RecordingError:
         raise
     except Exception as error:
-        shapes = ", ".join(str(tuple(tensor.shape)) for tensor in inputs)
+        tensors = inputs_of(inputs).tensors
+        shapes = ", ".join(str(tuple(tensor.shape)) for tensor in tensors)
         raise RecordingError(
             f"{type(model).__name__} raised {type(error).__name__} on an input of shape {shapes}: {error}"
-            + (_dtype_hint(model, inputs) or _layer_hint(model, error))
+            + (_dtype_hint(model, tensors) or _layer_hint(model, error))
         ) from error
 
 
 def _dtype_hint(model: nn.Module, inputs: tuple[Tensor, ...]) -> str:
     weights = next((p.dtype for p in model.parameters() if p.is_floating_point()), None)
-    if weights is None or inputs[0].dtype == weights:
+    wrong = next((x.dtype for x in inputs if floating(x) and x.dtype != weights), None)
+    if weights is None or wrong is None:
         return ""
-    return f" (The weights are {weights}, the input is {inputs[0].dtype}: convert it with x.to({weights}).)"
+    return f" (The weights are {weights}, the input is {wrong}: convert it with x.to({weights}).)"
 
 
 def _layer_hint(model: nn.Module, error: BaseException) -> str:
@@ -136,28 +138,33 @@ def _layer_hint(model: nn.Module, error: BaseException) -> str:
     return f" (The layer {paths[id(at)]!r} raised it: {said}.)"
 
 
-def record(model: nn.Module, inputs: tuple[Tensor, ...], select: Callable[[Any], Tensor]) -> Tape:
-    """Run `model(*inputs)` once, without gradients, and write down what depends on the inputs.
+def record(model: nn.Module, inputs: Any, select: Callable[[Any], Tensor]) -> Tape:
+    """Run a model once, without gradients, and write down what depends on the inputs.
 
-    inputs: tensors with the batch first; they are copied, so that an in-place model cannot change the caller's.
+    inputs: what the model takes, tensors with the batch first: one, a tuple of arguments, or a dict of named ones. They
+    are copied, so that an in-place model cannot change the caller's.
     select: picks the tensor to explain from what the model returns.
     Raises RecordingError where the model raises, or returns something that does not depend on the inputs.
     """
+    given: Inputs = inputs_of(inputs)
     recorder = Recorder({id(module): path for path, module in model.named_modules(remove_duplicate=False)})
-    copies = tuple(tensor.detach().clone() for tensor in inputs)
+    copies = tuple(tensor.detach().clone() for tensor in given.tensors)
     starts = tuple(recorder.new(tensor) for tensor in copies)
     with torch.no_grad(), _no_attention_fastpath():
-        with telling(model, inputs), recorder:
-            result = model(*copies)
+        with telling(model, given), recorder:
+            result = given.call(model, copies)
         if recorder.drew and any(module.training for module in model.modules()):
             raise RecordingError(
                 f"{recorder.drew} draws random numbers in training mode: no two runs would agree. "
                 "Call model.eval() first."
             )
-        value = recorder.find(select(result))
+        with recorder:
+            chosen = select(result)
+        value = recorder.find(chosen)
     if value is None:
         raise RecordingError(
             f"The output of {type(model).__name__} does not depend on the input by any operation that torch dispatches "
             "(it left torch, for instance through .numpy() or .item()). Keep the computation in torch."
+            + (" Whole numbers carry relevance only through nn.Embedding." if given.tokens else "")
         )
-    return Tape(_named(recorder.steps), recorder.values, starts, value)
+    return Tape(_named(recorder.steps), recorder.values, starts, value, given.rows)

@@ -28,6 +28,7 @@ __all__ = [
     "Treatment",
     "first_order",
     "identity",
+    "lookup",
     "matrix_product",
     "max_pool",
     "overwriting",
@@ -76,12 +77,13 @@ Treatment = Callable[[Step, Tape, Options], Pull]
 def vjp(step: Step, tape: Tape) -> tuple[Callable[..., list[Tensor]], list[Tensor]]:
     """The step's adjoint at the recorded values, one tensor per input occurrence, and what it gives there."""
     with torch.enable_grad():
-        leaves = [tape.values[value].detach().requires_grad_() for value in step.inputs]
+        leaves = [_floating(tape.values[value]).detach().requires_grad_() for value in step.inputs]
         made = replay(step, leaves)
         outputs = [t for t, value in zip(made, step.outputs, strict=False) if value is not None]
 
     def adjoint(*cotangents: Tensor | None) -> list[Tensor]:
-        pairs = [(t, s) for t, s in zip(outputs, cotangents, strict=True) if s is not None and t.requires_grad]
+        given = zip(outputs, cotangents, strict=True)
+        pairs = [(t, s.to(t.dtype)) for t, s in given if s is not None and t.requires_grad]
         if not pairs:
             return [torch.zeros_like(leaf) for leaf in leaves]
         try:
@@ -96,6 +98,11 @@ def vjp(step: Step, tape: Tape) -> tuple[Callable[..., list[Tensor]], list[Tenso
         return [torch.zeros_like(leaf) if g is None else g for leaf, g in zip(leaves, grads, strict=True)]
 
     return adjoint, [t.detach() for t in outputs]
+
+
+def _floating(t: Tensor) -> Tensor:
+    """The numbers of tokens as numbers that can be derived after."""
+    return t if t.is_floating_point() else t.double()
 
 
 def identity(step: Step, tape: Tape, options: Options) -> Pull:
@@ -115,6 +122,17 @@ def routing(step: Step, tape: Tape, options: Options) -> Pull:
 
     def pull(*relevance: Tensor | None) -> Pulled:
         return list(adjoint(*relevance)), "constant"
+
+    return pull
+
+
+def lookup(step: Step, tape: Tape, options: Options) -> Pull:
+    """R_token = Σ_d R_d: a token has the relevance of its whole embedding."""
+    if isinstance(step.args[0], Ref):  # a table made from the input
+        return routing(step, tape, options)
+
+    def pull(relevance: Tensor) -> Pulled:
+        return [relevance.sum(-1)], {}
 
     return pull
 

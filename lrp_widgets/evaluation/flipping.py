@@ -20,13 +20,13 @@ from lrp_widgets.engine.explainer import (
     Contrast,
     Explainer,
     Target,
-    check_input,
     check_mode,
     check_model,
     check_scores,
     check_weights,
     resolve_target,
 )
+from lrp_widgets.engine.inputs import check_input
 from lrp_widgets.engine.tape import telling
 from lrp_widgets.evaluation.curve import Curve
 

@@ -8,17 +8,19 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from lrp_widgets.engine.explainer import (
     Explainer,
-    check_input,
     check_mode,
     check_scores,
     check_weights,
+    minding_tokens,
     resolve_target,
     starting_relevance,
 )
 from lrp_widgets.engine.explanation import Explanation
+from lrp_widgets.engine.inputs import Inputs, copied, floating, inputs_of
 from lrp_widgets.engine.tape import RecordingError, telling
 from lrp_widgets.methods.method import Method, never
 
@@ -38,16 +40,22 @@ class Gradient(Method):
         return gradient
 
     def relevance(
-        self, explainer: Explainer, x: Tensor, target: Any, abandoned: Callable[[], bool] = never
+        self, explainer: Explainer, x: Any, target: Any, abandoned: Callable[[], bool] = never
     ) -> Explanation:
-        """One forward and one backward pass; the model's own gradients are not touched."""
-        check_input(x)
+        """One forward and one backward pass; the model's own gradients are not touched.
+
+        Tokens have no gradient: theirs is the sum over their embedding. What is neither has none, and counts 0.
+        """
+        given = inputs_of(x)
         check_mode(explainer.model)
-        explainer.check_draws(x)
-        with torch.enable_grad():
-            leaf = x.detach().clone().requires_grad_()
-            with telling(explainer.model, (x,)):
-                result = explainer.model(leaf.clone())  # a copy, for models that write in place
+        explainer.check_draws(given)
+        with torch.enable_grad(), minding_tokens(explainer.model, given):
+            leaves = [tensor.detach().clone() for tensor in given.tensors]
+            leaves = [leaf.requires_grad_() if floating(leaf) else leaf for leaf in leaves]
+            looked_up: list[tuple[Tensor, Tensor]] = []
+            with telling(explainer.model, given), _Embeddings(leaves, looked_up):
+                # Copies, for models that write in place.
+                result = given.call(explainer.model, [leaf.clone() if floating(leaf) else leaf for leaf in leaves])
             scores = explainer.select(result)
             if not bool(torch.isfinite(scores).all()):
                 check_weights(explainer.model)
@@ -55,23 +63,65 @@ class Gradient(Method):
             resolved = resolve_target(target, scores)
             start = starting_relevance(resolved, scores.detach())
             # d start / d scores: 1 at the class, −1 at the other class of a contrast.
-            ones = starting_relevance(resolved, torch.ones_like(scores))
-            gradient = None
-            if scores.requires_grad:
-                (gradient,) = torch.autograd.grad(scores, leaf, ones.to(scores), allow_unused=True)
-            if gradient is None:
-                raise RecordingError(
-                    f"The output of {type(explainer.model).__name__} has no gradient with respect to the input "
-                    "(it left torch, for instance through .numpy() or .item()). Keep the computation in torch."
-                )
+            ones = starting_relevance(resolved, torch.ones_like(scores)).to(scores)
+            relevance = self._relevance(explainer, given, leaves, looked_up, scores, ones)
         return Explanation(
-            relevance=self.from_gradient(x.detach(), gradient),
+            relevance=given.like(relevance),
             scores=scores.detach(),
-            inputs=x.detach().clone(),
+            inputs=copied(given).given,
             target=resolved,
             method=self,
             start=start,
         )
+
+    def _relevance(
+        self,
+        explainer: Explainer,
+        given: Inputs,
+        leaves: list[Tensor],
+        looked_up: list[tuple[Tensor, Tensor]],
+        scores: Tensor,
+        ones: Tensor,
+    ) -> list[Tensor]:
+        sources = [leaf for leaf in leaves if floating(leaf)] + [embedding for _, embedding in looked_up]
+        found = [None] * len(sources)
+        if scores.requires_grad and sources:
+            found = list(torch.autograd.grad(scores, sources, ones, allow_unused=True))
+        if all(gradient is None for gradient in found):
+            raise RecordingError(
+                f"The output of {type(explainer.model).__name__} has no gradient with respect to the input "
+                "(it left torch, for instance through .numpy() or .item()). Keep the computation in torch."
+                + (" Whole numbers have one only through nn.Embedding." if given.tokens else "")
+            )
+        of = {
+            id(source): self.from_gradient(source.detach(), torch.zeros_like(source) if g is None else g)
+            for source, g in zip(sources, found, strict=True)
+        }
+        relevance = [of.get(id(leaf), torch.zeros_like(leaf, dtype=scores.dtype)) for leaf in leaves]
+        for leaf, embedding in looked_up:
+            (place,) = [i for i, known in enumerate(leaves) if known is leaf]
+            relevance[place] = relevance[place] + of[id(embedding)].sum(-1).reshape(leaf.shape)
+        return relevance
+
+
+class _Embeddings(TorchFunctionMode):
+    """Makes what an embedding finds for a tensor of tokens a place to derive after."""
+
+    def __init__(self, leaves: list[Tensor], looked_up: list[tuple[Tensor, Tensor]]) -> None:
+        super().__init__()
+        self.leaves, self.looked_up = [leaf for leaf in leaves if not floating(leaf)], looked_up
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if func is not torch.nn.functional.embedding:
+            return result
+        tokens = args[0] if args else (kwargs or {})["input"]
+        for leaf in self.leaves:
+            if tokens.data_ptr() == leaf.data_ptr() and tokens.numel() == leaf.numel():
+                result = result.detach().clone().requires_grad_()
+                # The tokens may have been moved into another shape on the way.
+                self.looked_up.append((leaf, result))
+        return result
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from torch import Tensor
 from lrp_widgets.engine.composite import Composite
 from lrp_widgets.engine.explainer import Explainer
 from lrp_widgets.engine.explanation import Explanation
+from lrp_widgets.engine.inputs import copied, inputs_of
 from lrp_widgets.engine.presets import deep_taylor
 from lrp_widgets.methods.method import Method, never
 
@@ -37,10 +38,11 @@ class LRP(Method):
             raise TypeError(f"LRP.composite must be a composite such as lw.epsilon(), got {self.composite!r}.")
 
     def relevance(
-        self, explainer: Explainer, x: Tensor, target: Any, abandoned: Callable[[], bool] = never
+        self, explainer: Explainer, x: Any, target: Any, abandoned: Callable[[], bool] = never
     ) -> Explanation:
         """Propagate from the target down to x."""
-        tape, passed, start, resolved = explainer.propagate(x, self.composite, target, abandoned)
+        given = inputs_of(x)
+        tape, passed, start, resolved = explainer.propagate(given, self.composite, target, abandoned)
 
         def at_layer(name: str) -> Tensor:
             value = tape.value_at(name)
@@ -48,9 +50,9 @@ class LRP(Method):
             return torch.zeros_like(tape.values[value]) if known is None else known.clone()
 
         return Explanation(  # of copies: what is done to them must not reach what the explainer remembers
-            relevance=passed.relevance[tape.inputs[0]].clone(),
+            relevance=given.like([passed.relevance[value].clone() for value in tape.inputs]),
             scores=tape.scores.clone(),
-            inputs=x.detach().clone(),
+            inputs=copied(given).given,
             target=resolved,
             method=self,
             start=start.clone(),

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from torch import Tensor
-
 from lrp_widgets.engine.explainer import Explainer
 from lrp_widgets.engine.explanation import Explanation
 from lrp_widgets.params import Setting
@@ -29,7 +27,7 @@ class Method(Setting):
     reference: ClassVar[str] = ""
 
     def relevance(
-        self, explainer: Explainer, x: Tensor, target: Any, abandoned: Callable[[], bool] = never
+        self, explainer: Explainer, x: Any, target: Any, abandoned: Callable[[], bool] = never
     ) -> Explanation:
         """Relevance of every element of x (batch first) for the target; called by Explainer.explain."""
         raise NotImplementedError

@@ -26,7 +26,7 @@ def rectified() -> nn.Module:
 @pytest.fixture
 def x() -> Tensor:
     torch.manual_seed(1)
-    return torch.rand(3, 1, 4, 4).double()
+    return torch.randn(3, 1, 4, 4).double()
 
 
 def differences(model: nn.Module, x: Tensor, targets: list[int], h: float = 1e-6) -> Tensor:
