@@ -150,7 +150,9 @@ def _pass(
     else:
         named = {cause: total(amount, values[0]) for cause, amount in absorbed.items()}
     named = {cause: amount for cause, amount in named.items() if bool(amount.any())}
-    negative, tolerance = total_out - positive, 0.3 * torch.finfo(arrived[0].dtype).eps ** 0.5
+    # A cast is as exact as the coarser of its sides.
+    coarsest = max(torch.finfo(r.dtype).eps for r in (*arrived, *handed) if r is not None)
+    negative, tolerance = total_out - positive, 0.3 * coarsest**0.5
     line = LayerRelevance(step.name, step.op, total_out, total_in, positive, negative, named, rule, tolerance=tolerance)
     return _Passed(handed, line)
 

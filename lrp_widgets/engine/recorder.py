@@ -80,7 +80,8 @@ _SHAPE_ONLY = frozenset(
 _MOVING = frozenset(
     {
         "view", "_unsafe_view", "reshape", "permute", "transpose", "t", "unsqueeze", "squeeze", "expand", "repeat",
-        "slice", "select", "split", "cat", "stack", "clone", "alias", "detach", "flip", "roll", "_to_copy",
+        "slice", "select", "split", "split_with_sizes", "unbind", "constant_pad_nd", "cat", "stack", "clone", "alias",
+        "detach", "flip", "roll", "_to_copy",
     }
 )  # fmt: skip
 _as_strided = torch.ops.aten.as_strided.default
