@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
 
 from torch import Tensor, nn
 
 from lrp_widgets.engine.affine import BATCH_NORMS
 from lrp_widgets.engine.composite import Composite
-from lrp_widgets.engine.explainer import Explainer, check_mode, check_model
+from lrp_widgets.engine.explainer import Explainer, Output, check_mode, check_model
 from lrp_widgets.engine.explanation import LayerRelevance
-from lrp_widgets.engine.presets import alpha_beta, epsilon
+from lrp_widgets.engine.presets import alpha_beta, epsilon, epsilon_gamma_box
 from lrp_widgets.engine.propagate import Propagation
 from lrp_widgets.engine.tape import Step, Tape
 
@@ -23,6 +25,12 @@ BIAS_SHARE = 0.2  # of the score: more than that in one layer's bias is worth a 
 BLOW_UP = 100.0  # Σ|R| of a layer against the score
 SILENT = 0.5  # of a layer's channels
 SATURATED = 0.9  # of a layer's values
+# What is tried where relevance blows up, mildest first: the first of the best is named.
+TAMING: dict[str, Composite] = {
+    "ε = 0.25 × rms z (lw.epsilon(0.25, relative=True))": epsilon(0.25, relative=True),
+    "γ = 0.25 (lw.epsilon_gamma_box(input=None))": epsilon_gamma_box(input=None),
+    "α1β0 (lw.alpha_beta(alpha=1))": alpha_beta(alpha=1),
+}
 FLAT_ENDS = {"sigmoid": (0.01, 0.99), "tanh": (-0.99, 0.99), "hardsigmoid": (0.0, 1.0)}
 
 
@@ -36,10 +44,11 @@ class Finding:
     remedy: str
 
 
-def examine(model: nn.Module, x: Tensor) -> list[Finding]:
+def examine(model: nn.Module, x: Any, output: Output = None) -> list[Finding]:
     """Everything that stands between this model and a faithful explanation at x, the gravest first.
 
     x: inputs as the model takes them, batch first; more rows make the findings on silent channels surer.
+    output: which output is to be explained where there are several, as in lw.Explainer.
     An empty list means that all is well. Raises nothing: what goes wrong is a finding.
     """
     try:
@@ -48,7 +57,7 @@ def examine(model: nn.Module, x: Tensor) -> list[Finding]:
         return [Finding("error", "", str(error), "Hand over the network itself.")]
     found = list(_at_rest(model))
     if not any(finding.severity == "error" for finding in found):
-        found += _running(model, x)
+        found += _running(model, x, output)
     return sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))
 
 
@@ -69,8 +78,8 @@ def _at_rest(model: nn.Module) -> Iterator[Finding]:
             yield Finding("error", name.rpartition(".")[0], said, "Split them into real and imaginary parts.")
 
 
-def _running(model: nn.Module, x: Tensor) -> Iterator[Finding]:
-    explainer = Explainer(model)
+def _running(model: nn.Module, x: Any, output: Output) -> Iterator[Finding]:
+    explainer = Explainer(model, output)
     try:
         tape = explainer.tape(x)
     except Exception as error:
@@ -89,11 +98,11 @@ def _running(model: nn.Module, x: Tensor) -> Iterator[Finding]:
         yield Finding("error", "", said, "Do what it says; explaining with lw.LRP(lw.epsilon()) shows the traceback.")
         return
     yield from _fallbacks(plain)
-    yield from _blow_up(plain, tape.scores)
+    yield from _blow_up(explainer, x, plain, tape.scores)
     yield from _biases(positive, tape.scores)
 
 
-def _propagated(explainer: Explainer, x: Tensor, composite: Composite) -> Propagation:
+def _propagated(explainer: Explainer, x: Any, composite: Composite) -> Propagation:
     return explainer.propagate(x, composite, None, lambda: False)[1]
 
 
@@ -166,13 +175,24 @@ def _fallbacks(passed: Propagation) -> Iterator[Finding]:
         yield Finding("warning", name, said, "Register how relevance passes it, for instance as lw.operators.routing.")
 
 
-def _blow_up(passed: Propagation, scores: Tensor) -> Iterator[Finding]:
-    size = scores.double().reshape(len(scores), -1).abs().amax(1).cpu().clamp(min=1e-30)
-    sizes = [((line.positive - line.negative) / size).max().item() for line in passed.ledger]
-    for line, now, above in zip(passed.ledger, sizes, [*sizes[1:], 1.0], strict=True):
-        if now > BLOW_UP and now > 10 * above:  # the layer where it happens, not all below it
-            said = f"Under LRP-ε Σ|R| grows to {now:.0f} times the score here."
-            yield Finding("warning", line.name, said, "A larger ε, γ or αβ in the layers above tames it.")
+def _blow_up(explainer: Explainer, x: Any, passed: Propagation, scores: Tensor) -> Iterator[Finding]:
+    score = scores.double().reshape(len(scores), -1).abs().amax(1).cpu().clamp(min=1e-30)
+    sizes = [((line.positive - line.negative) / score).max().item() for line in passed.ledger]
+    # The layers where it happens, not all below them.
+    where = [i for i, (now, above) in enumerate(pairwise([*sizes, 1.0])) if now > BLOW_UP and now > 10 * above]
+    if not where:
+        return
+    tamed: dict[str, list[float]] = {}
+    for said, composite in TAMING.items():
+        ledger = _propagated(explainer, x, composite).ledger
+        tamed[said] = [((line.positive - line.negative) / score).max().item() for line in ledger]
+    for i in where:
+        best = min(tamed, key=lambda said: tamed[said][i])
+        remedy = f"Under {best} it is {tamed[best][i]:.1f} times the score."
+        if tamed[best][i] > BLOW_UP:
+            remedy = f"No rule tames it here: under {best} it is still {tamed[best][i]:.0f} times the score."
+        said = f"Under LRP-ε Σ|R| grows to {sizes[i]:.0f} times the score here."
+        yield Finding("warning", passed.ledger[i].name, said, remedy)
 
 
 def _biases(passed: Propagation, scores: Tensor) -> Iterator[Finding]:

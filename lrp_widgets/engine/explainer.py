@@ -21,7 +21,7 @@ from lrp_widgets.engine.memo import Memo
 from lrp_widgets.engine.propagate import Propagation, propagate
 from lrp_widgets.engine.tape import RecordingError, Tape, record, telling
 
-__all__ = ["Contrast", "Explainer", "Method", "Target", "contrast"]
+__all__ = ["Contrast", "Explainer", "Method", "Output", "Target", "contrast"]
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ def contrast(a: int, b: int) -> Contrast:
     return Contrast(a, b)
 
 
+Output = str | int | Callable[[Any], Tensor] | None
 Target = int | Sequence[int] | Tensor | Contrast | None
 
 
@@ -68,7 +69,7 @@ class Explainer:
     Safe to use from several threads; one explanation runs at a time.
     """
 
-    def __init__(self, model: nn.Module, output: str | int | Callable[[Any], Tensor] | None = None) -> None:
+    def __init__(self, model: nn.Module, output: Output = None) -> None:
         check_model("Explainer", model)
         self.model, self.output = model, output
         self._lock = threading.RLock()
@@ -208,7 +209,8 @@ class Explainer:
 
 
 def _kind(result: Any) -> str:
-    return "None" if result is None else f"a {type(result).__name__}"
+    kind = type(result).__name__
+    return "None" if result is None else f"an {kind}" if kind[0] in "aeiouAEIOU" else f"a {kind}"
 
 
 def _choices(result: Any) -> list[Any]:

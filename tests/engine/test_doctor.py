@@ -254,11 +254,29 @@ def test_relevance_that_blows_up():
     last = dense([1.0, 2.0**-9 - 1])
     model = nn.Sequential(dense([1.0, 0.0], [0.0, 1.0]), nn.ReLU(), nn.Dropout(), last).eval()
     said = "Under LRP-ε Σ|R| grows to 1022 times the score here."
-    remedy = "A larger ε, γ or αβ in the layers above tames it."
+    remedy = "Under α1β0 (lw.alpha_beta(alpha=1)) it is 1.0 times the score."
     assert told(model, torch.ones(1, 2)) == [("warning", "1", said, remedy)]
     with torch.no_grad():
         last.weight[0, 1] = -0.5
     assert told(model, torch.ones(1, 2)) == []
+
+
+def test_relevance_that_no_rule_tames(monkeypatch: pytest.MonkeyPatch):
+    weak = {"γ = 0.001": lw.epsilon_gamma_box(gamma=0.001, input=None), "ε = 0": lw.epsilon(epsilon=0)}
+    monkeypatch.setattr("lrp_widgets.engine.doctor.TAMING", weak)
+    last = dense([1.0, 2.0**-9 - 1])
+    model = nn.Sequential(dense([1.0, 0.0], [0.0, 1.0]), nn.ReLU(), nn.Dropout(), last).eval()
+    ((*_, remedy),) = told(model, torch.ones(1, 2))
+    assert remedy == "No rule tames it here: under γ = 0.001 it is still 1022 times the score."
+
+
+def test_the_output_that_is_meant_is_examined():
+    model = Then(sound(), lambda scores: {"scores": scores, "shares": scores.softmax(1)}).eval()
+    assert lw.examine(model, X, output="scores") == []
+    (finding,) = lw.examine(model, X, output="shares")
+    assert finding.message.startswith("The model ends with softmax")
+    (finding,) = lw.examine(model, X)
+    assert finding.severity == "error" and "one of 'scores', 'shares'" in finding.message
 
 
 def test_too_many_dense_layers():

@@ -212,3 +212,49 @@ def test_what_is_the_same_for_every_row_need_not_be_repeated(pictures: tuple[Ten
     assert shared.relevance[0] == pytest.approx(repeated.relevance[0])
     assert shared.relevance[1] == pytest.approx(repeated.relevance[1].sum(0, keepdim=True))
     assert shared.total.sum() == pytest.approx(shared.explained.sum())
+
+
+def error_of(explainer: lw.Explainer, x: Any, method: Any = None) -> str:
+    with pytest.raises((TypeError, ValueError, RuntimeError)) as caught:
+        explainer.explain(x, method=method)
+    return f"{type(caught.value).__name__}: {caught.value}"
+
+
+@pytest.mark.parametrize("method", [lw.LRP(), lw.Gradient()], ids=str)
+def test_messages_of_inputs(sentences: Sentences, ids: Tensor, method: Any) -> None:
+    explainer = lw.Explainer(sentences, "scores")
+    broken = torch.full((3, 2, 8), torch.nan).double()
+    assert error_of(explainer, {"ids": ids, "scale": broken}, method) == (
+        "ValueError: The input['scale'] must be finite, got 48 NaN or infinite values of 48."
+    )
+    assert error_of(explainer, (ids[:0],), method) == (
+        "ValueError: The input[0] must hold at least one row, got shape (0, 5)."
+    )
+    assert error_of(explainer, (), method) == (
+        "TypeError: The input must be a torch.Tensor, got tuple. Convert it with torch.as_tensor(…)."
+    )
+    assert error_of(explainer, ids + 20, method) == (
+        "RecordingError: Sentences raised IndexError on an input of shape (3, 5): index out of range in self "
+        "(The layer 'words' raised it: Embedding(20, 8).)"
+    )
+    assert error_of(lw.Explainer(nn.Linear(5, 2)), ids, method) == (
+        "TypeError: The input must be floating point, got torch.int64. Convert it with .float()."
+    )
+
+
+@pytest.mark.parametrize("method", [lw.LRP(), lw.Gradient()], ids=str)
+def test_messages_of_outputs(sentences: Sentences, ids: Tensor, method: Any) -> None:
+    assert error_of(lw.Explainer(sentences), ids, method) == (
+        "TypeError: The model returns a dict, not a tensor. Say which output to explain: Explainer(model, output=…), "
+        "one of 'scores', 'hidden'."
+    )
+    assert error_of(lw.Explainer(nn.Linear(3, 2), output=1), torch.rand(1, 3), method) == (
+        "TypeError: The model returns one tensor, and output=1 chooses among several. Leave it out."
+    )
+    assert error_of(lw.Explainer(sentences, lambda out: out.logits), ids, method) == (
+        "TypeError: output raised AttributeError on a dict: 'dict' object has no attribute 'logits'. "
+        "It must make a tensor of scores out of what the model returns."
+    )
+    assert error_of(lw.Explainer(sentences, lambda out: 3), ids, method) == (
+        "TypeError: output must make a tensor of scores, it made an int."
+    )
