@@ -27,7 +27,7 @@ SILENT = 0.5  # of a layer's channels
 SATURATED = 0.9  # of a layer's values
 # What is tried where relevance blows up, mildest first: the first of the best is named.
 TAMING: dict[str, Composite] = {
-    "ε = 0.25 × rms z (lw.epsilon(0.25, relative=True))": epsilon(0.25, relative=True),
+    "ε = 0.25 × rms z (lw.epsilon(epsilon=0.25, relative=True))": epsilon(epsilon=0.25, relative=True),
     "γ = 0.25 (lw.epsilon_gamma_box(input=None))": epsilon_gamma_box(input=None),
     "α1β0 (lw.alpha_beta(alpha=1))": alpha_beta(alpha=1),
 }

@@ -16,7 +16,7 @@ function render({ model, el }) {
   /** @type {HTMLElement[]} */
   let options = [];
 
-  // A thousand canvases would cost hundreds of megabytes: only those near the visible part exist.
+  // A thousand pictures would cost hundreds of megabytes: only those near the visible part exist.
   const inSight = new IntersectionObserver(
     (entries) => {
       for (const { target, isIntersecting } of entries) {
@@ -28,7 +28,11 @@ function render({ model, el }) {
     { root: grid, rootMargin: "200px" },
   );
 
-  /** @param {number} index */
+  /**
+   * An image, not the canvas it is made with: the browser keeps a layer for every canvas and goes through all of them
+   * for every frame.
+   * @param {number} index
+   */
   function thumbnail(index) {
     const [, height, width, channels] = model.get("shape");
     const { buffer, byteOffset } = model.get("images");
@@ -38,9 +42,9 @@ function render({ model, el }) {
     for (let i = 0; i < height * width; i++)
       for (let c = 0; c < 4; c++)
         picture.data[4 * i + c] = c === 3 ? 255 : source[i * channels + (channels === 3 ? c : 0)];
-    const canvas = make("canvas", width < 64 ? "lrp-gallery-small" : "", { width: String(width), height: String(height) });
+    const canvas = make("canvas", "", { width: String(width), height: String(height) });
     canvas.getContext("2d")?.putImageData(picture, 0, 0);
-    return canvas;
+    return make("img", width < 64 ? "lrp-gallery-small" : "", { src: canvas.toDataURL(), alt: "", draggable: "false" });
   }
 
   function fill() {
