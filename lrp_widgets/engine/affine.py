@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lrp_widgets.engine.gates import gates
 from lrp_widgets.engine.tape import Ref, Step, Tape
 
 __all__ = ["Affine", "Layer", "affine_of"]
@@ -94,7 +95,7 @@ class Layer:
     @cached_property
     def signed(self) -> bool:
         """Whether any a_j is below zero; where none is, half of the sign split falls away."""
-        return bool((self.a < 0).any())
+        return bool(self.a.min() < 0) if self.a.numel() else False
 
     @cached_property
     def a_parts(self) -> tuple[Tensor, Tensor]:
@@ -104,22 +105,30 @@ class Layer:
     @cached_property
     def z_positive(self) -> Tensor:
         """Σ_j (a_j w_jk)⁺ + b_k⁺: the split is of the product, so a⁻w⁻ counts too."""
-        if self.signed:
-            a_plus, a_minus = self.a_parts
-            z = self.forward(a_plus, self.affine.positive) + self.forward(a_minus, self.affine.negative)
-        else:
-            z = self.forward(self.a, self.affine.positive)
-        return z if self.b is None else z + self.b.clamp(min=0)
+        return self._sum_of_sign(self.affine.positive, self.affine.negative, 0, None)
 
     @cached_property
-    def z_negative(self) -> Tensor:
-        """Σ_j (a_j w_jk)⁻ + b_k⁻. (z − z⁺ would be free, but where it is small only its rounding would be left.)"""
+    def gates_positive(self) -> tuple[Tensor, Tensor | None]:
+        """1 / z⁺, and where there is none."""
+        known = self.__dict__.get("z_positive")
+        return gates(self._sum_of_sign(self.affine.positive, self.affine.negative, 0, None) if known is None else known)
+
+    @cached_property
+    def gates_negative(self) -> tuple[Tensor, Tensor | None]:
+        """1 / z⁻ with z⁻ = Σ_j (a_j w_jk)⁻ + b_k⁻, and where there is none.
+
+        (z − z⁺ would be free, but where it is small only its rounding would be left.)
+        """
+        return gates(self._sum_of_sign(self.affine.negative, self.affine.positive, None, 0))
+
+    def _sum_of_sign(self, w_plus: Tensor, w_minus: Tensor, low: float | None, high: float | None) -> Tensor:
+        """Σ_j a⁺_j w⁺_jk + a⁻_j w⁻_jk + the bias within its bounds, the weights being those of one sign."""
         if self.signed:
             a_plus, a_minus = self.a_parts
-            z = self.forward(a_plus, self.affine.negative) + self.forward(a_minus, self.affine.positive)
+            z = self.forward(a_plus, w_plus) + self.forward(a_minus, w_minus)
         else:
-            z = self.forward(self.a, self.affine.negative)
-        return z if self.b is None else z + self.b.clamp(max=0)
+            z = self.forward(self.a, w_plus)
+        return z if self.b is None else z.add_(self.b.clamp(min=low, max=high))
 
 
 def _any_adjoint(forward: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor, Tensor], Tensor]:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lrp_widgets.engine.rules import gate
+from lrp_widgets.engine.gates import gate, gates
 from lrp_widgets.engine.tape import Ref, Step, Tape
 from lrp_widgets.engine.treatments import Options, Pull, Pulled, first_order
 
@@ -92,13 +92,12 @@ def _masked(raw: Tensor, named: dict[str, Any]) -> Tensor:
 
 def _centred(x: Tensor, z: Tensor, scale: Tensor, bias: Tensor | None, axes: tuple[int, ...]) -> Pull:
     """z = scale (x − mean x) + bias with the scale held constant: linear in x, the shift is a bias."""
-    one_over_z = gate(z)
-    dead = one_over_z == 0
+    one_over_z, dead = gates(z)
 
     def pull(relevance: Tensor, *_: Any) -> Pulled:
         s = relevance * one_over_z
         c = s * scale
-        absorbed = {"no input": relevance * dead}
+        absorbed = {} if dead is None else {"no input": relevance * dead}
         if bias is not None:
             absorbed["bias"] = s * bias
         return [x * (c - c.mean(dim=axes, keepdim=True))], absorbed

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import partial, reduce
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -42,6 +42,14 @@ class _Passed:
 
     handed: tuple[Tensor | None, ...]
     line: LayerRelevance
+    sums: tuple[_Sums | None, ...]  # of what it handed on
+
+
+class _Sums(NamedTuple):
+    """ΣR and ΣR⁺ of a tensor, one number a row."""
+
+    total: Tensor
+    positive: Tensor
 
 
 def propagate(
@@ -58,6 +66,7 @@ def propagate(
     arriving: dict[int, list[Tensor]] = {tape.output: [start]}
     relevance: dict[int, Tensor] = {}
     ledger: list[LayerRelevance] = []
+    sums: dict[tuple[int, Layout | None], _Sums] = {}  # what a step hands on arrives at the next: add it up once
     recomputed = 0
     for number in range(len(tape.steps) - 1, -1, -1):
         if abandoned():
@@ -77,9 +86,16 @@ def propagate(
         pull = _linearized(memo, tape, number, rule, options, layouts)
         passed = memo(
             ("pull", number),
-            lambda pull, *r, step=step, rule=rule: _pass(step, rule, pull, r, tape, layouts),
+            lambda pull, *r, step=step, rule=rule: _pass(step, rule, pull, r, tape, layouts, sums),
             pull,
             *out,
+        )
+        sums.update(
+            {
+                (id(r), layouts.get(value)): known
+                for r, value, known in zip(passed.handed, step.inputs, passed.sums, strict=True)
+                if known is not None
+            }
         )
         recomputed += memo.computed > before
         ledger.append(passed.line)
@@ -124,6 +140,7 @@ def _pass(
     out: tuple[Tensor | None, ...],
     tape: Tape,
     layouts: dict[int, Layout],
+    sums: dict[tuple[int, Layout | None], _Sums],
 ) -> _Passed:
     """Pull relevance through one step and write its line of the ledger."""
     handed, absorbed = pull(out[0]) if step.affine is not None else pull(*out)
@@ -136,25 +153,32 @@ def _pass(
     arrived = [r for r in out if r is not None]
     values = [value for value in step.outputs if value is not None]
 
-    def total(t: Tensor | None, value: int) -> Tensor:
-        return torch.zeros(tape.batch).double() if t is None else by_row(t, tape.batch, layouts.get(value))
+    def summed(r: Tensor | None, value: int) -> _Sums | None:
+        if r is None:
+            return None
+        where = (id(r), layouts.get(value))
+        if where not in sums:
+            row_sum = partial(by_row, batch=tape.batch, layout=where[1])
+            sums[where] = _Sums(row_sum(r), row_sum(r.clamp(min=0)))
+        return sums[where]
 
-    total_out = torch.stack([total(r, value) for r, value in zip(out, values, strict=True)]).sum(0)
-    positives = [None if r is None else r.clamp(min=0) for r in out]
-    positive = torch.stack([total(r, value) for r, value in zip(positives, values, strict=True)]).sum(0)
-    total_in = torch.stack([total(r, value) for r, value in zip(handed, step.inputs, strict=True)]).sum(0)
+    reaching = [known for known in map(summed, out, values) if known is not None]
+    leaving = tuple(map(summed, handed, step.inputs))
+    total_out = sum((known.total for known in reaching), torch.zeros(()).double())
+    positive = sum((known.positive for known in reaching), torch.zeros(()).double())
+    total_in = sum((known.total for known in leaving if known is not None), torch.zeros(tape.batch).double())
     if isinstance(absorbed, str):  # the whole difference has one cause
         rest = total_out - total_in
         size = 2 * positive - total_out
         named = {} if bool((rest.abs() <= _rounding(arrived[0]) * size).all()) else {absorbed: rest}
     else:
-        named = {cause: total(amount, values[0]) for cause, amount in absorbed.items()}
+        named = {cause: by_row(amount, tape.batch, layouts.get(values[0])) for cause, amount in absorbed.items()}
     named = {cause: amount for cause, amount in named.items() if bool(amount.any())}
     # A cast is as exact as the coarser of its sides.
     coarsest = max(torch.finfo(r.dtype).eps for r in (*arrived, *handed) if r is not None)
     negative, tolerance = total_out - positive, 0.3 * coarsest**0.5
     line = LayerRelevance(step.name, step.op, total_out, total_in, positive, negative, named, rule, tolerance=tolerance)
-    return _Passed(handed, line)
+    return _Passed(handed, line, leaving)
 
 
 def _carrier(value: Tensor, relevance: Tensor) -> torch.dtype:

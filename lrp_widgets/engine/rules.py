@@ -19,6 +19,7 @@ from torch import Tensor
 
 from lrp_widgets.engine.affine import Layer
 from lrp_widgets.engine.bounds import Bound, check_box, checked_bound
+from lrp_widgets.engine.gates import gate, gates, stabilized
 from lrp_widgets.params import Setting, param, switch
 
 __all__ = ["RULES", "AlphaBeta", "Epsilon", "Flat", "Gamma", "Rule", "WSquare", "ZBox", "ZPlus", "Zero"]
@@ -27,24 +28,13 @@ Absorbed = dict[str, Tensor]
 Pull = Callable[[Tensor], tuple[Tensor, Absorbed]]
 
 
-def gate(z: Tensor) -> Tensor:
-    """1/z, and 0 where z is 0: what has no denominator hands nothing on."""
-    tiny = torch.finfo(z.dtype).tiny
-    return torch.where(z.abs() <= tiny, 0, z.reciprocal())
-
-
-def signs(z: Tensor) -> Tensor:
-    """sign z with sign 0 = +1, in the dtype of z."""
-    return torch.where(z < 0, -1.0, 1.0).to(z.dtype)
-
-
 def _bias_share(s: Tensor, b: Tensor | None) -> Absorbed:
     return {} if b is None else {"bias": s * b}
 
 
 def _left_over(relevance: Tensor, s: Tensor, z: Tensor) -> Tensor:
     """ΣR − Σ s z: what the denominator added to z keeps for itself."""
-    return relevance - s * z
+    return torch.addcmul(relevance, s, z, value=-1)
 
 
 @dataclass(frozen=True)
@@ -67,8 +57,7 @@ class Zero(Rule):
     reference: ClassVar[str] = "Bach et al. 2015; Montavon et al. 2019, LRP rules for deep rectifier networks"
 
     def linearize(self, layer: Layer, a: Tensor) -> Pull:
-        one_over_z = gate(layer.z)
-        dead = None if bool(one_over_z.all()) else one_over_z == 0
+        one_over_z, dead = gates(layer.z)
 
         def pull(relevance: Tensor) -> tuple[Tensor, Absorbed]:
             s = relevance * one_over_z
@@ -100,7 +89,7 @@ class Epsilon(Rule):
             return Zero().linearize(layer, a)
         z = layer.z
         epsilon = self.epsilon * layer.rms if self.relative else self.epsilon
-        one_over_z = gate(z + epsilon * signs(z))
+        one_over_z = gate(stabilized(z, epsilon))
 
         def pull(relevance: Tensor) -> tuple[Tensor, Absorbed]:
             s = relevance * one_over_z
@@ -131,13 +120,12 @@ class Gamma(Rule):
             return Zero().linearize(layer, a)
         z, above, gamma, w = layer.z, layer.z >= 0, self.gamma, layer.affine
         # Below zero, z − z⁺ = z⁻ has no digits to lose.
-        one_over_z = gate(z + gamma * torch.where(above, layer.z_positive, z - layer.z_positive))
+        one_over_z, dead = gates(z + gamma * torch.where(above, layer.z_positive, z - layer.z_positive))
         w_up = w.weight + gamma * w.positive  # for neurons above zero
-        dead = None if bool(one_over_z.all()) else one_over_z == 0
 
         def pull(relevance: Tensor) -> tuple[Tensor, Absorbed]:
             s = relevance * one_over_z
-            s_up = torch.where(above, s, 0)
+            s_up = s * above
             s_down = s - s_up
             below = bool(s_down.any())  # after a ReLU nothing arrives at neurons below zero
             if layer.signed:
@@ -153,7 +141,7 @@ class Gamma(Rule):
             absorbed: Absorbed = {}
             if layer.b is not None:
                 b_up, b_down = (layer.b + gamma * layer.b.clamp(min=0), layer.b + gamma * layer.b.clamp(max=0))
-                absorbed["bias"] = s_up * b_up + s_down * b_down
+                absorbed["bias"] = torch.addcmul(s_up * b_up, s_down, b_down) if below else s_up * b_up
             if dead is not None:
                 absorbed["no input"] = relevance * dead
             return relevance_in, absorbed
@@ -206,20 +194,21 @@ class AlphaBeta(Rule):
 
     def linearize(self, layer: Layer, a: Tensor) -> Pull:
         alpha, beta, b = self.alpha, self.beta, layer.b
-        one_over_plus = gate(layer.z_positive)
-        one_over_minus = gate(layer.z_negative) if beta > 0 else None
-        missing = alpha * (one_over_plus == 0).to(one_over_plus.dtype)  # α has more digits than torch's default dtype
-        if one_over_minus is not None:
-            missing = missing - beta * (one_over_minus == 0).to(missing.dtype)
-        hole = missing if bool(missing.any()) else None
+        one_over_plus, no_plus = layer.gates_positive
+        one_over_minus, no_minus = layer.gates_negative if beta > 0 else (None, None)
+        hole = None
+        if no_plus is not None or no_minus is not None:
+            like = one_over_plus.dtype  # α has more digits than torch's default dtype
+            hole = 0 if no_plus is None else alpha * no_plus.to(like)
+            hole = hole if no_minus is None else hole - beta * no_minus.to(like)
 
         def pull(relevance: Tensor) -> tuple[Tensor, Absorbed]:
-            s_plus = relevance * one_over_plus * alpha
-            s_minus = None if one_over_minus is None else relevance * one_over_minus * -beta
+            s_plus = (relevance if alpha == 1 else relevance * alpha) * one_over_plus
+            s_minus = None if one_over_minus is None else (relevance * -beta) * one_over_minus
             absorbed: Absorbed = {}
             if b is not None:
                 amount = s_plus * b.clamp(min=0)
-                absorbed["bias"] = amount if s_minus is None else amount + s_minus * b.clamp(max=0)
+                absorbed["bias"] = amount if s_minus is None else torch.addcmul(amount, s_minus, b.clamp(max=0))
             if hole is not None:
                 absorbed["one-signed"] = relevance * hole
             return _pull_split(layer, s_plus, s_minus), absorbed
@@ -241,8 +230,7 @@ class ZPlus(Rule):
 def _weights_only(layer: Layer, w: Tensor) -> Pull:
     """R_j = Σ_k w_jk / Σ_j w_jk · R_k for weights ≥ 0: every input counts the same."""
     ones = torch.ones_like(layer.one_row)
-    one_over_z = gate(layer.forward(ones, w))
-    dead = None if bool(one_over_z.all()) else one_over_z == 0
+    one_over_z, dead = gates(layer.forward(ones, w))
 
     def pull(relevance: Tensor) -> tuple[Tensor, Absorbed]:
         absorbed = {} if dead is None else {"no input": relevance * dead}
@@ -295,8 +283,7 @@ class ZBox(Rule):
         low, high = (self._bound(name, layer) for name in ("low", "high"))
         plus, minus = layer.affine.positive, layer.affine.negative
         z = layer.forward(a, layer.w) - layer.forward(low, plus) - layer.forward(high, minus)
-        one_over_z = gate(z)
-        dead = None if bool(one_over_z.all()) else one_over_z == 0
+        one_over_z, dead = gates(z)
 
         def pull(relevance: Tensor) -> tuple[Tensor, Absorbed]:
             s = relevance * one_over_z

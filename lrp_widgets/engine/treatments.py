@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lrp_widgets.engine.rules import gate, signs
+from lrp_widgets.engine.gates import gate, gates, stabilized
 from lrp_widgets.engine.step import Ref, Step, replay
 from lrp_widgets.engine.tape import Tape
 from lrp_widgets.params import Setting, choice
@@ -144,8 +144,7 @@ def pool(step: Step, tape: Tape, options: Options) -> Pull:
     if bool((a < 0).any()):  # where all but cancels, only rounding is left to divide by
         (size, *_) = replay(step, [a.abs()])
         z = torch.where(z.abs() <= 8 * torch.finfo(z.dtype).eps * size, 0, z)
-    one_over_z = gate(z)
-    dead = None if bool(one_over_z.all()) else one_over_z == 0
+    one_over_z, dead = gates(z)
 
     def pull(relevance: Tensor) -> Pulled:
         absorbed = {} if dead is None else {"no input": relevance * dead}
@@ -190,8 +189,7 @@ def max_pool(step: Step, tape: Tape, options: Options) -> Pull:
     with torch.enable_grad():
         leaf = a.detach().clone().requires_grad_()
         z = window_sum(leaf)
-    one_over_z = gate(z.detach())
-    dead = None if bool(one_over_z.all()) else one_over_z == 0
+    one_over_z, dead = gates(z.detach())
 
     def pull(relevance: Tensor) -> Pulled:
         absorbed = {} if dead is None else {"no input": relevance * dead}
@@ -205,8 +203,7 @@ def residual_sum(step: Step, tape: Tape, options: Options) -> Pull:
     """R_i = a_i / Σ_i a_i · R: a sum of tensors is split in proportion; a constant in it is a bias."""
     z = tape.values[next(v for v in step.outputs if v is not None)]
     signs = _sum_signs(step)
-    one_over_z = gate(z)
-    dead = None if bool(one_over_z.all()) else one_over_z == 0
+    one_over_z, dead = gates(z)
     active = [(item, sign) for item, sign in signs if isinstance(item, Ref)]
     constants = [(item, sign) for item, sign in signs if not isinstance(item, Ref)]
 
@@ -215,7 +212,7 @@ def residual_sum(step: Step, tape: Tape, options: Options) -> Pull:
         handed: list[Tensor | None] = []
         for item, sign in active:
             a = tape.values[item.value]
-            handed.append((a * (sign * s)).sum_to_size(a.shape))
+            handed.append((a * (s if sign == 1 else sign * s)).sum_to_size(a.shape))
         absorbed: dict[str, Tensor] = {}
         for item, sign in constants:
             absorbed["bias"] = s * (sign * item)
@@ -296,8 +293,7 @@ def quotient(step: Step, tape: Tape, options: Options) -> Pull:
 def matrix_product(step: Step, tape: Tape, options: Options) -> Pull:
     """O = B₀ + A B: R_A = A ⊙ (R/(2 O) Bᵀ), R_B = B ⊙ (Aᵀ R/(2 O)), and B₀ ⊙ R/O to a summand (addmm, baddbmm, …)."""
     adjoint, (z, *_) = vjp(step, tape)
-    one_over_z = gate(z)
-    dead = one_over_z == 0
+    one_over_z, dead = gates(z)
     beta = float(step.kwargs.get("beta", 1))
     summand = step.args[0] if step.op.startswith(("add", "badd")) and beta else None
     active = isinstance(summand, Ref)
@@ -311,7 +307,7 @@ def matrix_product(step: Step, tape: Tape, options: Options) -> Pull:
         handed: list[Tensor | None] = [
             tape.values[v] * c * share for v, c, share in zip(step.inputs, adjoint(s), shares, strict=True)
         ]
-        absorbed = {"no input": relevance * dead}
+        absorbed = {} if dead is None else {"no input": relevance * dead}
         if isinstance(summand, Tensor):
             absorbed["bias"] = s * summand * beta
         return handed, absorbed
@@ -339,7 +335,7 @@ def overwriting(step: Step, tape: Tape, options: Options) -> Pull:
 def first_order(step: Step, tape: Tape, cause: str) -> Pull:
     adjoint, made = vjp(step, tape)
     eps = 1e-9
-    over = [gate(z + eps * signs(z)) for z in made]
+    over = [gate(stabilized(z, eps)) for z in made]
 
     def pull(*relevance: Tensor | None) -> Pulled:
         s = [None if r is None else r * o for r, o in zip(relevance, over, strict=True)]
