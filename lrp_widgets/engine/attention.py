@@ -33,11 +33,12 @@ def attention(step: Step, tape: Tape, options: Options) -> Pull:
     weights = logits.softmax(-1)
     o = weights @ v_all
     one_over_o, one_over_raw = gate(o), gate(raw)
-    # Which of the three depend on the input, in the order of the step's inputs.
-    held = options.attention == "held constant"
+    # Which of the three depend on the input: what is constant in a product leaves all to the other side.
+    of_q, of_k, of_v = (isinstance(named[name], Ref) for name in ("q", "k", "v"))
+    held = of_v and (options.attention == "held constant" or not (of_q or of_k))
 
     def pull(relevance: Tensor, *_: Any) -> Pulled:
-        s = relevance * one_over_o * (1.0 if held else 0.5)
+        s = relevance * one_over_o * (0.5 if of_v and not held else 1.0)
         r_v = _heads_together(v_all * (weights.mT @ s), v)
         r_q, r_k = torch.zeros_like(q), torch.zeros_like(k)
         if not held:
@@ -45,7 +46,7 @@ def attention(step: Step, tape: Tape, options: Options) -> Pull:
             finite = torch.nan_to_num(logits, nan=0.0, posinf=0.0, neginf=0.0)
             r_logits = finite * (r_weights - weights * r_weights.sum(-1, keepdim=True))
             # A mask is a constant in the sum raw + mask; where it cuts off, raw hands nothing on.
-            s_raw = r_logits * gate(finite) * raw * one_over_raw * 0.5
+            s_raw = r_logits * gate(finite) * raw * one_over_raw * (0.5 if of_q and of_k else 1.0)
             r_q = q * (s_raw @ k_all) * scale
             r_k = _heads_together(k_all * (s_raw.mT @ q) * scale, k)
         shares = {"q": r_q, "k": r_k, "v": r_v}

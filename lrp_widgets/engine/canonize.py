@@ -155,6 +155,8 @@ def _is_bias(constant: Tensor, affine: Affine, z: Tensor, viewed: bool) -> bool:
     """Whether a constant is the same for every row of any batch, and behind a view: one number per feature."""
     if affine.kind == "normalization" or constant.dtype != z.dtype:
         return False
+    if not bool(torch.isfinite(constant).all()):  # a mask of −∞, which cuts off and adds nothing
+        return False
     if viewed:
         return affine.channel_axis == -1 and constant.numel() == constant.shape[-1] == z.shape[-1]
     if constant.ndim > z.ndim or torch.broadcast_shapes(constant.shape, z.shape) != z.shape:

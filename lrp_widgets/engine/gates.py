@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["gate", "gates", "stabilized"]
+__all__ = ["gate", "gates", "kept", "stabilized"]
 
 
 def gate(z: Tensor) -> Tensor:
@@ -22,6 +22,11 @@ def gates(z: Tensor) -> tuple[Tensor, Tensor | None]:
             return one_over_z, None
     dead = z.abs() <= tiny
     return one_over_z.masked_fill_(dead, 0), (dead if bool(dead.any()) else None)
+
+
+def kept(s: Tensor, constant: Tensor) -> Tensor:
+    """s · constant, what a constant in a sum keeps; a mask of −∞ cut all off (s = 0) and keeps nothing."""
+    return torch.where(s == 0, 0, s * constant)
 
 
 def stabilized(z: Tensor, epsilon: float | Tensor) -> Tensor:

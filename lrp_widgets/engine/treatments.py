@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lrp_widgets.engine.gates import gate, gates, stabilized
+from lrp_widgets.engine.gates import gate, gates, kept, stabilized
 from lrp_widgets.engine.step import Ref, Step, replay
 from lrp_widgets.engine.tape import Tape
 from lrp_widgets.params import Setting, choice
@@ -215,7 +215,7 @@ def residual_sum(step: Step, tape: Tape, options: Options) -> Pull:
             handed.append((a * (s if sign == 1 else sign * s)).sum_to_size(a.shape))
         absorbed: dict[str, Tensor] = {}
         for item, sign in constants:
-            absorbed["bias"] = s * (sign * item)
+            absorbed["bias"] = kept(s, sign * item)
         if dead is not None:
             absorbed["no input"] = relevance * dead
         return handed, absorbed
@@ -298,9 +298,10 @@ def matrix_product(step: Step, tape: Tape, options: Options) -> Pull:
     summand = step.args[0] if step.op.startswith(("add", "badd")) and beta else None
     active = isinstance(summand, Ref)
     # Attention weights that are held constant hand nothing on: all goes to the values.
-    held = [options.attention == "held constant" and made_by_op(v, tape, ("_softmax",)) for v in step.inputs]
-    factors = max(1, len(step.inputs) - active - sum(held))
-    shares = [1.0 if active and i == 0 else 0.0 if held[i] else 1 / factors for i in range(len(step.inputs))]
+    factors = step.inputs[active:]
+    held = [options.attention == "held constant" and made_by_op(v, tape, ("_softmax",)) for v in factors]
+    taking = len(held) if all(held) else len(held) - sum(held)  # of attention alone, someone must take it
+    shares = [1.0] * active + [0.0 if h and not all(held) else 1 / taking for h in held]
 
     def pull(relevance: Tensor) -> Pulled:
         s = relevance * one_over_z
@@ -309,7 +310,7 @@ def matrix_product(step: Step, tape: Tape, options: Options) -> Pull:
         ]
         absorbed = {} if dead is None else {"no input": relevance * dead}
         if isinstance(summand, Tensor):
-            absorbed["bias"] = s * summand * beta
+            absorbed["bias"] = kept(s, summand * beta)
         return handed, absorbed
 
     return pull
