@@ -25,7 +25,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from lrp_widgets.apps.serve import notebook
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from serving import free_port, serving  # noqa: E402  the tests know how to start a server
+from serving import free_port, serving
 
 MOVES, VISITS = 30, 5
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",

@@ -19,7 +19,7 @@ from lrp_widgets.engine.presets import (
     layered,
     montavon2019,
 )
-from lrp_widgets.evaluation import Curve, pixel_flipping
+from lrp_widgets.evaluation import Comparison, Curve, Verdict, compare_with, pixel_flipping
 from lrp_widgets.methods import LRP, Gradient, Sensitivity, SimpleTaylor
 from lrp_widgets.samples import Samples
 
@@ -60,4 +60,8 @@ __all__ = [  # noqa: RUF022 - grouped, for the reader
     # evaluation
     "Curve",
     "pixel_flipping",
+    # the referee
+    "compare_with",
+    "Comparison",
+    "Verdict",
 ]

@@ -124,14 +124,16 @@ def test_no_file_is_called_after_nothing():
 
 
 def offspring(base: type) -> set[type]:
-    """Every class of the package below `base`, its own modules imported first."""
+    """Every class of the package below `base` that is meant for others, its own modules imported first."""
     test_every_module_can_be_imported()
     found, left = set(), [base]
     while left:
         below = left.pop().__subclasses__()
         found.update(below)
         left.extend(below)
-    return {kind for kind in found if kind.__module__.split(".")[0] == "lrp_widgets"}
+    return {
+        kind for kind in found if kind.__module__.split(".")[0] == "lrp_widgets" and not kind.__name__.startswith("_")
+    }
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,17 @@ from collections.abc import Callable
 
 from lrp_widgets.evaluation.curve import Curve
 from lrp_widgets.evaluation.flipping import pixel_flipping, random_flipping, stream_flipping
+from lrp_widgets.evaluation.referee import Comparison, Verdict, compare_with
 
 METRICS: tuple[Callable[..., Curve], ...] = (pixel_flipping,)
 
-__all__ = ["METRICS", "Curve", "pixel_flipping", "random_flipping", "stream_flipping"]
+__all__ = [
+    "METRICS",
+    "Comparison",
+    "Curve",
+    "Verdict",
+    "compare_with",
+    "pixel_flipping",
+    "random_flipping",
+    "stream_flipping",
+]
