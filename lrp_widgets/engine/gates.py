@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["gate", "gates", "kept", "stabilized"]
+__all__ = ["gate", "gates", "kept", "stabilized", "uncancelled"]
 
 
 def gate(z: Tensor) -> Tensor:
@@ -32,3 +32,8 @@ def kept(s: Tensor, constant: Tensor) -> Tensor:
 def stabilized(z: Tensor, epsilon: float | Tensor) -> Tensor:
     """z + ε·sign z with sign 0 = +1 (a sum that cancels is +0, whatever its terms)."""
     return z + torch.copysign(torch.as_tensor(epsilon, dtype=z.dtype, device=z.device), z)
+
+
+def uncancelled(z: Tensor, size: Tensor) -> Tensor:
+    """z, and 0 where its terms (Σ|terms| = size) cancel: only rounding is left to divide by there."""
+    return torch.where(z.abs() <= 8 * torch.finfo(z.dtype).eps * size, 0, z)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lrp_widgets.engine.gates import gate, gates, kept, stabilized
+from lrp_widgets.engine.gates import gate, gates, kept, stabilized, uncancelled
 from lrp_widgets.engine.step import Ref, Step, replay
 from lrp_widgets.engine.tape import Tape
 from lrp_widgets.params import Setting, choice
@@ -141,9 +141,8 @@ def pool(step: Step, tape: Tape, options: Options) -> Pull:
     """R_j = Σ_k a_j p_jk / Σ_j a_j p_jk · R_k: sum and average pooling, sums and means over dimensions."""
     adjoint, (z, *_) = vjp(step, tape)
     a = tape.values[step.inputs[0]]
-    if bool((a < 0).any()):  # where all but cancels, only rounding is left to divide by
-        (size, *_) = replay(step, [a.abs()])
-        z = torch.where(z.abs() <= 8 * torch.finfo(z.dtype).eps * size, 0, z)
+    if bool((a < 0).any()):
+        z = uncancelled(z, replay(step, [a.abs()])[0])
     one_over_z, dead = gates(z)
 
     def pull(relevance: Tensor) -> Pulled:
@@ -189,7 +188,7 @@ def max_pool(step: Step, tape: Tape, options: Options) -> Pull:
     with torch.enable_grad():
         leaf = a.detach().clone().requires_grad_()
         z = window_sum(leaf)
-    one_over_z, dead = gates(z.detach())
+    one_over_z, dead = gates(uncancelled(z.detach(), window_sum(a.abs())))
 
     def pull(relevance: Tensor) -> Pulled:
         absorbed = {} if dead is None else {"no input": relevance * dead}

@@ -240,3 +240,11 @@ def test_matrix_product_with_a_constant_summand_names_it() -> None:
     assert got.tolist() == [[3, 3]]
     absorbed = {cause: float(amount) for line in passed.ledger for cause, amount in line.absorbed.items()}
     assert absorbed == {"bias": 2}
+
+
+@pytest.mark.parametrize("pooled", [lambda x: F.max_pool1d(x, 3), lambda x: F.avg_pool1d(x, 3)], ids=["max", "average"])
+def test_a_window_that_cancels_hands_nothing_on(pooled: Callable[[Tensor], Tensor]):
+    x = torch.tensor([[[0.1, 0.2, -0.3]], [[0.1, 0.2, 0.3]]], dtype=torch.float64)  # 0.1 + 0.2 is not 0.3
+    relevance, passed = propagated(recorded(pooled, x), PROPORTIONAL, torch.ones(2, 1, 1).double())
+    assert not relevance[0].any() and bool((relevance[1] > 0).all())
+    assert [line.absorbed["no input"].tolist() for line in passed.ledger if line.absorbed] == [[1.0, 0.0]]
