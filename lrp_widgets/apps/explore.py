@@ -19,6 +19,7 @@ import torch
 import traitlets
 from torch import Tensor, nn
 
+from lrp_widgets.apps.cores import Cores
 from lrp_widgets.apps.reading import equations, findings, ledger_rows, picture_of, said_target, stamp, status
 from lrp_widgets.engine.doctor import examine
 from lrp_widgets.engine.explainer import Explainer
@@ -86,7 +87,7 @@ class Dashboard(ipywidgets.VBox):
 
     def __init__(self, explainer: Explainer, samples: Samples) -> None:
         self.explainer, self.samples = explainer, samples
-        self._memo = Memo()
+        self._memo, self._cores = Memo(), Cores()
         self._curve_drawn = -CURVE_EVERY
         self._watched = False  # a browser has painted the first picture
         self._examined = False  # the doctor has seen the model
@@ -174,14 +175,20 @@ class Dashboard(ipywidgets.VBox):
         x = self._input(settings.sample)
         explanation: Explanation | None = self.explanation  # type: ignore[assignment]
         if explanation is None or settings is not self._answered:  # else a browser looks now and wants the curve
-            explanation = self.explainer.explain(x, settings.target, settings.method)
+            with self._cores.few():
+                explanation = self.explainer.explain(x, settings.target, settings.method)
+            self._cores.took(explanation.seconds)
             yield settings, explanation
         if superseded() and time.monotonic() - self._curve_drawn < CURVE_EVERY:
             return
         if x.ndim in (2, 4):
-            yield self._curves(x, explanation)
+            with self._cores.few():
+                curves = self._curves(x, explanation)
+            yield curves
         if not self._examined:
-            yield examine(self.explainer.model, self.samples.inputs[:EXAMINED])
+            with self._cores.few():
+                found = examine(self.explainer.model, self.samples.inputs[:EXAMINED])
+            yield found
 
     def _curves(self, x: Tensor, explanation: Explanation) -> tuple[Curve, Curve]:
         """The curve of this explanation, and the band of random orders, which only input and class can change."""

@@ -110,6 +110,7 @@ class Recorder(TorchDispatchMode):
         self.flat: dict[int, int] = {}  # memory written through a view -> value of the whole, flat
         self.constants: set[int] = set()  # values of memory that did not depend on the input when first written
         self.read: set[int] = set()  # memory that steps read as a constant
+        self.kept_out: Any = None
         self.drew: str | None = None  # the layer that drew random numbers, if one did
 
     def new(self, tensor: Tensor) -> int:
@@ -249,8 +250,17 @@ class Recorder(TorchDispatchMode):
             return self.find(args[0]) is None  # a table made from the input is what passes then
         return name in _MOVING and (dtype is None or not (dtype.is_floating_point or dtype.is_complex))
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Torch would keep its compiler out of `__torch_dispatch__`, and for that import it: a second, and 100 MB."""
+        return False
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
+        if self.kept_out is None and (compiler := sys.modules.get("torch._dynamo")) is not None:
+            self.kept_out = compiler.disable(self._dispatch)  # the compiler is here, and must not look in here
+        return (self.kept_out or self._dispatch)(func, args, kwargs or {})
+
+    def _dispatch(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         if torch.Tag.nondeterministic_seeded in getattr(func, "tags", ()):
             self.drew = self._where()
         if op_name(func) in _SHAPE_ONLY:
