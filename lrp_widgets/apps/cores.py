@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import torch
 from threadpoolctl import ThreadpoolController
 
 __all__ = ["Cores"]
@@ -31,6 +32,7 @@ class Cores:
             yield
             return
         self._threads = self._threads or ThreadpoolController()
+        torch.get_num_threads()  # on a new thread, torch sets the number when it is first needed: let it be now
         # OpenMP keeps this number for each thread, so that nobody else's work is slowed down.
         with self._threads.limit(limits=1, user_api="openmp"):
             yield

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from lrp_widgets.apps.cores import SLOW, Cores
 
 
 @pytest.fixture
-def several() -> int:
+def several() -> Iterator[int]:
     """More than one thread for this test's thread, whatever the machine has."""
     before = torch.get_num_threads()
     torch.set_num_threads(3)
