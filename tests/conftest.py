@@ -1,4 +1,4 @@
-"""What all tests share: the numbers that tests measure."""
+"""What all tests share: the numbers that tests measure, and how deep hypothesis looks."""
 
 from __future__ import annotations
 
@@ -6,6 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# The same examples in every run; --hypothesis-profile=deep draws other ones each time, for minutes.
+settings.register_profile("quick", max_examples=60, deadline=None, derandomize=True, database=None)
+settings.register_profile("deep", max_examples=2000, deadline=None, suppress_health_check=list(HealthCheck))
+settings.load_profile("quick")
 
 _MEASURED: dict[str, float] = {}
 
