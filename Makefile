@@ -1,15 +1,17 @@
-# make app | lab | test | check | clean, from a clean clone: everything lands in ./.venv
+# make app | lab | test | check | bench | clean, from a clean clone: everything lands in ./.venv
 #
 #   PORT         where `make app` serves (8866)
 #   PYTHON       the interpreter for ./.venv (else the first of python3, 3.13, 3.12, 3.11 that fits)
 #   TORCH_INDEX  a package index to ask as well, for a machine without a GPU:
 #                make app TORCH_INDEX=https://download.pytorch.org/whl/cpu
 #   TESTS        what `make test` runs (everything)
+#   BENCH        what `make bench` times: networks, or `short` (everything)
 
 PORT ?= 8866
 PYTHON ?=
 TORCH_INDEX ?=
 TESTS ?=
+BENCH ?=
 
 BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt \
@@ -23,7 +25,7 @@ apt = { \
 	command -v apt-get >/dev/null && $$as_root apt-get update && \
 	$$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $(1); }
 
-.PHONY: app lab test check browser clean
+.PHONY: app lab test check bench browser clean
 .DELETE_ON_ERROR:
 
 app: .venv/ready-app
@@ -42,6 +44,9 @@ check: .venv/ready-test
 	@if command -v npx >/dev/null; then set -x; \
 		npx -y -p typescript@5 tsc --noEmit -p lrp_widgets/widgets/static/jsconfig.json; \
 	else echo "There is no npx here: the types of the JavaScript were not checked."; fi
+
+bench: .venv/ready-test
+	@$(BIN)/python benchmarks/speed.py $(BENCH)
 
 clean:
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis test-results
