@@ -230,10 +230,10 @@ model=spoilt(nan) → ValueError: The weights 'out.weight' must be finite, got 1
 model=spoilt(-inf) → ValueError: The weights 'out.weight' must be finite, got 1 NaN or infinite values. Load them again.
 model=Net(lambda s: s / 0) → ValueError: The model's scores must be finite, got NaN or infinity. Look for an overflow in
     its layers.
-model=Net(both) → TypeError: The model returns a dict, not a tensor. Say which output to explain: Explainer(model,
-    output=…), one of 'logits', 'hidden'.
+model=Net(both) → TypeError: The model returns a dict, not a tensor. Say which output to explain:
+    output=…, one of 'logits', 'hidden'.
 model=Net(lambda s: (s, None, s)) → TypeError: The model returns a tuple, not a tensor. Say which output to explain:
-    Explainer(model, output=…), one of 0, 2.
+    output=…, one of 0, 2.
 model=Net(lambda s: (None, None)) → TypeError: The model must return a tensor of scores, got a tuple. Wrap it in a
     Module that returns one.
 model=Net(lambda s: None), output=0 → TypeError: The model must return a tensor of scores, got None. Wrap it in a Module
@@ -300,8 +300,8 @@ flip(model=nn.Sequential(Net(), nn.Dropout())) → ValueError: The model must be
 flip(model=Net(dropped).train()) → RecordingError: The model itself draws random numbers in training mode: no two runs
     would agree. Call model.eval() first.
 flip(model=Net(torn)) → RecordingError: Net raised RuntimeError on an input of shape (1, 4): out of ink
-flip(model=Net(both)) → TypeError: The model must return a tensor of scores, got a dict. Wrap it in a Module that
-    returns one.
+flip(model=Net(both)) → TypeError: The model returns a dict, not a tensor. Say which output to explain: output=…, one
+    of 'logits', 'hidden'.
 flip(model=spoilt(nan)) → ValueError: The weights 'out.weight' must be finite, got 1 NaN or infinite values. Load them
     again.
 lw.evaluation.random_flipping(Net(), X[:1], seeds=0) → ValueError: seeds must be a whole number, at least 1, got 0.

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from lrp_widgets.apps.cores import Cores
 from lrp_widgets.apps.reading import equations, findings, ledger_rows, picture_of, said_target, stamp, status
 from lrp_widgets.engine.doctor import examine
-from lrp_widgets.engine.explainer import Explainer
+from lrp_widgets.engine.explainer import Explainer, Output
 from lrp_widgets.engine.explanation import Explanation
 from lrp_widgets.engine.memo import Memo
 from lrp_widgets.engine.presets import PRESETS
@@ -63,17 +63,18 @@ class Settings:
     layer: str = ""
 
 
-def explore(model: nn.Module, samples: Samples | Tensor) -> Dashboard:
+def explore(model: nn.Module, samples: Samples | Tensor, output: Output = None) -> Dashboard:
     """The dashboard of a model on samples: an ipywidgets widget.
 
     model: any nn.Module in evaluation mode.  samples: lw.Samples, or a tensor of inputs with values in [0, 1].
+    output: which output to explain where the model returns several, as in lw.Explainer.
     Raises TypeError where these are something else; whatever goes wrong later stands in the status line.
     """
     if isinstance(samples, Tensor):
         samples = Samples(samples)
     if not isinstance(samples, Samples):
         raise TypeError(f"explore() needs lw.Samples or a tensor of inputs, got {type(samples).__name__}.")
-    return Dashboard(Explainer(model), samples)
+    return Dashboard(Explainer(model, output), samples)
 
 
 class Dashboard(ipywidgets.VBox):
@@ -187,23 +188,23 @@ class Dashboard(ipywidgets.VBox):
             yield curves
         if not self._examined:
             with self._cores.few():
-                found = examine(self.explainer.model, self.samples.inputs[:EXAMINED])
+                found = examine(self.explainer.model, self.samples.inputs[:EXAMINED], self.explainer.output)
             yield found
 
     def _curves(self, x: Tensor, explanation: Explanation) -> tuple[Curve, Curve]:
         """The curve of this explanation, and the band of random orders, which only input and class can change."""
         target = explanation.target[0] if isinstance(explanation.target, tuple) else explanation.target
-        low, model = self.samples.low, self.explainer.model
+        low, model, output = self.samples.low, self.explainer.model, self.explainer.output
         patch = max(1, round(x.shape[-1] / 7)) if x.ndim == 4 else max(1, x.shape[-1] // 49)
         scores = tuple(explanation.scores.flatten().tolist())  # other weights: other scores, and another band
         random = self._memo(
             "random",
-            lambda x, target, _: random_flipping(model, x, target, patch=patch, baseline=low),
+            lambda x, target, _: random_flipping(model, x, target, patch=patch, baseline=low, output=output),
             x,
             target,
             scores,
         )
-        return pixel_flipping(model, x, explanation.relevance, target, patch=patch, baseline=low), random
+        return pixel_flipping(model, x, explanation.relevance, target, patch=patch, baseline=low, output=output), random
 
     def _input(self, sample: int | bytes) -> Tensor:
         if isinstance(sample, int):

@@ -175,7 +175,7 @@ class Explainer:
         if self.output is None:
             raise TypeError(
                 f"The model returns {_kind(result)}, not a tensor. Say which output to explain: "
-                f"Explainer(model, output=…), one of {said}."
+                f"output=…, one of {said}."
             )
         try:
             chosen = result[self.output]

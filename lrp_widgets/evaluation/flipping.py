@@ -19,6 +19,7 @@ from lrp_widgets.engine.bounds import checked_bound
 from lrp_widgets.engine.explainer import (
     Contrast,
     Explainer,
+    Output,
     Target,
     check_mode,
     check_model,
@@ -49,6 +50,7 @@ def pixel_flipping(
     steps: int | None = None,
     batch: int = 64,
     seed: int = 0,
+    output: Output = None,
 ) -> Curve:
     """The score of `target` while patches are set to the baseline, ranked once by the heatmap's sum in each.
 
@@ -59,6 +61,7 @@ def pixel_flipping(
     order: "most" relevant first, "least" first, or "random" (by `seed`).
     unit: "logit", or "probability" after a softmax over the classes.
     steps: how many scores to record after the first; all patches one by one where None.
+    output: which output to score where the model returns several, as in lw.Explainer.
     Raises ValueError or TypeError that names what is wrong.
     """
     curve = None
@@ -74,6 +77,7 @@ def pixel_flipping(
         steps=steps,
         batch=batch,
         seed=seed,
+        output=output,
     ):
         pass
     assert curve is not None
@@ -93,6 +97,7 @@ def stream_flipping(
     steps: int | None = None,
     batch: int = 64,
     seed: int = 0,
+    output: Output = None,
 ) -> Iterator[Curve]:
     """The same curve as it grows: each yield can be painted, and the last is whole."""
     check_model("pixel_flipping", model)
@@ -106,7 +111,8 @@ def stream_flipping(
     _at_least(0, "seed", seed)
     if steps is not None:
         _at_least(1, "steps", steps)
-    Explainer(model).check_draws(x)
+    explainer = Explainer(model, output)
+    explainer.check_draws(x)
     removed_pixel = _as_pixel(baseline, picture)
     scores = _patch_relevance(heatmap, picture, patch, x)
     if order == "random":
@@ -119,11 +125,11 @@ def stream_flipping(
     whole = _pixel_ranks(rank.reshape(scores.shape), picture, patch)
     if target is None:  # a copy, for models that write in place
         with torch.no_grad():
-            target = resolve_target(None, _scores(model, x.clone()))
+            target = resolve_target(None, _scores(explainer, x.clone()))
     done: list[Tensor] = []
     for chunk in counts.split(batch):
         flipped = _flipped(picture, whole, chunk, removed_pixel).reshape(len(chunk), *x.shape[1:])
-        done.append(_score(model, flipped, target, unit))
+        done.append(_score(explainer, flipped, target, unit))
         values = torch.cat(done).double().cpu().numpy()
         removed = counts[: len(values)].numpy() / scores.numel()
         yield Curve(
@@ -142,6 +148,7 @@ def random_flipping(
     steps: int | None = None,
     batch: int = 64,
     seeds: int = 8,
+    output: Output = None,
 ) -> Curve:
     """What removing patches at random does: the mean over `seeds` orders, with the band from lowest to highest."""
     check_input(x)
@@ -160,6 +167,7 @@ def random_flipping(
             steps=steps,
             batch=batch,
             seed=seed,
+            output=output,
         )
         for seed in range(seeds)
     ]
@@ -247,9 +255,9 @@ def _flipped(picture: Tensor, rank: Tensor, counts: Tensor, removed_pixel: Tenso
     return torch.where(gone, removed_pixel, picture)
 
 
-def _score(model: nn.Module, inputs: Tensor, target: Target, unit: str) -> Tensor:
+def _score(explainer: Explainer, inputs: Tensor, target: Target, unit: str) -> Tensor:
     with torch.no_grad():
-        scores = _scores(model, inputs)
+        scores = _scores(explainer, inputs)
         chosen = resolve_target(target, scores[:1])
         values = scores.softmax(1) if unit == "probability" else scores
     if isinstance(chosen, Contrast):
@@ -257,17 +265,12 @@ def _score(model: nn.Module, inputs: Tensor, target: Target, unit: str) -> Tenso
     return values[:, chosen[0]]
 
 
-def _scores(model: nn.Module, inputs: Tensor) -> Tensor:
+def _scores(explainer: Explainer, inputs: Tensor) -> Tensor:
     """What the model answers, (rows, classes). Raises an error that names what is wrong with it."""
-    with telling(model, (inputs,)):
-        scores = model(inputs)
-    if not isinstance(scores, Tensor):
-        raise TypeError(
-            f"The model must return a tensor of scores, got a {type(scores).__name__}. "
-            "Wrap it in a Module that returns one."
-        )
-    scores = Explainer(model).select(scores)
+    with telling(explainer.model, (inputs,)):
+        result = explainer.model(inputs)
+    scores = explainer.select(result)
     if not bool(torch.isfinite(scores).all()):
-        check_weights(model)
+        check_weights(explainer.model)
     check_scores(scores)
     return scores.reshape(len(scores), -1)

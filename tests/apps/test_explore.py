@@ -318,3 +318,21 @@ def test_closing_ends_the_worker(explored):
     assert not worker.is_alive()
     dashboard.gallery.set_state({"selected": 3})  # too late, and harmless
     assert dashboard.settled(PATIENCE)
+
+
+def test_one_of_several_outputs_is_explained(samples):
+    class Several(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.digits = lw.demo.models.digits_cnn()
+
+        def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+            return {"scores": self.digits(x), "double": 2 * self.digits(x)}
+
+    dashboard = lw.explore(Several().eval(), samples, output="double")
+    try:
+        assert dashboard.settled(PATIENCE) and dashboard.status.level == "ok", dashboard.status.text
+        assert torch.equal(dashboard.explanation.scores, 2 * lw.demo.models.digits_cnn()(samples.inputs[:1]).detach())
+        assert "area" in dashboard.curve.head.text
+    finally:
+        dashboard.close()

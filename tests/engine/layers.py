@@ -208,9 +208,9 @@ ARITHMETIC: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "x *= 2; x -= 1": lambda x, w: x.mul_(2).sub_(1),
     "addcmul": lambda x, w: torch.addcmul(x, x, w, value=0.5),
     "lerp": lambda x, w: torch.lerp(x, w, 0.3),
-    "where": lambda x, w: torch.where(w > 0, x, w),
-    "masked_fill": lambda x, w: x.masked_fill(w > 0, 0.4),
-    "masked_fill_": lambda x, w: x.masked_fill_(w > 0, 0.0),
+    "where": lambda x, w: torch.where(w > w.mean(), x, w),
+    "masked_fill": lambda x, w: x.masked_fill(w > w.mean(), 0.4),
+    "masked_fill_": lambda x, w: x.masked_fill_(w > w.mean(), 0.0),
     "maximum": lambda x, w: torch.maximum(x, w),
 }
 
@@ -312,7 +312,9 @@ KINDS: dict[str, Kind] = {
         lambda shape: shape[-1] > 1,
     ),
     "rms norm": Kind(lambda shape: choices(affine=YES_NO), _make_rms_norm),
-    "local norm": Kind(lambda shape: choices(size=(2, 3)), lambda shape, size: nn.LocalResponseNorm(size), pictures),
+    "local norm": Kind(
+        lambda shape: choices(size=(2, 3)), lambda shape, size: nn.LocalResponseNorm(size), of_axes(2, 3)
+    ),
     "normalized": Kind(lambda shape: choices(how=NORMALIZED), lambda shape, how: Do(NORMALIZED[how])),
     "arithmetic": Kind(lambda shape: choices(done=ARITHMETIC), _make_arithmetic),
     "pool": Kind(_pool, _make_pool, pictures),

@@ -245,7 +245,7 @@ def test_messages_of_inputs(sentences: Sentences, ids: Tensor, method: Any) -> N
 @pytest.mark.parametrize("method", [lw.LRP(), lw.Gradient()], ids=str)
 def test_messages_of_outputs(sentences: Sentences, ids: Tensor, method: Any) -> None:
     assert error_of(lw.Explainer(sentences), ids, method) == (
-        "TypeError: The model returns a dict, not a tensor. Say which output to explain: Explainer(model, output=…), "
+        "TypeError: The model returns a dict, not a tensor. Say which output to explain: output=…, "
         "one of 'scores', 'hidden'."
     )
     assert error_of(lw.Explainer(nn.Linear(3, 2), output=1), torch.rand(1, 3), method) == (

@@ -246,3 +246,22 @@ def test_the_area_is_small_where_evidence_goes_first() -> None:
 
 def test_the_metrics_offered() -> None:
     assert list(METRICS) == [pixel_flipping]
+
+
+def test_the_output_that_is_meant_is_scored() -> None:
+    class Several(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.one, self.other = nn.Linear(6, 3), nn.Linear(6, 3)
+
+        def forward(self, x: Tensor) -> dict[str, Tensor]:
+            return {"one": self.one(x), "other": self.other(x)}
+
+    model, x = Several().eval(), torch.rand(1, 6)
+    for order in ("most", "random"):
+        meant = pixel_flipping(model, x, x, 1, patch=1, order=order, output="other")
+        alone = pixel_flipping(model.other, x, x, 1, patch=1, order=order)
+        assert np.array_equal(meant.values, alone.values)
+    band, alone_band = (random_flipping(m, x, 1, patch=1, output=o) for m, o in ((model, "one"), (model.one, None)))
+    assert np.array_equal(band.low, alone_band.low)
