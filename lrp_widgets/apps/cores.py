@@ -1,43 +1,38 @@
-"""How many cores an explanation gets: one where it is quick, all of them where it is slow."""
+"""How many cores an explanation gets: one where the network is small, all of them otherwise."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 import torch
 from threadpoolctl import ThreadpoolController
+from torch import Tensor, nn
 
-__all__ = ["Cores"]
+__all__ = ["SMALL", "cores_for"]
 
-SLOW = 0.1  # s on one core: from here on more of them are worth their price
-TIMES = 2  # in a row, for the first explanation also warms up what it needs
+SMALL = 1e9  # weights × positions of the input: some 10 ms on one core at most
 
 
-class Cores:
-    """Keeps quick work on one core.
+@contextmanager
+def cores_for(model: nn.Module, x: Tensor) -> Iterator[None]:
+    """One core for what this thread does inside if model and input are small.
 
     The threads of an operation wait for each other many times in a millisecond. Where the browser, or another visitor's
     kernel, wants a core too, each of these waits lasts until it has had its turn: 70 ms instead of 4 ms were measured.
+    By size and not by the clock, because another number of threads rounds differently: what is shown stays the same.
     """
+    positions = x[0, 0].numel() if x.ndim > 2 else 1
+    if positions * sum(parameter.numel() for parameter in model.parameters()) > SMALL:
+        yield
+        return
+    torch.get_num_threads()  # on a new thread, torch sets the number when it is first needed: let it be now
+    # OpenMP keeps this number for each thread, so that nobody else's work is slowed down.
+    with _pools().limit(limits=1, user_api="openmp"):
+        yield
 
-    def __init__(self) -> None:
-        self._slow = 0
-        self._threads: ThreadpoolController | None = None
 
-    @contextmanager
-    def few(self) -> Iterator[None]:
-        """One core for what this thread does inside, or all where that has been slow."""
-        if self._slow >= TIMES:
-            yield
-            return
-        self._threads = self._threads or ThreadpoolController()
-        torch.get_num_threads()  # on a new thread, torch sets the number when it is first needed: let it be now
-        # OpenMP keeps this number for each thread, so that nobody else's work is slowed down.
-        with self._threads.limit(limits=1, user_api="openmp"):
-            yield
-
-    def took(self, seconds: float) -> None:
-        """Learn from how long an explanation took."""
-        if self._slow < TIMES:
-            self._slow = self._slow + 1 if seconds > SLOW else 0
+@cache
+def _pools() -> ThreadpoolController:
+    return ThreadpoolController()

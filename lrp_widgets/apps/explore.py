@@ -19,7 +19,7 @@ import torch
 import traitlets
 from torch import Tensor, nn
 
-from lrp_widgets.apps.cores import Cores
+from lrp_widgets.apps.cores import cores_for
 from lrp_widgets.apps.reading import equations, findings, ledger_rows, picture_of, said_target, stamp, status
 from lrp_widgets.engine.doctor import examine
 from lrp_widgets.engine.explainer import Explainer, Output
@@ -88,7 +88,7 @@ class Dashboard(ipywidgets.VBox):
 
     def __init__(self, explainer: Explainer, samples: Samples) -> None:
         self.explainer, self.samples = explainer, samples
-        self._memo, self._cores = Memo(), Cores()
+        self._memo = Memo()
         self._curve_drawn = -CURVE_EVERY
         self._watched = False  # a browser has painted the first picture
         self._examined = False  # the doctor has seen the model
@@ -176,18 +176,17 @@ class Dashboard(ipywidgets.VBox):
         x = self._input(settings.sample)
         explanation: Explanation | None = self.explanation  # type: ignore[assignment]
         if explanation is None or settings is not self._answered:  # else a browser looks now and wants the curve
-            with self._cores.few():
+            with cores_for(self.explainer.model, x):
                 explanation = self.explainer.explain(x, settings.target, settings.method)
-            self._cores.took(explanation.seconds)
             yield settings, explanation
         if superseded() and time.monotonic() - self._curve_drawn < CURVE_EVERY:
             return
         if x.ndim in (2, 4):
-            with self._cores.few():
+            with cores_for(self.explainer.model, x):
                 curves = self._curves(x, explanation)
             yield curves
         if not self._examined:
-            with self._cores.few():
+            with cores_for(self.explainer.model, x):
                 found = examine(self.explainer.model, self.samples.inputs[:EXAMINED], self.explainer.output)
             yield found
 

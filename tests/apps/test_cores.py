@@ -1,4 +1,4 @@
-"""Quick work stays on one core, slow work gets all, and nobody else notices."""
+"""What is small stays on one core, what is large gets all, and nobody else notices."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+from torch import nn
 
-from lrp_widgets.apps.cores import SLOW, Cores
+import lrp_widgets as lw
+from lrp_widgets.apps.cores import SMALL, cores_for
 
 
 @pytest.fixture
@@ -20,10 +22,31 @@ def several() -> Iterator[int]:
     torch.set_num_threads(before)
 
 
-def test_quick_work_has_one_thread(several: int) -> None:
-    cores = Cores()
-    with cores.few():
+SMALL_NET, SMALL_X = nn.Conv2d(1, 2, 3), torch.rand(1, 1, 28, 28)
+
+
+def test_a_small_network_has_one_thread(several: int) -> None:
+    with cores_for(SMALL_NET, SMALL_X):
         assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == several
+    for load in (lw.demo.models.digits_cnn, lw.demo.models.digits_mlp):
+        with cores_for(load(), SMALL_X):
+            assert torch.get_num_threads() == 1
+
+
+def test_a_large_one_has_them_all(several: int) -> None:
+    weights = nn.Conv2d(3, 64, 9)  # 15,616
+    side = int((SMALL / 15_616) ** 0.5)
+    for size, threads in ((side, 1), (side + 1, several)):
+        with cores_for(weights, torch.empty(1, 3, size, size)):
+            assert torch.get_num_threads() == threads
+    with cores_for(nn.Linear(4, 5), torch.rand(2, 4)):
+        assert torch.get_num_threads() == 1
+
+
+def test_an_error_gives_the_threads_back(several: int) -> None:
+    with pytest.raises(RuntimeError, match="on the way"), cores_for(SMALL_NET, SMALL_X):
+        raise RuntimeError("on the way")
     assert torch.get_num_threads() == several
 
 
@@ -31,7 +54,8 @@ def test_other_threads_keep_theirs(several: int) -> None:
     inside, done, seen = threading.Event(), threading.Event(), []
 
     def work() -> None:
-        with Cores().few():
+        with cores_for(SMALL_NET, SMALL_X):
+            SMALL_NET(SMALL_X)
             seen.append(torch.get_num_threads())
             inside.set()
             done.wait(10)
@@ -43,16 +67,3 @@ def test_other_threads_keep_theirs(several: int) -> None:
     done.set()
     worker.join()
     assert seen == [1]
-
-
-def test_slow_work_gets_them_all(several: int) -> None:
-    cores = Cores()
-    cores.took(10 * SLOW)  # the first one may only have been cold
-    cores.took(SLOW / 2)
-    cores.took(10 * SLOW)
-    with cores.few():
-        assert torch.get_num_threads() == 1
-    cores.took(10 * SLOW)
-    cores.took(SLOW / 2)  # that is with all of them: no reason to go back
-    with cores.few():
-        assert torch.get_num_threads() == several
