@@ -1,16 +1,15 @@
 """Relevance in, relevance out, on every classifier of torchvision: python benchmarks/conservation.py [NAME …].
 
 Random weights, one random image, the top class; ε, α1β0, α2β1 and γ, with no code for any architecture.
-Writes docs/conservation.md when no name is given. Needs the extra `peers`; takes about ten minutes.
+Writes docs/conservation.md when no name is given. Needs the extra `peers` and 8 GB; takes twenty minutes on one core.
 """
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import platform
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 import lrp_widgets as lw
-from lrp_widgets.engine.explanation import LayerRelevance
+from lrp_widgets.engine.explanation import Explanation, LayerRelevance
 
 SHEET = Path(__file__).parents[1] / "docs" / "conservation.md"
 # One of each family that torchvision lists (its smallest), and the ones that people ask about.
@@ -28,12 +27,14 @@ NAMES = (
     "shufflenet_v2_x0_5", "efficientnet_b0", "efficientnet_v2_s", "regnet_x_400mf", "regnet_y_400mf", "convnext_tiny",
     "vit_b_32", "swin_t", "swin_v2_t", "maxvit_t",
 )  # fmt: skip
-COMPOSITES = {
-    "ε": lw.epsilon(epsilon=1e-6, relative=True),
+ABOVE = {
     "α1β0": lw.alpha_beta(alpha=1),
     "α2β1": lw.alpha_beta(alpha=2),
     "γ": lw.Composite([lw.Entry(lw.rules.Gamma(0.25))]),
 }
+COMPOSITES = {"ε": lw.epsilon(), **ABOVE}
+BARE = {"ε → 0": lw.epsilon(epsilon=0), **ABOVE}
+HELD = lw.epsilon(epsilon=0, attention="held constant")
 CONSTANT = ("bias", "class_token", "pos_embedding")  # parameters that are added, and so absorb
 
 
@@ -52,18 +53,13 @@ def let_torchvision_import() -> torch.library.Library | None:
     return None
 
 
-def build(name: str, classes: int = 10) -> nn.Module:
-    """A network of torchvision with random weights, in evaluation mode; nothing is downloaded."""
+def build(name: str) -> nn.Module:
+    """A network of torchvision for ten classes, with random weights; nothing is downloaded."""
     from torchvision import models
 
     torch.manual_seed(0)
     extra = {"init_weights": True} if name in ("googlenet", "inception_v3") else {}
-    model = models.get_model(name, weights=None, num_classes=classes, **extra).eval()
-    with torch.no_grad():
-        for path, parameter in model.named_parameters():
-            if not path.endswith("bias") and not parameter.any():  # a head that starts at zero says nothing
-                parameter.normal_(std=0.02)
-    return model
+    return models.get_model(name, weights=None, num_classes=10, **extra)
 
 
 def image(name: str, rows: int = 1) -> Tensor:
@@ -72,55 +68,61 @@ def image(name: str, rows: int = 1) -> Tensor:
     return torch.rand(rows, 3, size, size)
 
 
-def without_biases(model: nn.Module) -> nn.Module:
-    """In double precision, every bias zero, statistics as of data that was seen (a mean is a bias too)."""
-    model = model.double()
+def brought_to_life(model: nn.Module, images: Tensor) -> nn.Module:
+    """In evaluation mode, with every parameter that starts as one number (a bias 0, a layer's scale 1e-6) drawn, and
+    with the statistics of some images: as they start, most biases absorb nothing and whole blocks are silent."""
     torch.manual_seed(2)
     with torch.no_grad():
         for path, parameter in model.named_parameters():
+            if parameter.numel() > 1 and bool((parameter == parameter.flatten()[0]).all()):
+                scales = parameter.squeeze().ndim < 2 and not any(word in path for word in CONSTANT)
+                parameter.uniform_(0.5, 1.5) if scales else parameter.normal_(std=0.02)
+    torch.optim.swa_utils.update_bn([images], model)
+    return model.eval()
+
+
+def without_biases(model: nn.Module, images: Tensor) -> nn.Module:
+    """The same network in double precision with everything zero that is merely added (a mean is subtracted)."""
+    with torch.no_grad():
+        for path, parameter in model.double().named_parameters():
             if any(word in path for word in CONSTANT):
                 parameter.zero_()
-        for module in model.modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.running_var is not None:
-                module.running_var.uniform_(0.5, 1.5)
-    return model
+        torch.optim.swa_utils.update_bn([images.double()], model)
+        for path, buffer in model.named_buffers():
+            if path.endswith("running_mean"):
+                buffer.zero_()
+    return model.eval()
 
 
 @dataclass(frozen=True)
-class Row:
-    """What one network did: the ratios ΣR / f, the largest named amount, the largest unexplained one."""
+class Balance:
+    """What several composites did to one network: the ratios ΣR / f, and where the rest is."""
 
-    name: str
-    steps: int
-    ops: int
     ratios: dict[str, float]
-    absorbed: tuple[float, str, str]
-    unexplained: float
+    most: tuple[float, str, str]  # the largest amount that one cause kept, as a share of f; the cause, the composite
+    unexplained: float  # the largest share of a step's Σ|R|
+    open: int  # steps whose ledger does not close
+    lost: float  # |(ΣR + all that has a name) / f − 1|
     fallbacks: tuple[str, ...]
-    exact: float
 
 
-def measured(name: str) -> Row:
-    """Explain one network as it is (single precision), and without its biases (double precision)."""
-    model, x = build(name), image(name)
-    explainer = lw.Explainer(model)
-    ratios, absorbed, unexplained, fallbacks = {}, (0.0, "–", ""), 0.0, set()
-    for title, composite in COMPOSITES.items():
+def balance(explainer: lw.Explainer, x: Tensor, composites: dict[str, lw.Composite]) -> tuple[Balance, Explanation]:
+    """Explain the top class at x under each composite; with the last explanation."""
+    ratios, most, unexplained, unclosed, lost = {}, (0.0, "–", ""), 0.0, 0, 0.0
+    fallbacks: set[str] = set()
+    explanation = None
+    for title, composite in composites.items():
         explanation = explainer.explain(x, method=lw.LRP(composite))
-        score = float(explanation.explained)
-        ratios[title] = float(explanation.total) / score
+        score, total = float(explanation.explained), float(explanation.total)
+        ratios[title] = total / score
         unexplained = max(unexplained, *map(missing, explanation.layers))
+        unclosed += sum(not layer.closes for layer in explanation.layers)
         fallbacks |= set(explanation.fallbacks)
-        for cause, amount in explanation.absorbed.items():
-            share = float(amount) / score
-            if abs(share) > abs(absorbed[0]):
-                absorbed = (share, cause, title)
-    ops = len({layer.op for layer in explanation.layers})
-    bare = lw.Explainer(without_biases(model)).explain(
-        x.double(), method=lw.LRP(lw.epsilon(epsilon=0, attention="held constant"))
-    )
-    exact = abs(float(bare.total) / float(bare.explained) - 1)
-    return Row(name, explanation.steps, ops, ratios, absorbed, unexplained, tuple(sorted(fallbacks)), exact)
+        kept = {cause: float(amount) for cause, amount in explanation.absorbed.items()}
+        lost = max(lost, abs((total + sum(kept.values())) / score - 1))
+        most = max([most, *((amount / score, cause, title) for cause, amount in kept.items())], key=lambda m: abs(m[0]))
+    assert explanation is not None
+    return Balance(ratios, most, unexplained, unclosed, lost, tuple(sorted(fallbacks))), explanation
 
 
 def missing(layer: LayerRelevance) -> float:
@@ -129,34 +131,74 @@ def missing(layer: LayerRelevance) -> float:
     return float((layer.unexplained.abs() / size.clamp(min=1e-30)).max())
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+@dataclass(frozen=True)
+class Row:
+    """One network as it is (single precision) and without its biases (double precision)."""
+
+    name: str
+    steps: int
+    ops: int
+    whole: Balance
+    bare: Balance
+    exact: float  # |ΣR / f − 1| of the bare network with ε = 0 and attention held constant
+    batch: float  # how far a batch of two is from the two alone, as a share of the largest |R|
+
+
+def measured(name: str) -> Row:
+    images = image(name, 4)
+    x = images[:1]
+    model = brought_to_life(build(name), images)
+    whole, explanation = balance(lw.Explainer(model), x, COMPOSITES)
+    steps, ops = explanation.steps, len({layer.op for layer in explanation.layers})
+    del explanation
+    gc.collect()
+    explainer = lw.Explainer(without_biases(model, images))
+    bare, alone = balance(explainer, x.double(), BARE)
+    held = explainer.explain(x.double(), method=lw.LRP(HELD))
+    exact = abs(float(held.total) / float(held.explained) - 1)
+    pair = explainer.explain(images[:2].double(), method=alone.method)
+    batch = float((pair.relevance[:1] - alone.relevance).abs().max() / alone.relevance.abs().max())
+    return Row(name, steps, ops, whole, bare, exact, batch)
 
 
 HEAD = """# What becomes of the relevance in every classifier of torchvision
 
-Made by `python benchmarks/conservation.py` with torch {torch}, torchvision {torchvision}, Python {python}.
+Made by `make conservation` with torch {torch}, torchvision {torchvision}, Python {python}.
 Random weights, one random image, the top class of ten; no code anywhere knows any of these networks.
 
-- **ΣR / f** with the networks as they are, in single precision, biases and all: what is missing from 1 was absorbed.
-  ε is 1e-6 of each layer's root mean square.
-- **most absorbed**: the largest amount that some cause kept, as a share of f, and under which rules.
-- **unexplained**: the largest amount of any step that no cause accounts for, as a share of the step's Σ|R|. Rounding.
-- **bare**: |ΣR / f − 1| of the same network in double precision with ε = 0, all that is merely added (biases, class
-  token, positions) zero, and attention held constant: nothing is left that could absorb, and rounding remains.
-- **fallbacks**: operations passed to first order because nobody said how they pass relevance.
+The columns ε, α1β0, α2β1 and γ are ΣR / f: what arrives at the pixels for each unit of score.
+What is missing from 1, or above it, stands in the ledger under the name of what kept it or put it in.
+"""
+WHOLE = """
+## With biases, in single precision
 
-| network | steps | ops | {composites} | most absorbed | unexplained | bare | fallbacks |
-|---|---|---|{lines}---|---|---|---|
+Parameters that start as one number (biases, scales, some heads) are drawn, BatchNorm has the statistics of four images.
+Untrained and with such biases, contributions cancel nearly everywhere, and LRP-ε hands on and absorbs many times f.
+
+- **most kept**: the largest amount that one cause kept in the whole network, as a share of f, and under which rules.
+- **unexplained**: the largest amount of any step that no cause accounts for, as a share of the step's Σ|R|: rounding.
+- **open**: steps whose ledger does not close, in all four explanations together.
+- **fallbacks**: operations passed to first order, because nobody said how they pass relevance.
+
+"""
+BARELY = """
+## Without biases, in double precision
+
+All that is merely added is zero: biases, class token, positions, running means.
+
+- **held**: |ΣR / f − 1| with ε = 0 and attention held constant. Nothing is left that could keep relevance.
+- The ratios have attention as in AttnLRP, whose softmax keeps some: swin, vit and maxvit cannot give 1. Neither can αβ
+  where a neuron's contributions all have one sign: it hands on α R or nothing, and networks whose blocks end without
+  ReLU (mobilenet, mnasnet, shufflenet, efficientnet) have such neurons.
+- **lost**: |(ΣR + all that was kept) / f − 1|, the worst of the four.
+- **batch**: how far an image explained in a batch of two is from itself alone, as a share of its largest |R|, under γ.
+
 """
 FOOT = """
 ## What is refused or approximated
 
-- Complex numbers, a model in training mode, an output that left torch: refused, with the layer's name.
+- Refused: complex numbers, a layer in training mode that computes something else there, an output that left torch.
+  So is a network quantized ahead of time; one quantized as it runs keeps everything in its dense layers, as a fallback.
 - Normalizations hold their standard deviation constant, gates hold theirs (`product="half"` shares instead), attention
   is AttnLRP (`attention="held constant"` gives all to the values). What their shifts and softmax keep is in the ledger.
 - An operation that is not in `lw.operators.OPERATORS` is passed as a ⊙ vjp(R / z) and named in `explanation.fallbacks`
@@ -164,14 +206,35 @@ FOOT = """
 """
 
 
-def line(row: Row) -> str:
-    ratios = " | ".join(f"{row.ratios[title]:.4g}" for title in COMPOSITES)
-    share, cause, title = row.absorbed
-    most = f"{share:.2g} f, {cause}, {title}" if title else "–"
-    fallbacks = ", ".join(row.fallbacks) or "none"
+def table(titles: list[str], rows: list[list[str]]) -> str:
+    lines = [titles, ["---"] * len(titles), *rows]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+def said(found: Balance) -> list[str]:
+    share, cause, title = found.most
+    return [*(f"{ratio:.4g}" for ratio in found.ratios.values()), f"{share:.2g} f, {cause}, {title}" if title else "–"]
+
+
+def whole_cells(row: Row) -> list[str]:
+    found = row.whole
+    kept = [f"{found.unexplained:.0e}", str(found.open), ", ".join(found.fallbacks) or "none"]
+    return [row.name, str(row.steps), str(row.ops), *said(found), *kept]
+
+
+def bare_cells(row: Row) -> list[str]:
+    return [row.name, f"{row.exact:.0e}", *said(row.bare), f"{row.bare.lost:.0e}", f"{row.batch:.0e}"]
+
+
+def sheet(rows: list[Row], torchvision: str) -> str:
+    versions = {"torch": torch.__version__.partition("+")[0], "torchvision": torchvision.partition("+")[0]}
+    wholes = ["network", "steps", "ops", *COMPOSITES, "most kept", "unexplained", "open", "fallbacks"]
+    bares = ["network", "held", *BARE, "most kept", "lost", "batch"]
     return (
-        f"| {row.name} | {row.steps} | {row.ops} | {ratios} | {most} | {row.unexplained:.0e} | {row.exact:.0e} | "
-        f"{fallbacks} |"
+        HEAD.format(python=platform.python_version(), **versions)
+        + (WHOLE + table(wholes, list(map(whole_cells, rows))))
+        + (BARELY + table(bares, list(map(bare_cells, rows))))
+        + FOOT
     )
 
 
@@ -183,17 +246,11 @@ def main(names: list[str]) -> None:
     rows = []
     for name in names or NAMES:
         rows.append(measured(name))
-        print(line(rows[-1]), flush=True)
+        print(*whole_cells(rows[-1]), *bare_cells(rows[-1])[1:], sep=" | ", flush=True)
+        gc.collect()
     del library
     if not names:
-        head = HEAD.format(
-            torch=torch.__version__.partition("+")[0],
-            torchvision=torchvision.__version__.partition("+")[0],
-            python=platform.python_version(),
-            composites=" | ".join(f"ΣR / f, {title}" for title in COMPOSITES),
-            lines="---|" * len(COMPOSITES),
-        )
-        SHEET.write_text(head + "\n".join(map(line, rows)) + "\n" + FOOT, encoding="utf-8")
+        SHEET.write_text(sheet(rows, torchvision.__version__), encoding="utf-8")
 
 
 if __name__ == "__main__":

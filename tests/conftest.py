@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 # The same examples in every run; --hypothesis-profile=deep draws other ones each time, for minutes.
-settings.register_profile("quick", max_examples=60, deadline=None, derandomize=True, database=None)
+settings.register_profile("quick", max_examples=75, deadline=None, derandomize=True, database=None)
 settings.register_profile("deep", max_examples=2000, deadline=None, suppress_health_check=list(HealthCheck))
 settings.load_profile("quick")
 

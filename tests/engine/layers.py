@@ -86,31 +86,37 @@ def windows(shape: Shape, dilations: tuple[int, ...] = (1, 2), pooling: bool = F
 # ---- layers with parameters
 
 
+NORMS = ("none", "weights", "before", "behind")  # weight_norm, or a BatchNorm that folds into the layer
+
+
+def _normed(layer: nn.Module, norm: str, shape: Shape, outputs: int) -> nn.Module:
+    if norm == "weights":
+        return nn.utils.parametrizations.weight_norm(layer)
+    if norm == "before":
+        return nn.Sequential(sized("BatchNorm", shape)(shape[0]), layer)
+    return nn.Sequential(layer, sized("BatchNorm", shape)(outputs)) if norm == "behind" else layer
+
+
 def _conv(shape: Shape) -> SearchStrategy[Settings]:
     modes = ("zeros", "circular", "replicate") if min(shape[1:]) > 2 else ("zeros",)
-    return choices(
-        window=windows(shape), groups=divisors(shape[0]), times=(1, 2), bias=YES_NO, mode=modes, normed=YES_NO
-    )
+    return choices(window=windows(shape), groups=divisors(shape[0]), times=(1, 2), bias=YES_NO, mode=modes, norm=NORMS)
 
 
-def _make_conv(
-    shape: Shape, window: Settings, groups: int, times: int, bias: bool, mode: str, normed: bool
-) -> nn.Module:
+def _make_conv(shape: Shape, window: Settings, groups: int, times: int, bias: bool, mode: str, norm: str) -> nn.Module:
     layer = sized("Conv", shape)(shape[0], groups * times, groups=groups, bias=bias, padding_mode=mode, **window)
-    return nn.utils.parametrizations.weight_norm(layer) if normed else layer
+    return _normed(layer, norm, shape, groups * times)
 
 
 def _transposed(shape: Shape) -> SearchStrategy[Settings]:
     every = [w for w in windows(shape) if min(shape[1:]) * w["stride"] + w["kernel_size"] > 2 * w["padding"] + 3]
     simple = {"kernel_size": 2, "stride": 1, "padding": 0, "dilation": 1}
-    return choices(window=[simple, *every], groups=divisors(shape[0]), times=(1, 2), bias=YES_NO, longer=YES_NO)
+    return choices(window=[simple, *every], groups=divisors(shape[0]), times=(1, 2), longer=YES_NO, norm=NORMS)
 
 
-def _make_transposed(shape: Shape, window: Settings, groups: int, times: int, bias: bool, longer: bool) -> nn.Module:
+def _make_transposed(shape: Shape, window: Settings, groups: int, times: int, longer: bool, norm: str) -> nn.Module:
     extra = int(longer and max(window["stride"], window["dilation"]) > 1)
-    return sized("ConvTranspose", shape)(
-        shape[0], groups * times, groups=groups, bias=bias, output_padding=extra, **window
-    )
+    layer = sized("ConvTranspose", shape)(shape[0], groups * times, groups=groups, output_padding=extra, **window)
+    return _normed(layer, norm, shape, groups * times)
 
 
 SPELLINGS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
@@ -251,7 +257,7 @@ def _adaptive(shape: Shape) -> SearchStrategy[Settings]:
 
 
 def _make_adaptive(shape: Shape, kind: str, size: Shape) -> nn.Module:
-    return sized(f"Adaptive{kind}Pool", shape)(size if len(size) > 1 else size[0])
+    return sized(f"Adaptive{kind}Pool", shape)(size if len(size) > 1 else max(size))
 
 
 REDUCED: dict[str, Callable[[Tensor, int], Tensor]] = {
@@ -321,7 +327,5 @@ KINDS: dict[str, Kind] = {
     "adaptive pool": Kind(_adaptive, _make_adaptive, pictures),
     "reduce": Kind(_reduce, lambda shape, how, dim: Do(lambda x: REDUCED[how](x, dim)), of_axes(2, 4)),
     "softmax": Kind(lambda shape: choices(dim=range(1, len(shape) + 1), how=("softmax", "log", "cut")), _make_softmax),
-    "gated": Kind(
-        lambda shape: choices(how=GATED), lambda shape, how: Do(GATED[how]), lambda shape: next(iter(shape)) % 2 == 0
-    ),
+    "gated": Kind(lambda shape: choices(how=GATED), lambda shape, how: Do(GATED[how]), lambda shape: not shape[0] % 2),
 }

@@ -1,8 +1,9 @@
-"""Every family of torchvision's classifiers, on small images: nothing is lost without a name."""
+"""Every family of torchvision's classifiers, in small: nothing is lost without a name."""
 
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -13,19 +14,17 @@ from torch import nn
 
 import lrp_widgets as lw
 
-torchvision = pytest.importorskip("torchvision", reason="needs the extra `peers`")
+pytest.importorskip("torchvision", reason="needs the extra `peers`")
+
+from torchvision import models
+
+from tests.peers.torchvision_cases import SMALL
+
 ROOT = Path(__file__).parents[2]
-# The smallest member of a family and an image that it takes; vgg11 and alexnet are 1 GB in double precision, and
-# inception_v3 and maxvit_t take nothing small, and swin_v2_t takes long: those are in docs/conservation.md only.
-SIZES = {
-    "resnet18": 48, "densenet121": 32, "squeezenet1_1": 48, "googlenet": 32, "mobilenet_v2": 32,
-    "mobilenet_v3_small": 32, "mnasnet0_5": 32, "shufflenet_v2_x0_5": 32, "efficientnet_b0": 32,
-    "regnet_x_400mf": 32, "regnet_y_400mf": 32, "convnext_tiny": 32, "swin_t": 32,
-}  # fmt: skip
 
 
 def script() -> ModuleType:
-    """benchmarks/conservation.py, which knows how to build these networks."""
+    """benchmarks/conservation.py, which knows what to ask of these networks."""
     spec = importlib.util.spec_from_file_location("conservation", ROOT / "benchmarks" / "conservation.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -37,32 +36,69 @@ def script() -> ModuleType:
 CONSERVATION = script()
 
 
-@pytest.mark.parametrize("name", SIZES)
-def test_nothing_is_lost(name: str) -> None:
-    model: nn.Module = CONSERVATION.without_biases(CONSERVATION.build(name))
-    torch.manual_seed(1)
-    x = torch.rand(2, 3, SIZES[name], SIZES[name]).double()
+def small(family: str) -> tuple[nn.Module, torch.Tensor]:
+    """A network in which nothing is zero, and two images."""
+    torch.manual_seed(0)
+    build, size = SMALL[family]
+    x = torch.rand(2, 3, size, size)
+    return CONSERVATION.brought_to_life(build(), x), x
+
+
+@pytest.mark.parametrize("family", SMALL)
+def test_the_ledger_closes_with_biases_in_single_precision(family: str) -> None:
+    model, x = small(family)
     before = {key: (item.clone(), item._version) for key, item in model.state_dict().items()}
     explainer = lw.Explainer(model)
-
-    bare = explainer.explain(x, method=lw.LRP(lw.epsilon(epsilon=0, attention="held constant")))
-    assert bare.total == pytest.approx(bare.explained, rel=1e-6)
     for composite in CONSERVATION.COMPOSITES.values():
-        explanation = explainer.explain(x, target=3, method=lw.LRP(composite))
-        assert max(map(CONSERVATION.missing, explanation.layers)) < 1e-9
+        explanation = explainer.explain(x[:1], target=3, method=lw.LRP(composite))
+        assert [layer.name for layer in explanation.layers if not layer.closes] == []
         assert not explanation.fallbacks
-    single = lw.Explainer(model).explain(x[1:], target=3, method=lw.LRP(composite))
-    assert explanation.relevance[1:] == pytest.approx(single.relevance, rel=1e-6, abs=1e-9)
     for key, item in model.state_dict().items():
         assert torch.equal(item, before[key][0]) and item._version == before[key][1]
 
 
+@pytest.mark.parametrize("family", SMALL)
+def test_nothing_is_lost_without_biases_in_double_precision(family: str) -> None:
+    model, x = small(family)
+    model, x = CONSERVATION.without_biases(model, x), x.double()
+    explainer = lw.Explainer(model)
+    held = explainer.explain(x, method=lw.LRP(CONSERVATION.HELD))
+    assert held.total == pytest.approx(held.explained, rel=1e-6)
+    assert all(layer.closes for layer in held.layers)
+    assert {cause for cause, kept in held.absorbed.items() if float(kept.abs().max()) > 1e-9} == set()
+    both = explainer.explain(x, method=lw.LRP(CONSERVATION.BARE["γ"]))
+
+    found, alone = CONSERVATION.balance(explainer, x[:1], CONSERVATION.BARE)
+    assert found.lost < 1e-9 and found.unexplained < 1e-9 and not found.open
+    assert alone.method == both.method
+    assert both.relevance[:1] == pytest.approx(alone.relevance, rel=1e-6, abs=1e-9 * float(alone.relevance.abs().max()))
+
+
+def tables() -> list[list[list[str]]]:
+    """The cells of the two tables of docs/conservation.md, without their headings."""
+    sheet = (ROOT / "docs" / "conservation.md").read_text(encoding="utf-8")
+    found = [block for block in sheet.split("\n\n") if block.startswith("|")]
+    return [[[cell.strip() for cell in row.strip("|").split("|")] for row in block.splitlines()[2:]] for block in found]
+
+
+def family(name: str) -> tuple[str, str]:
+    """Its module and its name without size: ("…models.resnet", "wide"), ("…models.regnet", "regnet_x")."""
+    said = re.match(r"[a-z]+(_v\d|_[xy])?", name)
+    assert said is not None
+    return models.get_model_builder(name).__module__, said[0]
+
+
 def test_the_table_has_every_family() -> None:
-    table = (ROOT / "docs" / "conservation.md").read_text(encoding="utf-8")
-    rows = [row.split("|")[1].strip() for row in table.splitlines() if row.startswith("| ")][1:]
-    assert rows == list(CONSERVATION.NAMES)
-    assert all(row.rstrip(" |").endswith("none") for row in table.splitlines() if row.startswith("| ") and "e-" in row)
-    listed = torchvision.models.list_models(module=torchvision.models)
-    families = {torchvision.models.get_model_builder(name).__module__ for name in listed}
-    shown = {torchvision.models.get_model_builder(name).__module__ for name in rows}
-    assert shown == families
+    whole, bare = tables()
+    assert [row[0] for row in whole] == [row[0] for row in bare] == list(CONSERVATION.NAMES)
+    listed = models.list_models(module=models)
+    assert {family(name) for name in listed} == {family(row[0]) for row in whole}
+
+
+def test_the_table_keeps_what_it_promises() -> None:
+    whole, bare = tables()
+    for row in whole:
+        *_, unexplained, unclosed, fallbacks = row
+        assert (float(unexplained) < 1e-5, unclosed, fallbacks) == (True, "0", "none"), row
+    for row in bare:
+        assert float(row[1]) <= 1e-6 and float(row[-2]) <= 1e-6 and float(row[-1]) <= 1e-6, row
