@@ -30,7 +30,7 @@ NAMES = (
 ABOVE = {
     "α1β0": lw.alpha_beta(alpha=1),
     "α2β1": lw.alpha_beta(alpha=2),
-    "γ": lw.Composite([lw.Entry(lw.rules.Gamma(0.25))]),
+    "γ": lw.Composite(entries=(lw.Entry(lw.rules.Gamma(0.25)),)),
 }
 COMPOSITES = {"ε": lw.epsilon(), **ABOVE}
 BARE = {"ε → 0": lw.epsilon(epsilon=0), **ABOVE}
@@ -173,7 +173,7 @@ WHOLE = """
 ## With biases, in single precision
 
 Parameters that start as one number (biases, scales, some heads) are drawn, BatchNorm has the statistics of four images.
-Untrained and with such biases, contributions cancel nearly everywhere, and LRP-ε hands on and absorbs many times f.
+In untrained networks contributions cancel: under LRP-ε some layers hold 10⁴ f of either sign, and biases take of that.
 
 - **most kept**: the largest amount that one cause kept in the whole network, as a share of f, and under which rules.
 - **unexplained**: the largest amount of any step that no cause accounts for, as a share of the step's Σ|R|: rounding.
