@@ -114,7 +114,7 @@ JOINED: dict[str, Callable[[Tensor, nn.Module], Tensor]] = {
     "f(x) - 2x": lambda x, f: torch.sub(f(x), x, alpha=2),
     "cat": lambda x, f: torch.cat([x, f(x)], 1),
     "f(f(x))": lambda x, f: f(f(x)),
-    "f(x) + f(-x)": lambda x, f: f(x) + f(-x),
+    "f(x) + 2f(-x)": lambda x, f: f(x) + 2 * f(-x),  # once each, they would cancel where f is odd
     "x · σ(f(x))": lambda x, f: x * torch.sigmoid(f(x)),
     "x · f(x)": lambda x, f: x * f(x),
     "x / (1 + f(x)²)": lambda x, f: x / (1 + f(x) ** 2),
@@ -173,7 +173,7 @@ STRAIGHT = {
     "pool": {"Max", "Avg", "Avg inside"},
     "reduce": {"mean", "sum", "max", "amax", "cumsum", "topk", "sort", "first and last"},
     "branch": {
-        "x + f(x)", "f(x) += x", "x += f(x)", "f(x) - 2x", "cat", "f(f(x))", "f(x) + f(-x)", "max(x, f(x))", "stack",
+        "x + f(x)", "f(x) += x", "x += f(x)", "f(x) - 2x", "cat", "f(f(x))", "f(x) + 2f(-x)", "max(x, f(x))", "stack",
         "mean of three",
     },
 }  # fmt: skip
