@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from lrp_widgets.engine.gates import gates
+from lrp_widgets.engine.kernels import ALL, MINUS, PLUS, Convolution, Dense, Kernel, Part, Room, Whole
 from lrp_widgets.engine.tape import Ref, Step, Tape
 
-__all__ = ["Affine", "Layer", "affine_of"]
+__all__ = ["ALL", "MINUS", "PLUS", "Affine", "Layer", "Part", "affine_of"]
 
 aten = torch.ops.aten
 
@@ -38,16 +39,16 @@ class Affine:
     scaled_inputs: Callable[[Tensor, Tensor], Tensor] | None = None  # weight times one factor per input channel
     channel_axis: int = 1
     batched: bool = True  # the first dimension of a is free, so that one row stands for all
+    geometry: tuple[Any, ...] | None = None  # of a convolution: stride, padding, dilation, transposed, …, groups
+    room: Room = field(default_factory=Room)  # for modified copies of the weights
 
     @cached_property
-    def positive(self) -> Tensor:
-        """w⁺, made once for a model."""
-        return self.weight.clamp(min=0)
-
-    @cached_property
-    def negative(self) -> Tensor:
-        """w⁻."""
-        return self.weight.clamp(max=0)
+    def kernel(self) -> Kernel:
+        """How the map is computed with a part of its weights; it remembers these while there is room."""
+        if self.geometry is not None:
+            return Convolution(self, self.geometry, self.room)
+        rows = self.kind == "dense" and self.batched and self.weight.ndim == 2
+        return (Dense if rows else Whole)(self, self.room)
 
 
 class Layer:
@@ -79,12 +80,14 @@ class Layer:
         """The root mean square of z over each row of the batch."""
         return self.row_mean(self.z.square()).sqrt()
 
-    def forward(self, a: Tensor, w: Tensor) -> Tensor:
-        """Σ_j a_j w_jk."""
-        return self.affine.forward(a, w)
+    def forward(self, a: Tensor, w: Tensor | Part) -> Tensor:
+        """Σ_j a_j w_jk, with weights of the same shape or a part of the layer's own (PLUS is w⁺)."""
+        return self.affine.kernel.forward(a, w) if isinstance(w, Part) else self.affine.forward(a, w)
 
-    def adjoint(self, s: Tensor, w: Tensor) -> Tensor:
+    def adjoint(self, s: Tensor, w: Tensor | Part) -> Tensor:
         """Σ_k w_jk s_k."""
+        if isinstance(w, Part):
+            return self.affine.kernel.adjoint(s, w, self.a)
         return self.affine.adjoint(s, w, self.a)
 
     @property
@@ -105,30 +108,39 @@ class Layer:
     @cached_property
     def z_positive(self) -> Tensor:
         """Σ_j (a_j w_jk)⁺ + b_k⁺: the split is of the product, so a⁻w⁻ counts too."""
-        return self._sum_of_sign(self.affine.positive, self.affine.negative, 0, None)
+        return self._sum_of_sign(PLUS, MINUS, 0, None)
 
     @cached_property
     def gates_positive(self) -> tuple[Tensor, Tensor | None]:
         """1 / z⁺, and where there is none."""
         known = self.__dict__.get("z_positive")
-        return gates(self._sum_of_sign(self.affine.positive, self.affine.negative, 0, None) if known is None else known)
+        return gates(self._sum_of_sign(PLUS, MINUS, 0, None) if known is None else known)
 
     @cached_property
     def gates_negative(self) -> tuple[Tensor, Tensor | None]:
         """1 / z⁻ with z⁻ = Σ_j (a_j w_jk)⁻ + b_k⁻, and where there is none.
 
-        (z − z⁺ would be free, but where it is small only its rounding would be left.)
+        z − z⁺ is free, but where it is small only its rounding is left: then by a convolution of its own.
         """
-        return gates(self._sum_of_sign(self.affine.negative, self.affine.positive, None, 0))
+        one_over_plus, no_plus = self.gates_positive
+        if self.z.dtype == torch.float32 and no_plus is None:
+            minus = self.z - one_over_plus.reciprocal()
+            # Relative error of z⁻: that of z⁺ times z⁺ / |z⁻|.
+            if minus.numel() and float((minus * one_over_plus).max()) <= -SMALLEST:
+                return minus.reciprocal_(), None
+        return gates(self._sum_of_sign(MINUS, PLUS, None, 0))
 
-    def _sum_of_sign(self, w_plus: Tensor, w_minus: Tensor, low: float | None, high: float | None) -> Tensor:
+    def _sum_of_sign(self, w_plus: Part, w_minus: Part, low: float | None, high: float | None) -> Tensor:
         """Σ_j a⁺_j w⁺_jk + a⁻_j w⁻_jk + the bias within its bounds, the weights being those of one sign."""
         if self.signed:
             a_plus, a_minus = self.a_parts
-            z = self.forward(a_plus, w_plus) + self.forward(a_minus, w_minus)
+            z = self.forward(a_plus, w_plus).add_(self.forward(a_minus, w_minus))
         else:
             z = self.forward(self.a, w_plus)
         return z if self.b is None else z.add_(self.b.clamp(min=low, max=high))
+
+
+SMALLEST = 1 / 16  # |z⁻| / z⁺ from which z − z⁺ is precise enough: 16 times the rounding of z⁺
 
 
 def _any_adjoint(forward: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
@@ -166,7 +178,7 @@ def _convolution(a: Any, w: Any, b: Any, *geometry: Any) -> Affine:
         return w * columns.reshape(*w.shape[:2], *spatial)
 
     bias = None if b is None else b.reshape(1, -1, *spatial)
-    return Affine("convolution", w, bias, forward, adjoint, scaled, scaled_inputs)
+    return Affine("convolution", w, bias, forward, adjoint, scaled, scaled_inputs, geometry=geometry)
 
 
 def _traced_convolution(a: Any, w: Any, b: Any, *geometry: Any) -> Affine:
@@ -275,8 +287,13 @@ AFFINE: dict[str, Callable[..., Affine]] = {
 }
 
 
-def affine_of(step: Step, tape: Tape) -> Affine | None:
+def affine_of(step: Step, tape: Tape, room: Room) -> Affine | None:
     """The affine map of a step, or None where it is something else (two active factors, batch statistics, …)."""
+    affine = _affine_of(step, tape)
+    return affine and dataclasses.replace(affine, room=room)
+
+
+def _affine_of(step: Step, tape: Tape) -> Affine | None:
     if step.op in BATCH_NORMS:
         a = tape.values[step.inputs[0]]
         return _batch_norm(step, a.ndim, a.dtype) if len(step.inputs) == 1 else None

@@ -41,7 +41,9 @@ def by_row(t: Tensor, batch: int, layout: Layout | None = None) -> Tensor:
         along = _sums(t.transpose(0, layout.axis).reshape(len(layout.row), -1))
         return torch.zeros(batch, dtype=torch.float64).index_add_(0, layout.row, along)
     if t.ndim and t.shape[0] and t.shape[0] % batch == 0:
-        return _sums(t.reshape(batch, -1))
+        # As it lies in memory: a sum does not mind the order, and nothing is copied.
+        last = t.ndim == 4 and not t.is_contiguous() and t.is_contiguous(memory_format=torch.channels_last)
+        return _sums((t.permute(0, 2, 3, 1) if last else t).reshape(batch, -1))
     return t.sum(dtype=torch.float64).cpu().expand(batch) / batch
 
 

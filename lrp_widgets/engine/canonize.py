@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from lrp_widgets.engine.affine import BATCH_NORMS, Affine, affine_of, batch_norm_terms
+from lrp_widgets.engine.kernels import Room
 from lrp_widgets.engine.memo import Memo
 from lrp_widgets.engine.tape import Ref, Step, Tape
 
@@ -23,12 +24,14 @@ __all__ = ["canonize"]
 NOTHING = ("detach", "alias", "lift_fresh", "clone", "contiguous")
 
 
-def canonize(tape: Tape, weights: Memo) -> Tape:
+def canonize(tape: Tape, weights: Memo, room: Room | None = None) -> Tape:
     """The same computation with every parametric step as an Affine, biases and BatchNorm folded into their neighbour.
 
     weights: remembers what depends on the model alone, so that a second input folds nothing again.
+    room: where copies of weights may be kept; nowhere if not given.
     """
-    return _fold_batch_norm(_fold_bias(_with_affine(_without_nothing(tape), weights), weights), weights)
+    tape = _with_affine(_without_nothing(tape), weights, room or Room())
+    return _fold_batch_norm(_fold_bias(tape, weights), weights)
 
 
 def _renamed(tree: Any, names: dict[int, int]) -> Any:
@@ -74,15 +77,21 @@ def _same_strides(tape: Tape, one: int, other: int) -> bool:
     return tape.values[one].stride() == tape.values[other].stride()
 
 
-def _with_affine(tape: Tape, weights: Memo) -> Tape:
+def _with_affine(tape: Tape, weights: Memo, room: Room) -> Tape:
     steps = []
     for number, step in enumerate(tape.steps):
         # A view of a parameter (the t() of a dense layer) is a new object at every run: compare what it looks at.
         constants = (*map(_identity, step.args), *step.kwargs, *map(_identity, step.kwargs.values()))
         ndim = tape.values[step.inputs[0]].ndim if step.inputs else 0
-        affine = weights(("affine", number), lambda *_, step=step: affine_of(step, tape), step.op, ndim, *constants)
+        affine = weights(
+            ("affine", number), lambda *_, step=step: affine_of(step, tape, room), step.op, ndim, *constants
+        )
         steps.append(dataclasses.replace(step, affine=affine, modules=step.modules or (step.module,)))
     return dataclasses.replace(tape, steps=tuple(steps))
+
+
+def _affine(step: Step, tape: Tape, room: Room, *_: Any) -> Affine | None:
+    return affine_of(step, tape, room)
 
 
 class _Looked:

@@ -17,6 +17,8 @@ from lrp_widgets.engine.canonize import canonize
 from lrp_widgets.engine.composite import Composite
 from lrp_widgets.engine.explanation import Explanation
 from lrp_widgets.engine.inputs import Inputs, check_input, copied, inputs_of, same_inputs
+from lrp_widgets.engine.kernels import Room
+from lrp_widgets.engine.layout import ChannelsLast
 from lrp_widgets.engine.memo import Memo
 from lrp_widgets.engine.propagate import Propagation, propagate
 from lrp_widgets.engine.tape import RecordingError, Tape, record, telling
@@ -73,7 +75,7 @@ class Explainer:
         check_model("Explainer", model)
         self.model, self.output = model, output
         self._lock = threading.RLock()
-        self._weights = Memo()  # what depends on the model alone
+        self._forget_weights()
         self._memo = Memo()  # what depends on the tape
         self._tape: Tape | None = None
         self._x: Inputs | None = None
@@ -128,10 +130,13 @@ class Explainer:
             if not _same_state(self._state, state):
                 check_weights(self.model)
                 self._tape, self._state = None, state
+                self._forget_weights()
             if self._tape is None or not same_inputs(self._x, given):
                 with minding_tokens(self.model, given):
-                    tape = canonize(record(self.model, given, self.select), self._weights)
+                    tape = record(self.model, given, self.select, self._layout)
+                    tape = canonize(tape, self._weights, self._room)
                 check_scores(tape.scores)
+                self._room.beside(_layers_bytes(tape))
                 self._tape, self._memo, self._x = tape, Memo(), copied(given)
             return self._tape
 
@@ -205,7 +210,19 @@ class Explainer:
         """Drop everything remembered (needed only after weights were changed behind torch's back, through .data)."""
         with self._lock:
             self._tape, self._state, self._x = None, None, None
-            self._memo, self._weights = Memo(), Memo()
+            self._memo = Memo()
+            self._forget_weights()
+
+    def _forget_weights(self) -> None:
+        self._weights = Memo()  # what depends on the model alone
+        self._room = Room()
+        self._layout = ChannelsLast(self._room)
+
+
+def _layers_bytes(tape: Tape) -> int:
+    """What the answers of the layers take in memory."""
+    made = [tape.values[value] for step in tape.steps if step.affine for value in step.outputs if value is not None]
+    return sum(t.numel() * t.element_size() for t in made)
 
 
 def _kind(result: Any) -> str:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from lrp_widgets.engine.layout import ChannelsLast
 from lrp_widgets.engine.recurrent import SPELLED_OUT
 from lrp_widgets.engine.step import Ref, Step, made_by, op_name, out_arguments, written_by
 
@@ -98,9 +99,9 @@ class Recorder(TorchDispatchMode):
     into the flat memory and the other views are read from it again when they are next used.
     """
 
-    def __init__(self, paths: dict[int, str]) -> None:
+    def __init__(self, paths: dict[int, str], layout: ChannelsLast) -> None:
         super().__init__()
-        self.paths = paths
+        self.paths, self.layout = paths, layout
         self.steps: list[Step] = []
         self.values: dict[int, Tensor] = {}
         self.current: dict[int, int] = {}  # id of a live tensor -> its present value
@@ -268,7 +269,11 @@ class Recorder(TorchDispatchMode):
         if func in SPELLED_OUT:
             with self:  # its parts are recorded in its place
                 return SPELLED_OUT[func](*args, **kwargs)
+        if self.layout.must_copy(func, args):
+            with self:
+                return args[0].contiguous().view(*args[1:])
         written = written_by(func, args, kwargs)
+        self.layout.check_write(written)
         self._keep_constants(written)
         inputs: list[int] = []
         tokens = self._passes_tokens(func, args, kwargs)
@@ -286,7 +291,7 @@ class Recorder(TorchDispatchMode):
                 noted, noted_kwargs = _frozen(noted, _storage(tensor)), _frozen(noted_kwargs, _storage(tensor))
             if tensor.is_floating_point():
                 wholes[id(tensor)] = self.before_write(tensor)
-        result = func(*args, **kwargs)
+        result = self.layout.run(func, args, kwargs)
         step = Step("", op_name(func), func, noted, noted_kwargs, tuple(inputs), (), self._module())
         place = len(self.steps)
         self.steps.append(step)  # before its outputs: a write appends the scatter that follows it

@@ -17,7 +17,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from lrp_widgets.engine.affine import Layer
+from lrp_widgets.engine.affine import ALL, MINUS, PLUS, Layer, Part
 from lrp_widgets.engine.bounds import Bound, check_box, checked_bound
 from lrp_widgets.engine.gates import gate, gates, stabilized
 from lrp_widgets.params import Setting, param, switch
@@ -28,8 +28,21 @@ Absorbed = dict[str, Tensor]
 Pull = Callable[[Tensor], tuple[Tensor, Absorbed]]
 
 
-def _bias_share(s: Tensor, b: Tensor | None) -> Absorbed:
-    return {} if b is None else {"bias": s * b}
+def _bias_share(s: Tensor, layer: Layer) -> Absorbed:
+    return {} if layer.b is None else {"bias": _times_bias(s, layer, layer.b)}
+
+
+def _times_bias(s: Tensor, layer: Layer, b: Tensor) -> Tensor:
+    """s · b, summed over the positions of a convolution, where it is one number a channel."""
+    spatial = tuple(range(2, s.ndim))
+    if layer.affine.kind != "convolution" or not spatial or b.shape != (1, s.shape[1], *(1 for _ in spatial)):
+        return s * b
+    return s.sum(spatial) * b.flatten(1)
+
+
+def _times(a: Tensor, c: Tensor) -> Tensor:
+    """a ⊙ c in the memory of c, which nobody else reads."""
+    return c.mul_(a) if c.shape == a.shape and c.dtype == a.dtype else a * c
 
 
 def _left_over(relevance: Tensor, s: Tensor, z: Tensor) -> Tensor:
@@ -61,10 +74,10 @@ class Zero(Rule):
 
         def pull(relevance: Tensor) -> tuple[Tensor, Absorbed]:
             s = relevance * one_over_z
-            absorbed = _bias_share(s, layer.b)
+            absorbed = _bias_share(s, layer)
             if dead is not None:
                 absorbed["no input"] = relevance * dead
-            return a * layer.adjoint(s, layer.w), absorbed
+            return _times(a, layer.adjoint(s, ALL)), absorbed
 
         return pull
 
@@ -93,9 +106,9 @@ class Epsilon(Rule):
 
         def pull(relevance: Tensor) -> tuple[Tensor, Absorbed]:
             s = relevance * one_over_z
-            absorbed = _bias_share(s, layer.b)
+            absorbed = _bias_share(s, layer)
             absorbed["epsilon"] = _left_over(relevance, s, z)
-            return a * layer.adjoint(s, layer.w), absorbed
+            return _times(a, layer.adjoint(s, ALL)), absorbed
 
         return pull
 
@@ -118,10 +131,10 @@ class Gamma(Rule):
     def linearize(self, layer: Layer, a: Tensor) -> Pull:
         if self.gamma == 0:
             return Zero().linearize(layer, a)
-        z, above, gamma, w = layer.z, layer.z >= 0, self.gamma, layer.affine
+        z, above, gamma = layer.z, layer.z >= 0, self.gamma
         # Below zero, z − z⁺ = z⁻ has no digits to lose.
         one_over_z, dead = gates(z + gamma * torch.where(above, layer.z_positive, z - layer.z_positive))
-        w_up = w.weight + gamma * w.positive  # for neurons above zero
+        w_up, w_down = Part(1 + gamma, 1), Part(1, 1 + gamma)  # w + γ w⁺ for neurons above zero, w + γ w⁻ below
 
         def pull(relevance: Tensor) -> tuple[Tensor, Absorbed]:
             s = relevance * one_over_z
@@ -130,18 +143,17 @@ class Gamma(Rule):
             below = bool(s_down.any())  # after a ReLU nothing arrives at neurons below zero
             if layer.signed:
                 a_plus, a_minus = layer.a_parts
-                w_down = w.weight + gamma * w.negative
                 relevance_in = a_plus * layer.adjoint(s_up, w_up) + a_minus * layer.adjoint(s_up, w_down)
                 if below:
                     relevance_in += a_plus * layer.adjoint(s_down, w_down) + a_minus * layer.adjoint(s_down, w_up)
             else:
-                relevance_in = a * layer.adjoint(s_up, w_up)
-                if below:
-                    relevance_in += a * layer.adjoint(s_down, w.weight + gamma * w.negative)
+                c = layer.adjoint(s_up, w_up)
+                relevance_in = _times(a, c.add_(layer.adjoint(s_down, w_down)) if below else c)
             absorbed: Absorbed = {}
             if layer.b is not None:
-                b_up, b_down = (layer.b + gamma * layer.b.clamp(min=0), layer.b + gamma * layer.b.clamp(max=0))
-                absorbed["bias"] = torch.addcmul(s_up * b_up, s_down, b_down) if below else s_up * b_up
+                absorbed["bias"] = _times_bias(s_up, layer, w_up.of(layer.b))
+                if below:
+                    absorbed["bias"] = absorbed["bias"] + _times_bias(s_down, layer, w_down.of(layer.b))
             if dead is not None:
                 absorbed["no input"] = relevance * dead
             return relevance_in, absorbed
@@ -149,23 +161,15 @@ class Gamma(Rule):
         return pull
 
 
-def _pull_split(layer: Layer, s_plus: Tensor | None, s_minus: Tensor | None) -> Tensor:
+def _pull_split(layer: Layer, s_plus: Tensor, s_minus: Tensor | None) -> Tensor:
     """Σ_k (a_j w_jk)⁺ s⁺_k + Σ_k (a_j w_jk)⁻ s⁻_k, with half the work where no a_j is negative."""
-    plus, minus = layer.affine.positive, layer.affine.negative if layer.signed or s_minus is not None else None
     if not layer.signed:
-        c = torch.zeros((), dtype=layer.a.dtype, device=layer.a.device)
-        if s_plus is not None:
-            c = layer.adjoint(s_plus, plus)
-        if s_minus is not None and minus is not None:
-            c = c + layer.adjoint(s_minus, minus)
-        return layer.a * c
-    assert minus is not None
+        c = layer.adjoint(s_plus, PLUS)
+        return _times(layer.a, c if s_minus is None else c.add_(layer.adjoint(s_minus, MINUS)))
     a_plus, a_minus = layer.a_parts
-    relevance = torch.zeros_like(layer.a)
-    if s_plus is not None:
-        relevance += a_plus * layer.adjoint(s_plus, plus) + a_minus * layer.adjoint(s_plus, minus)
+    relevance = a_plus * layer.adjoint(s_plus, PLUS) + a_minus * layer.adjoint(s_plus, MINUS)
     if s_minus is not None:
-        relevance += a_plus * layer.adjoint(s_minus, minus) + a_minus * layer.adjoint(s_minus, plus)
+        relevance += a_plus * layer.adjoint(s_minus, MINUS) + a_minus * layer.adjoint(s_minus, PLUS)
     return relevance
 
 
@@ -207,8 +211,9 @@ class AlphaBeta(Rule):
             s_minus = None if one_over_minus is None else (relevance * -beta) * one_over_minus
             absorbed: Absorbed = {}
             if b is not None:
-                amount = s_plus * b.clamp(min=0)
-                absorbed["bias"] = amount if s_minus is None else torch.addcmul(amount, s_minus, b.clamp(max=0))
+                absorbed["bias"] = _times_bias(s_plus, layer, b.clamp(min=0))
+                if s_minus is not None:
+                    absorbed["bias"] = absorbed["bias"] + _times_bias(s_minus, layer, b.clamp(max=0))
             if hole is not None:
                 absorbed["one-signed"] = relevance * hole
             return _pull_split(layer, s_plus, s_minus), absorbed
@@ -258,7 +263,21 @@ class Flat(Rule):
     reference: ClassVar[str] = "Lapuschkin et al. 2019; Kohlbrenner et al. 2020"
 
     def linearize(self, layer: Layer, a: Tensor) -> Pull:
-        return _weights_only(layer, torch.ones_like(layer.w))
+        if (geometry := layer.affine.geometry) is None or geometry[3] or not layer.affine.batched:
+            return _weights_only(layer, torch.ones_like(layer.w))
+        # Every channel of a group gets and gives the same: one channel a group says it all.
+        groups, w = geometry[-1], layer.w
+        ones = w.new_ones(groups, 1, *w.shape[2:])
+        count = layer.forward(torch.ones_like(a[:1, :groups]), ones) * w.shape[1]
+        one_over_z, dead = gates(count)
+
+        def pull(relevance: Tensor) -> tuple[Tensor, Absorbed]:
+            s = relevance.unflatten(1, (groups, -1)).sum(2) * one_over_z
+            c = layer.affine.adjoint(s, ones, a[:, :groups])
+            absorbed = {} if dead is None else {"no input": relevance * dead.repeat_interleave(len(w) // groups, 1)}
+            return c.repeat_interleave(w.shape[1], 1), absorbed
+
+        return pull
 
 
 @dataclass(frozen=True)
@@ -281,14 +300,13 @@ class ZBox(Rule):
 
     def linearize(self, layer: Layer, a: Tensor) -> Pull:
         low, high = (self._bound(name, layer) for name in ("low", "high"))
-        plus, minus = layer.affine.positive, layer.affine.negative
-        z = layer.forward(a, layer.w) - layer.forward(low, plus) - layer.forward(high, minus)
-        one_over_z, dead = gates(z)
+        # With w = w⁺ + w⁻ it is (a_j − l_j) w_jk⁺ + (a_j − h_j) w_jk⁻, of which nothing cancels.
+        above, below = a - low, a - high
+        one_over_z, dead = gates(layer.forward(above, PLUS) + layer.forward(below, MINUS))
 
         def pull(relevance: Tensor) -> tuple[Tensor, Absorbed]:
             s = relevance * one_over_z
-            relevance_in = a * layer.adjoint(s, layer.w)
-            relevance_in = relevance_in - low * layer.adjoint(s, plus) - high * layer.adjoint(s, minus)
+            relevance_in = above * layer.adjoint(s, PLUS) + below * layer.adjoint(s, MINUS)
             return relevance_in, {} if dead is None else {"no input": relevance * dead}
 
         return pull

@@ -18,6 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from lrp_widgets.engine.inputs import Inputs, floating, inputs_of
+from lrp_widgets.engine.kernels import Room
+from lrp_widgets.engine.layout import ChannelsLast, Noticed, without_copies
 from lrp_widgets.engine.recorder import Recorder, RecordingError
 from lrp_widgets.engine.step import Ref, Step, replay
 
@@ -138,16 +140,27 @@ def _layer_hint(model: nn.Module, error: BaseException) -> str:
     return f" (The layer {paths[id(at)]!r} raised it: {said}.)"
 
 
-def record(model: nn.Module, inputs: Any, select: Callable[[Any], Tensor]) -> Tape:
+def record(model: nn.Module, inputs: Any, select: Callable[[Any], Tensor], layout: ChannelsLast | None = None) -> Tape:
     """Run a model once, without gradients, and write down what depends on the inputs.
 
     inputs: what the model takes, tensors with the batch first: one, a tuple of arguments, or a dict of named ones. They
     are copied, so that an in-place model cannot change the caller's.
     select: picks the tensor to explain from what the model returns.
+    layout: how convolutions run; it remembers their weights from one run to the next.
     Raises RecordingError where the model raises, or returns something that does not depend on the inputs.
     """
     given: Inputs = inputs_of(inputs)
-    recorder = Recorder({id(module): path for path, module in model.named_modules(remove_duplicate=False)})
+    layout = layout or ChannelsLast(Room())
+    try:
+        return _recorded(model, given, select, layout)
+    except Noticed:
+        layout.wanted = False
+        return _recorded(model, given, select, layout)
+
+
+def _recorded(model: nn.Module, given: Inputs, select: Callable[[Any], Tensor], layout: ChannelsLast) -> Tape:
+    layout.begin()
+    recorder = Recorder({id(module): path for path, module in model.named_modules(remove_duplicate=False)}, layout)
     copies = tuple(tensor.detach().clone() for tensor in given.tensors)
     starts = tuple(recorder.new(tensor) for tensor in copies)
     with torch.no_grad(), _no_attention_fastpath():
@@ -167,4 +180,5 @@ def record(model: nn.Module, inputs: Any, select: Callable[[Any], Tensor]) -> Ta
             "(it left torch, for instance through .numpy() or .item()). Keep the computation in torch."
             + (" Whole numbers carry relevance only through nn.Embedding." if given.tokens else "")
         )
-    return Tape(_named(recorder.steps), recorder.values, starts, value, given.rows)
+    steps = without_copies(recorder.steps, recorder.values) if layout.used else recorder.steps
+    return Tape(_named(steps), recorder.values, starts, value, given.rows)

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lrp_widgets.engine.affine import Layer
+from lrp_widgets.engine.affine import Layer, Part
 from lrp_widgets.engine.composite import Composite, Entry, parametric_steps, resolve
 from lrp_widgets.engine.explainer import Explainer, Target
 from lrp_widgets.engine.explanation import Explanation
@@ -219,8 +219,8 @@ class _WeightsOfOneSign(Rule):
     whole: bool = False
 
     def linearize(self, layer: Layer, a: Tensor) -> Callable[[Tensor], tuple[Tensor, dict[str, Tensor]]]:
-        up = self.plain * layer.w + self.extra * layer.affine.positive
-        down = up if self.split else self.plain * layer.w + self.extra * layer.affine.negative
+        up = Part(self.plain + self.extra, self.plain)
+        down = up if self.split else Part(self.plain, self.plain + self.extra)
         a_plus, a_minus = layer.a_parts
         bias = torch.zeros(()).to(a) if layer.b is None else layer.b
         b = bias if self.whole else self.plain * bias + self.extra * bias.clamp(min=0)

@@ -47,10 +47,10 @@ class LRP(Method):
         def at_layer(name: str) -> Tensor:
             value = tape.value_at(name)
             known = passed.relevance.get(value)
-            return torch.zeros_like(tape.values[value]) if known is None else known.clone()
+            return torch.zeros_like(tape.values[value]) if known is None else _copied(known)
 
         return Explanation(  # of copies: what is done to them must not reach what the explainer remembers
-            relevance=given.like([passed.relevance[value].clone() for value in tape.inputs]),
+            relevance=given.like([_copied(passed.relevance[value]) for value in tape.inputs]),
             scores=tape.scores.clone(),
             inputs=copied(given).given,
             target=resolved,
@@ -62,3 +62,7 @@ class LRP(Method):
             fallbacks=passed.fallbacks,
             _at_layer=at_layer,
         )
+
+
+def _copied(relevance: Tensor) -> Tensor:
+    return relevance.clone(memory_format=torch.contiguous_format)

@@ -1,0 +1,104 @@
+"""Channels last for a model that runs: its convolutions answer in that order, and nothing else may notice."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lrp_widgets.engine.kernels import CHANNELS_LAST, Room, convolve, pack_forward, packs_forward, quick
+from lrp_widgets.engine.step import Ref, Step
+
+__all__ = ["ChannelsLast", "Noticed", "without_copies"]
+
+aten = torch.ops.aten
+_VIEWS = ("view", "_unsafe_view")
+
+
+class Noticed(BaseException):
+    """The model does something that depends on the order in memory: it must run with its own."""
+
+
+class ChannelsLast:
+    """Runs the convolutions of one model with their answers channels last, their weights packed from the second run on.
+
+    Where the model looks at such an answer through `view`, it is copied into the usual order first. The copy is no
+    longer the same memory: a write into either raises Noticed, as does as_strided, which sees the memory bare.
+    """
+
+    def __init__(self, room: Room) -> None:
+        self.room = room
+        self.wanted = True
+        self._seen: dict[Any, tuple[Tensor, Tensor | None]] = {}  # with the weights, so that no other gets their id
+        self.begin()
+
+    def begin(self) -> None:
+        """A new run."""
+        self.used = False
+        self._copied: set[int] = set()
+
+    def run(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        """The operation's result."""
+        if not self.wanted:
+            return func(*args, **kwargs)
+        if func is aten.convolution.default and not kwargs and quick(args[0], args[1], args[3:]):
+            self.used = True
+            a, w, b, *geometry = args
+            return convolve(a, w, b, tuple(geometry), self._packed(a, w, tuple(geometry)))
+        if not self.used:
+            return func(*args, **kwargs)
+        if func is aten.as_strided.default:
+            raise Noticed
+        result = func(*args, **kwargs)
+        if func is aten.clone.default and result.stride() != args[0].stride():
+            self._copied |= {_memory(args[0]), _memory(result)}
+        return result
+
+    def check_write(self, written: list[Tensor]) -> None:
+        """Raise Noticed where a write would reach only one of a copy and its original."""
+        if self._copied and not self._copied.isdisjoint(map(_memory, written)):
+            raise Noticed
+
+    def must_copy(self, func: Any, args: Any) -> bool:
+        """Whether a view is asked of an answer whose order does not allow it."""
+        if not self.used or func is not aten.view.default or args[0].is_contiguous():
+            return False
+        return args[0].is_contiguous(memory_format=CHANNELS_LAST) if args[0].ndim == 4 else False
+
+    def _packed(self, a: Tensor, w: Tensor, geometry: tuple[Any, ...]) -> Tensor | None:
+        key = (id(w), str(geometry))
+        if key not in self._seen:
+            self._seen[key] = (w, None)
+        elif self._seen[key][1] is None and packs_forward(a) and self.room.take(w.numel() * w.element_size()):
+            self._seen[key] = (w, pack_forward(w, geometry, a))
+        return self._seen[key][1]
+
+
+def without_copies(steps: list[Step], values: dict[int, Tensor]) -> list[Step]:
+    """The steps of a run with channels last, as the usual order would have them: a view, not a view of a copy."""
+    readers: dict[int, list[Step]] = {}
+    for step in steps:
+        for value in step.inputs:
+            readers.setdefault(value, []).append(step)
+    source: dict[int, int] = {}
+    for step in steps:
+        if step.op == "clone" and len(step.inputs) == 1 and (made := step.outputs[0]) is not None:
+            moved = values[made].stride() != values[step.inputs[0]].stride()
+            if moved and readers.get(made) and all(reader.op in _VIEWS for reader in readers[made]):
+                source[made] = step.inputs[0]
+    return [
+        _reshaping(step, source) if step.inputs and step.inputs[0] in source else step
+        for step in steps
+        if not (step.op == "clone" and step.outputs and step.outputs[0] in source)
+    ]
+
+
+def _reshaping(step: Step, source: dict[int, int]) -> Step:
+    value = source[step.inputs[0]]
+    return replace(step, op="view", func=aten.reshape.default, args=(Ref(value), *step.args[1:]), inputs=(value,))
+
+
+def _memory(tensor: Tensor) -> int:
+    return tensor.untyped_storage()._cdata
