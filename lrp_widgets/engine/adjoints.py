@@ -62,7 +62,7 @@ def _avg_pool2d(
     divisor: int | None = None,
 ) -> Adjoint:
     geometry = (kernel, stride or [], padding or [0, 0], ceil, count_pad, divisor)
-    return lambda s: aten.avg_pool2d_backward.default(s.contiguous(), a, *geometry)
+    return lambda s: aten.avg_pool2d_backward.default(_ordered(s, a), a, *geometry)
 
 
 def _max_pool2d(
@@ -75,7 +75,13 @@ def _max_pool2d(
 ) -> Adjoint:
     geometry = (kernel, stride or [], padding or [0, 0], dilation or [1, 1], ceil)
     _, winners = aten.max_pool2d_with_indices.default(a, *geometry)
-    return lambda s: aten.max_pool2d_with_indices_backward.default(s.contiguous(), a, *geometry, winners)
+    return lambda s: aten.max_pool2d_with_indices_backward.default(_ordered(s, a), a, *geometry, winners)
+
+
+def _ordered(s: Tensor, a: Tensor) -> Tensor:
+    """In memory like a: the steps below are quick where relevance and activation lie alike."""
+    last = a.ndim == 4 and not a.is_contiguous() and a.is_contiguous(memory_format=torch.channels_last)
+    return s.contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
 
 
 _KNOWN: dict[str, Callable[..., Adjoint]] = {

@@ -117,18 +117,18 @@ class Layer:
         return gates(self._sum_of_sign(PLUS, MINUS, 0, None) if known is None else known)
 
     @cached_property
-    def gates_negative(self) -> tuple[Tensor, Tensor | None]:
-        """1 / z⁻ with z⁻ = Σ_j (a_j w_jk)⁻ + b_k⁻, and where there is none.
+    def gates_both(self) -> tuple[tuple[Tensor, Tensor | None], tuple[Tensor, Tensor | None]]:
+        """1 / z⁺ and 1 / z⁻ with z⁻ = Σ_j (a_j w_jk)⁻ + b_k⁻, each with where there is none.
 
-        z − z⁺ is free, but where it is small only its rounding is left: then by a convolution of its own.
+        z⁻ = z − z⁺ is free, but where it is small only its rounding is left: then by a convolution of its own.
         """
-        one_over_plus, no_plus = self.gates_positive
-        if self.z.dtype == torch.float32 and no_plus is None:
-            minus = self.z - one_over_plus.reciprocal()
+        positive = self.gates_positive
+        if self.z.dtype == torch.float32 and self.z.numel() and positive[1] is None:
             # Relative error of z⁻: that of z⁺ times z⁺ / |z⁻|.
-            if minus.numel() and float((minus * one_over_plus).max()) <= -SMALLEST:
-                return minus.reciprocal_(), None
-        return gates(self._sum_of_sign(MINUS, PLUS, None, 0))
+            share = self.z * positive[0]
+            if float(share.max()) <= 1 - SMALLEST:
+                return positive, ((share.sub_(1)).reciprocal_().mul_(positive[0]), None)
+        return positive, gates(self._sum_of_sign(MINUS, PLUS, None, 0))
 
     def _sum_of_sign(self, w_plus: Part, w_minus: Part, low: float | None, high: float | None) -> Tensor:
         """Σ_j a⁺_j w⁺_jk + a⁻_j w⁻_jk + the bias within its bounds, the weights being those of one sign."""

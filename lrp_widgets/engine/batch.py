@@ -31,30 +31,32 @@ STRETCH = 1024
 NOBODYS = Layout(0, torch.empty(0, dtype=torch.long))  # of a value that holds constants alone
 
 
-def by_row(t: Tensor, batch: int, layout: Layout | None = None) -> Tensor:
-    """Sums over everything but the batch: float64 numbers on the CPU, one a row.
+def by_row(t: Tensor, batch: int, layout: Layout | None = None, size: bool = False) -> Tensor:
+    """Sums over everything but the batch, with `size` of the absolute values: float64 on the CPU, one a row.
 
     Without a layout the batch leads, alone or multiplied by windows or heads; where even that cannot be, the rows
     cannot be told apart and share the total evenly.
     """
     if layout is not None and layout.axis < t.ndim and t.shape[layout.axis] == len(layout.row):
-        along = _sums(t.transpose(0, layout.axis).reshape(len(layout.row), -1))
+        along = _sums(t.transpose(0, layout.axis).reshape(len(layout.row), -1), size)
         return torch.zeros(batch, dtype=torch.float64).index_add_(0, layout.row, along)
     if t.ndim and t.shape[0] and t.shape[0] % batch == 0:
         # As it lies in memory: a sum does not mind the order, and nothing is copied.
         last = t.ndim == 4 and not t.is_contiguous() and t.is_contiguous(memory_format=torch.channels_last)
-        return _sums((t.permute(0, 2, 3, 1) if last else t).reshape(batch, -1))
-    return t.sum(dtype=torch.float64).cpu().expand(batch) / batch
+        return _sums((t.permute(0, 2, 3, 1) if last else t).reshape(batch, -1), size)
+    return (t.abs() if size else t).sum(dtype=torch.float64).cpu().expand(batch) / batch
 
 
-def _sums(rows: Tensor) -> Tensor:
+def _sums(rows: Tensor, size: bool) -> Tensor:
     """The sum of each row: stretches of it in its own precision (a sixth of the time), these in double precision."""
     length = rows.shape[1]
     if length < 2 * STRETCH or rows.dtype.itemsize != 4:
-        return rows.sum(1, dtype=torch.float64).cpu()
+        return (rows.abs() if size else rows).sum(1, dtype=torch.float64).cpu()
     whole = length - length % STRETCH
-    sums = rows[:, :whole].unflatten(1, (-1, STRETCH)).sum(2).sum(1, dtype=torch.float64)
-    return (sums + rows[:, whole:].sum(1, dtype=torch.float64)).cpu()
+    stretches, rest = rows[:, :whole].unflatten(1, (-1, STRETCH)), rows[:, whole:]
+    added = torch.linalg.vector_norm(stretches, 1, dim=2) if size else stretches.sum(2)
+    sums = added.sum(1, dtype=torch.float64)
+    return (sums + (rest.abs() if size else rest).sum(1, dtype=torch.float64)).cpu()
 
 
 def row_mean(t: Tensor, batch: int, layout: Layout | None = None) -> Tensor:

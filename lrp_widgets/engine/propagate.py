@@ -159,7 +159,8 @@ def _pass(
         where = (id(r), layouts.get(value))
         if where not in sums:
             row_sum = partial(by_row, batch=tape.batch, layout=where[1])
-            sums[where] = _Sums(row_sum(r), row_sum(r.clamp(min=0)))
+            total = row_sum(r)
+            sums[where] = _Sums(total, (total + row_sum(r, size=True)) / 2)
         return sums[where]
 
     reaching = [known for known in map(summed, out, values) if known is not None]

@@ -161,16 +161,20 @@ class Gamma(Rule):
         return pull
 
 
-def _pull_split(layer: Layer, s_plus: Tensor, s_minus: Tensor | None) -> Tensor:
-    """Σ_k (a_j w_jk)⁺ s⁺_k + Σ_k (a_j w_jk)⁻ s⁻_k, with half the work where no a_j is negative."""
+def _pull_split(layer: Layer, s_plus: Tensor, s_minus: Tensor | None, alpha: float) -> Tensor:
+    """α Σ_k (a_j w_jk)⁺ s⁺_k − β Σ_k (a_j w_jk)⁻ s⁻_k, with half the work where no a_j is negative."""
+
+    def between(plus: Tensor, minus: Tensor | None) -> Tensor:
+        return plus if minus is None else minus.lerp_(plus, alpha)  # α p − β m = m + α (p − m)
+
+    def adjoint(s: Tensor | None, part: Part) -> Tensor | None:
+        return None if s is None else layer.adjoint(s, part)
+
+    from_plus = between(layer.adjoint(s_plus, PLUS), adjoint(s_minus, MINUS))
     if not layer.signed:
-        c = layer.adjoint(s_plus, PLUS)
-        return _times(layer.a, c if s_minus is None else c.add_(layer.adjoint(s_minus, MINUS)))
+        return _times(layer.a, from_plus)
     a_plus, a_minus = layer.a_parts
-    relevance = a_plus * layer.adjoint(s_plus, PLUS) + a_minus * layer.adjoint(s_plus, MINUS)
-    if s_minus is not None:
-        relevance += a_plus * layer.adjoint(s_minus, MINUS) + a_minus * layer.adjoint(s_minus, PLUS)
-    return relevance
+    return a_plus * from_plus + a_minus * between(layer.adjoint(s_plus, MINUS), adjoint(s_minus, PLUS))
 
 
 @dataclass(frozen=True)
@@ -198,8 +202,9 @@ class AlphaBeta(Rule):
 
     def linearize(self, layer: Layer, a: Tensor) -> Pull:
         alpha, beta, b = self.alpha, self.beta, layer.b
-        one_over_plus, no_plus = layer.gates_positive
-        one_over_minus, no_minus = layer.gates_negative if beta > 0 else (None, None)
+        (one_over_plus, no_plus), (one_over_minus, no_minus) = (
+            layer.gates_both if beta > 0 else (layer.gates_positive, (None, None))
+        )
         hole = None
         if no_plus is not None or no_minus is not None:
             like = one_over_plus.dtype  # α has more digits than torch's default dtype
@@ -207,16 +212,16 @@ class AlphaBeta(Rule):
             hole = hole if no_minus is None else hole - beta * no_minus.to(like)
 
         def pull(relevance: Tensor) -> tuple[Tensor, Absorbed]:
-            s_plus = (relevance if alpha == 1 else relevance * alpha) * one_over_plus
-            s_minus = None if one_over_minus is None else (relevance * -beta) * one_over_minus
+            s_plus = relevance * one_over_plus
+            s_minus = None if one_over_minus is None else relevance * one_over_minus
             absorbed: Absorbed = {}
             if b is not None:
-                absorbed["bias"] = _times_bias(s_plus, layer, b.clamp(min=0))
+                absorbed["bias"] = _times_bias(s_plus, layer, alpha * b.clamp(min=0))
                 if s_minus is not None:
-                    absorbed["bias"] = absorbed["bias"] + _times_bias(s_minus, layer, b.clamp(max=0))
+                    absorbed["bias"] = absorbed["bias"] + _times_bias(s_minus, layer, -beta * b.clamp(max=0))
             if hole is not None:
                 absorbed["one-signed"] = relevance * hole
-            return _pull_split(layer, s_plus, s_minus), absorbed
+            return _pull_split(layer, s_plus, s_minus, alpha), absorbed
 
         return pull
 
