@@ -7,9 +7,10 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Param", "Setting", "choice", "param", "params_of", "switch"]
+__all__ = ["LOG_STEP", "Param", "Setting", "choice", "param", "params_of", "switch"]
 
 _KEY = "lrp_widgets"
+LOG_STEP = 0.1  # of a logarithmic slider, in powers of ten
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,20 @@ class Param:
     def label(self) -> str:
         """The symbol of the literature, or the name with its underscores opened."""
         return self.symbol or self.name.replace("_", " ")
+
+    def beside(self, value: Any, steps: int = 1) -> tuple[Any, ...]:
+        """The positions of the control `steps` below and above a value, as far as there are any."""
+        if self.kind == "choice":
+            return tuple(other for other in self.choices if other != value) if steps == 1 else ()
+        if self.kind != "number" or (self.log and value <= 0):
+            return ()
+        low, high = self.shown
+        if self.log:
+            found = [float(f"{value * 10 ** (LOG_STEP * n):.4g}") for n in (-steps, steps)]
+        else:
+            step = self.step or (high - low) / 100
+            found = [round(value + step * n, 10) for n in (-steps, steps)]
+        return tuple(position for position in found if low <= position <= high)
 
     def check(self, owner: str, value: Any) -> None:
         """Raise a ValueError or TypeError that names `owner`.`name` where `value` is not allowed."""

@@ -24,6 +24,8 @@ def adjoint_of(step: Step, a: Tensor) -> Adjoint | None:
         known = _shape
     if known is None or len(step.inputs) != 1 or step.kwargs or not isinstance(step.args[0], Ref):
         return None
+    if step.aside:
+        return _max_pool2d(a, *step.args[1:], winners=step.aside[0])
     return known(a, *fill(step.args[1:], iter(())))
 
 
@@ -72,9 +74,12 @@ def _max_pool2d(
     padding: list[int] | None = None,
     dilation: list[int] | None = None,
     ceil: bool = False,
+    *,
+    winners: Tensor | None = None,
 ) -> Adjoint:
     geometry = (kernel, stride or [], padding or [0, 0], dilation or [1, 1], ceil)
-    _, winners = aten.max_pool2d_with_indices.default(a, *geometry)
+    if winners is None:
+        _, winners = aten.max_pool2d_with_indices.default(a, *geometry)
     return lambda s: aten.max_pool2d_with_indices_backward.default(_ordered(s, a), a, *geometry, winners)
 
 

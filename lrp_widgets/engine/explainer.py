@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import operator
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
@@ -22,27 +20,13 @@ from lrp_widgets.engine.layout import ChannelsLast
 from lrp_widgets.engine.memo import Memo
 from lrp_widgets.engine.propagate import Propagation, propagate
 from lrp_widgets.engine.tape import RecordingError, Tape, record, telling
+from lrp_widgets.engine.target import Contrast, Target, contrast, resolve_target, starting_relevance
 
 __all__ = ["Contrast", "Explainer", "Method", "Output", "Target", "contrast"]
 
 
-@dataclass(frozen=True)
-class Contrast:
-    """Evidence for class `a` against class `b`: the relevance starts as f_a at a and −f_b at b."""
-
-    a: int
-    b: int
-
-
-def contrast(a: int, b: int) -> Contrast:
-    """The target "a rather than b": explains f_a − f_b."""
-    if a == b:
-        raise ValueError(f"contrast(a, b) needs two different classes, got {a} twice.")
-    return Contrast(a, b)
-
-
 Output = str | int | Callable[[Any], Tensor] | None
-Target = int | Sequence[int] | Tensor | Contrast | None
+Passing = Callable[[Tensor], None] | None
 
 
 class Method(Protocol):
@@ -80,6 +64,8 @@ class Explainer:
         self._tape: Tape | None = None
         self._x: Inputs | None = None
         self._state: tuple[Any, ...] | None = None
+        self._aside = False
+        self._passing: Passing = None
 
     def explain(
         self,
@@ -87,6 +73,9 @@ class Explainer:
         target: Target = None,
         method: Method | None = None,
         abandoned: Callable[[], bool] = lambda: False,
+        *,
+        passing: Passing = None,
+        aside: bool = False,
     ) -> Explanation:
         """Explain the output `target` at `x`.
 
@@ -95,6 +84,8 @@ class Explainer:
         target: a class, one class a row, None for each row's top class, or lw.contrast(a, b).
         method: lw.LRP(composite), lw.Gradient(), …; deep Taylor LRP where none is given.
         abandoned: asked between steps; where it says True, Abandoned is raised and nothing known is lost.
+        passing: called with the relevance of each value on its way down, for a first, coarse picture of a long one.
+        aside: use what is remembered and leave it as it is, so that the next move from here stays a small one.
         Raises TypeError, ValueError or RecordingError that names what is wrong.
         """
         if method is None:
@@ -105,8 +96,18 @@ class Explainer:
             raise TypeError(f"method must be a method such as lw.LRP(lw.epsilon()), got {method!r}.")
         with self._lock, torch.inference_mode(False):  # in inference mode there are no derivatives to pull with
             begun = time.perf_counter()
-            explanation = method.relevance(self, x, target, abandoned)
+            self._aside, self._passing = aside, passing
+            try:
+                explanation = method.relevance(self, x, target, abandoned)
+            finally:
+                self._aside, self._passing = False, None
             return explanation.replace(seconds=time.perf_counter() - begun)
+
+    def remembers(self, x: Any) -> bool:
+        """Whether what was last explained was `x`, and no weight has changed since."""
+        with self._lock:
+            known = self._tape is not None and same_inputs(self._x, inputs_of(x))
+            return known and _same_state(self._state, model_state(self.model))
 
     def scores(self, x: Any) -> Tensor:
         """What the model answers at x, without gradients."""
@@ -147,8 +148,9 @@ class Explainer:
         with self._lock, torch.no_grad():
             tape = self.tape(x)
             resolved = resolve_target(target, tape.scores)
-            start = self._memo("start", lambda resolved: starting_relevance(resolved, tape.scores), resolved)
-            return tape, propagate(tape, composite, start, self._memo, abandoned), start, resolved
+            memo = self._memo.fork() if self._aside else self._memo
+            start = memo("start", lambda resolved: starting_relevance(resolved, tape.scores), resolved)
+            return tape, propagate(tape, composite, start, memo, abandoned, self._passing), start, resolved
 
     def select(self, result: Any) -> Tensor:
         """The tensor to explain out of what the model returns. Raises an error that lists the choices."""
@@ -295,46 +297,3 @@ def check_scores(scores: Tensor) -> None:
     """Raise ValueError where the model's answer is not finite."""
     if not bool(torch.isfinite(scores).all()):
         raise ValueError("The model's scores must be finite, got NaN or infinity. Look for an overflow in its layers.")
-
-
-def resolve_target(target: Target, scores: Tensor) -> tuple[int, ...] | Contrast:
-    """One class a row, or a contrast. Raises IndexError or TypeError that names what was given."""
-    classes = scores[0].numel() if scores.ndim > 1 else 1
-    if isinstance(target, Contrast):
-        return Contrast(_checked_class(target.a, classes), _checked_class(target.b, classes))
-    if target is None:
-        return tuple(scores.reshape(len(scores), -1).argmax(1).tolist())
-    if (as_list := getattr(target, "tolist", None)) is not None:  # a tensor, an array, or a number of numpy
-        target = as_list()
-    if isinstance(target, int) and not isinstance(target, bool):
-        target = [target] * len(scores)
-    if not isinstance(target, Sequence) or isinstance(target, str):
-        raise TypeError(f"target must be a class, one class a row, None or lw.contrast(a, b), got {target!r}.")
-    if len(target) != len(scores):
-        raise ValueError(f"target must name one class for each of the {len(scores)} rows, got {len(target)}.")
-    return tuple(_checked_class(which, classes) for which in target)
-
-
-def _checked_class(which: Any, classes: int) -> int:
-    try:
-        index = None if isinstance(which, bool) else operator.index(which)
-    except TypeError:
-        index = None
-    if index is None:
-        raise TypeError(f"target must be a whole number, got {which!r}.")
-    if not 0 <= index < classes:
-        raise IndexError(f"target must lie in [0, {classes - 1}], the model's outputs, got {index}.")
-    return index
-
-
-def starting_relevance(target: tuple[int, ...] | Contrast, scores: Tensor) -> Tensor:
-    """R at the output: f of the class explained, zero elsewhere; for a contrast f_a at a and −f_b at b."""
-    flat = scores.reshape(len(scores), -1)
-    start = torch.zeros_like(flat)
-    if isinstance(target, Contrast):
-        start[:, target.a] = flat[:, target.a]
-        start[:, target.b] = -flat[:, target.b]
-    else:
-        index = torch.tensor(target, device=scores.device)[:, None]
-        start.scatter_(1, index, flat.gather(1, index))
-    return start.reshape(scores.shape)

@@ -36,6 +36,12 @@ class Memo:
     def __len__(self) -> int:
         return len(self._cells)
 
+    def fork(self) -> Memo:
+        """A memo that knows the same: what it learns from here on, this one does not hear of."""
+        other = Memo()
+        other._cells = dict(self._cells)
+        return other
+
     def clear(self) -> None:
         """Forget everything."""
         self._cells.clear()

@@ -53,11 +53,17 @@ class _Sums(NamedTuple):
 
 
 def propagate(
-    tape: Tape, composite: Composite, start: Tensor, memo: Memo, abandoned: Callable[[], bool] = lambda: False
+    tape: Tape,
+    composite: Composite,
+    start: Tensor,
+    memo: Memo,
+    abandoned: Callable[[], bool] = lambda: False,
+    passing: Callable[[Tensor], None] | None = None,
 ) -> Propagation:
     """Take the relevance `start` at the tape's output down to its inputs, doing only what the memo does not know.
 
     start: of the shape of the scores.  memo: cells of this tape.  abandoned: asked before each step.
+    passing: shown the relevance of each value on its way down.
     Raises Abandoned, or ValueError where the composite does not fit the layers.
     """
     rules = memo("rules", lambda composite: resolve(composite, tape), composite)
@@ -78,6 +84,8 @@ def propagate(
                 continue
             if value in arriving:
                 relevance[value] = _gathered(memo, value, arriving.pop(value))
+                if passing is not None:
+                    passing(relevance[value])
             out.append(relevance.get(value))
         if all(r is None for r in out):
             ledger.append(_not_reached(step, tape.batch))

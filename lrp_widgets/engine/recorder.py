@@ -87,6 +87,7 @@ _MOVING = frozenset(
 )  # fmt: skip
 _as_strided = torch.ops.aten.as_strided.default
 _scatter = torch.ops.aten.as_strided_scatter.default
+_max_pool = torch.ops.aten.max_pool2d_with_indices.default
 _overwrite = torch.ops.aten.copy_.default
 _call_code = nn.Module._call_impl.__code__
 
@@ -303,7 +304,8 @@ class Recorder(TorchDispatchMode):
                 outputs.append(self.new(tensor))
             else:
                 outputs.append(None)
-        self.steps[place] = dataclasses.replace(step, outputs=tuple(outputs))
+        aside = tuple(result[1:]) if func is _max_pool else ()
+        self.steps[place] = dataclasses.replace(step, outputs=tuple(outputs), aside=aside)
         if all(value is None for value in outputs):  # a number for an `if`, a mask: no relevance passes here
             del self.steps[place]
         return result

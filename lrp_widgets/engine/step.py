@@ -28,6 +28,7 @@ class Step:
     outputs: the value of each tensor it made or wrote, None for those that carry no relevance (indices, masks).
     module: path of the innermost module that ran it; `modules` adds those folded into it.
     affine: the parametric map, where canonize() has found one.
+    aside: what else it made, without relevance, that its way back wants (the winners of a max pooling).
     """
 
     name: str
@@ -40,6 +41,7 @@ class Step:
     module: str
     modules: tuple[str, ...] = ()
     affine: Any = None
+    aside: tuple[Tensor, ...] = ()
 
 
 def flat_tensors(tree: Any) -> list[Tensor]:

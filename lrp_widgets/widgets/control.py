@@ -9,7 +9,7 @@ from typing import Any
 import ipywidgets
 import traitlets
 
-from lrp_widgets.params import Param
+from lrp_widgets.params import LOG_STEP, Param
 
 __all__ = ["Control", "guard"]
 
@@ -117,6 +117,8 @@ def _to_inner(known: Param, value: Any) -> Any:
 
 
 def _from_inner(known: Param, value: Any) -> Any:
+    if known.log and value:  # the browser's powers of ten differ from ours in the last digit
+        return float(f"{value:.4g}")
     return tuple(value) if known.kind == "range" else value
 
 
@@ -134,6 +136,6 @@ def _made(known: Param, value: Any) -> Any:
         return ipywidgets.IntSlider(value, step=int(known.step or 1), **ends, **said)
     if known.log:
         start = _to_inner(known, value)
-        return ipywidgets.FloatLogSlider(start, base=10, step=0.1, readout_format=".1e", **ends, **said)
+        return ipywidgets.FloatLogSlider(start, base=10, step=LOG_STEP, readout_format=".1e", **ends, **said)
     step = known.step or (ends["max"] - ends["min"]) / 100
     return ipywidgets.FloatSlider(value, step=step, readout_format=".2f", **ends, **said)
