@@ -20,7 +20,13 @@ from lrp_widgets.engine.presets import (
     montavon2019,
 )
 from lrp_widgets.evaluation import Comparison, Curve, Verdict, compare_with, pixel_flipping
-from lrp_widgets.methods import LRP, Gradient, Sensitivity, SimpleTaylor
+from lrp_widgets.methods import (
+    LRP,
+    Chance,
+    Gradient,
+    Sensitivity,
+    SimpleTaylor,
+)
 from lrp_widgets.samples import Samples
 
 __all__ = [  # noqa: RUF022 - grouped, for the reader
@@ -40,6 +46,8 @@ __all__ = [  # noqa: RUF022 - grouped, for the reader
     "Gradient",
     "Sensitivity",
     "SimpleTaylor",
+    "Chance",
+    # of any method
     # composites
     "Composite",
     "Entry",

@@ -1,9 +1,29 @@
-"""Explanation methods, one family a file; METHODS is what a dashboard offers."""
+"""Explanation methods, one family a file; METHODS is what a dashboard offers.
 
+WRAPPERS explain by another method, so that there is no picking them by name alone.
+"""
+
+from lrp_widgets.methods.chance import Chance
 from lrp_widgets.methods.gradient import Gradient, Sensitivity, SimpleTaylor
 from lrp_widgets.methods.lrp import LRP
 from lrp_widgets.methods.method import Method
 
-METHODS: tuple[type[Method], ...] = (LRP, Gradient, Sensitivity, SimpleTaylor)
+METHODS: tuple[type[Method], ...] = (
+    LRP,
+    Gradient,
+    Sensitivity,
+    SimpleTaylor,
+    Chance,
+)
+WRAPPERS: tuple[type[Method], ...] = ()
 
-__all__ = ["LRP", "METHODS", "Gradient", "Method", "Sensitivity", "SimpleTaylor"]
+__all__ = [
+    "LRP",
+    "METHODS",
+    "WRAPPERS",
+    "Chance",
+    "Gradient",
+    "Method",
+    "Sensitivity",
+    "SimpleTaylor",
+]
