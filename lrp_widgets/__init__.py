@@ -26,6 +26,8 @@ from lrp_widgets.methods import (
     Gradient,
     Sensitivity,
     SimpleTaylor,
+    Smoothed,
+    SmoothGrad,
 )
 from lrp_widgets.samples import Samples
 
@@ -46,8 +48,10 @@ __all__ = [  # noqa: RUF022 - grouped, for the reader
     "Gradient",
     "Sensitivity",
     "SimpleTaylor",
+    "SmoothGrad",
     "Chance",
     # of any method
+    "Smoothed",
     # composites
     "Composite",
     "Entry",

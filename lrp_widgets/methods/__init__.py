@@ -7,15 +7,17 @@ from lrp_widgets.methods.chance import Chance
 from lrp_widgets.methods.gradient import Gradient, Sensitivity, SimpleTaylor
 from lrp_widgets.methods.lrp import LRP
 from lrp_widgets.methods.method import Method
+from lrp_widgets.methods.smoothgrad import Smoothed, SmoothGrad
 
 METHODS: tuple[type[Method], ...] = (
     LRP,
     Gradient,
     Sensitivity,
     SimpleTaylor,
+    SmoothGrad,
     Chance,
 )
-WRAPPERS: tuple[type[Method], ...] = ()
+WRAPPERS: tuple[type[Method], ...] = (Smoothed,)
 
 __all__ = [
     "LRP",
@@ -26,4 +28,6 @@ __all__ = [
     "Method",
     "Sensitivity",
     "SimpleTaylor",
+    "SmoothGrad",
+    "Smoothed",
 ]
