@@ -24,6 +24,7 @@ from lrp_widgets.methods import (
     LRP,
     Chance,
     Gradient,
+    IntegratedGradients,
     Sensitivity,
     SimpleTaylor,
     Smoothed,
@@ -49,6 +50,7 @@ __all__ = [  # noqa: RUF022 - grouped, for the reader
     "Sensitivity",
     "SimpleTaylor",
     "SmoothGrad",
+    "IntegratedGradients",
     "Chance",
     # of any method
     "Smoothed",

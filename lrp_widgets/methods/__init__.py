@@ -5,6 +5,7 @@ WRAPPERS explain by another method, so that there is no picking them by name alo
 
 from lrp_widgets.methods.chance import Chance
 from lrp_widgets.methods.gradient import Gradient, Sensitivity, SimpleTaylor
+from lrp_widgets.methods.integrated_gradients import IntegratedGradients
 from lrp_widgets.methods.lrp import LRP
 from lrp_widgets.methods.method import Method
 from lrp_widgets.methods.smoothgrad import Smoothed, SmoothGrad
@@ -15,6 +16,7 @@ METHODS: tuple[type[Method], ...] = (
     Sensitivity,
     SimpleTaylor,
     SmoothGrad,
+    IntegratedGradients,
     Chance,
 )
 WRAPPERS: tuple[type[Method], ...] = (Smoothed,)
@@ -25,6 +27,7 @@ __all__ = [
     "WRAPPERS",
     "Chance",
     "Gradient",
+    "IntegratedGradients",
     "Method",
     "Sensitivity",
     "SimpleTaylor",
