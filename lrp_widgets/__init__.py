@@ -25,6 +25,7 @@ from lrp_widgets.methods import (
     Chance,
     Gradient,
     IntegratedGradients,
+    Occlusion,
     Sensitivity,
     SimpleTaylor,
     Smoothed,
@@ -51,6 +52,7 @@ __all__ = [  # noqa: RUF022 - grouped, for the reader
     "SimpleTaylor",
     "SmoothGrad",
     "IntegratedGradients",
+    "Occlusion",
     "Chance",
     # of any method
     "Smoothed",

@@ -8,6 +8,7 @@ from lrp_widgets.methods.gradient import Gradient, Sensitivity, SimpleTaylor
 from lrp_widgets.methods.integrated_gradients import IntegratedGradients
 from lrp_widgets.methods.lrp import LRP
 from lrp_widgets.methods.method import Method
+from lrp_widgets.methods.occlusion import Occlusion
 from lrp_widgets.methods.smoothgrad import Smoothed, SmoothGrad
 
 METHODS: tuple[type[Method], ...] = (
@@ -17,6 +18,7 @@ METHODS: tuple[type[Method], ...] = (
     SimpleTaylor,
     SmoothGrad,
     IntegratedGradients,
+    Occlusion,
     Chance,
 )
 WRAPPERS: tuple[type[Method], ...] = (Smoothed,)
@@ -29,6 +31,7 @@ __all__ = [
     "Gradient",
     "IntegratedGradients",
     "Method",
+    "Occlusion",
     "Sensitivity",
     "SimpleTaylor",
     "SmoothGrad",
