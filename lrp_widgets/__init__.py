@@ -30,6 +30,7 @@ from lrp_widgets.methods import (
     SimpleTaylor,
     Smoothed,
     SmoothGrad,
+    Translated,
 )
 from lrp_widgets.samples import Samples
 
@@ -56,6 +57,7 @@ __all__ = [  # noqa: RUF022 - grouped, for the reader
     "Chance",
     # of any method
     "Smoothed",
+    "Translated",
     # composites
     "Composite",
     "Entry",

@@ -10,6 +10,7 @@ from lrp_widgets.methods.lrp import LRP
 from lrp_widgets.methods.method import Method
 from lrp_widgets.methods.occlusion import Occlusion
 from lrp_widgets.methods.smoothgrad import Smoothed, SmoothGrad
+from lrp_widgets.methods.translated import Translated
 
 METHODS: tuple[type[Method], ...] = (
     LRP,
@@ -21,7 +22,7 @@ METHODS: tuple[type[Method], ...] = (
     Occlusion,
     Chance,
 )
-WRAPPERS: tuple[type[Method], ...] = (Smoothed,)
+WRAPPERS: tuple[type[Method], ...] = (Smoothed, Translated)
 
 __all__ = [
     "LRP",
@@ -36,4 +37,5 @@ __all__ = [
     "SimpleTaylor",
     "SmoothGrad",
     "Smoothed",
+    "Translated",
 ]
