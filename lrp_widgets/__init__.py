@@ -23,7 +23,9 @@ from lrp_widgets.evaluation import Comparison, Curve, Verdict, compare_with, pix
 from lrp_widgets.methods import (
     LRP,
     Chance,
+    Deconvolution,
     Gradient,
+    GuidedBackprop,
     IntegratedGradients,
     Occlusion,
     Sensitivity,
@@ -53,6 +55,8 @@ __all__ = [  # noqa: RUF022 - grouped, for the reader
     "SimpleTaylor",
     "SmoothGrad",
     "IntegratedGradients",
+    "GuidedBackprop",
+    "Deconvolution",
     "Occlusion",
     "Chance",
     # of any method

@@ -5,6 +5,7 @@ WRAPPERS explain by another method, so that there is no picking them by name alo
 
 from lrp_widgets.methods.chance import Chance
 from lrp_widgets.methods.gradient import Gradient, Sensitivity, SimpleTaylor
+from lrp_widgets.methods.guided_backprop import Deconvolution, GuidedBackprop
 from lrp_widgets.methods.integrated_gradients import IntegratedGradients
 from lrp_widgets.methods.lrp import LRP
 from lrp_widgets.methods.method import Method
@@ -19,6 +20,8 @@ METHODS: tuple[type[Method], ...] = (
     SimpleTaylor,
     SmoothGrad,
     IntegratedGradients,
+    GuidedBackprop,
+    Deconvolution,
     Occlusion,
     Chance,
 )
@@ -29,7 +32,9 @@ __all__ = [
     "METHODS",
     "WRAPPERS",
     "Chance",
+    "Deconvolution",
     "Gradient",
+    "GuidedBackprop",
     "IntegratedGradients",
     "Method",
     "Occlusion",
