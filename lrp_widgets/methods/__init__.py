@@ -4,6 +4,7 @@ WRAPPERS explain by another method, so that there is no picking them by name alo
 """
 
 from lrp_widgets.methods.chance import Chance
+from lrp_widgets.methods.grad_cam import GradCAM, GuidedGradCAM
 from lrp_widgets.methods.gradient import Gradient, Sensitivity, SimpleTaylor
 from lrp_widgets.methods.guided_backprop import Deconvolution, GuidedBackprop
 from lrp_widgets.methods.integrated_gradients import IntegratedGradients
@@ -22,6 +23,8 @@ METHODS: tuple[type[Method], ...] = (
     IntegratedGradients,
     GuidedBackprop,
     Deconvolution,
+    GradCAM,
+    GuidedGradCAM,
     Occlusion,
     Chance,
 )
@@ -33,8 +36,10 @@ __all__ = [
     "WRAPPERS",
     "Chance",
     "Deconvolution",
+    "GradCAM",
     "Gradient",
     "GuidedBackprop",
+    "GuidedGradCAM",
     "IntegratedGradients",
     "Method",
     "Occlusion",
