@@ -20,7 +20,22 @@ from lrp_widgets.engine.presets import (
     montavon2019,
 )
 from lrp_widgets.evaluation import Comparison, Curve, Verdict, compare_with, pixel_flipping
-from lrp_widgets.methods import LRP, Gradient, Sensitivity, SimpleTaylor
+from lrp_widgets.methods import (
+    LRP,
+    Chance,
+    Deconvolution,
+    GradCAM,
+    Gradient,
+    GuidedBackprop,
+    GuidedGradCAM,
+    IntegratedGradients,
+    Occlusion,
+    Sensitivity,
+    SimpleTaylor,
+    Smoothed,
+    SmoothGrad,
+    Translated,
+)
 from lrp_widgets.samples import Samples
 
 __all__ = [  # noqa: RUF022 - grouped, for the reader
@@ -40,6 +55,17 @@ __all__ = [  # noqa: RUF022 - grouped, for the reader
     "Gradient",
     "Sensitivity",
     "SimpleTaylor",
+    "SmoothGrad",
+    "IntegratedGradients",
+    "GuidedBackprop",
+    "Deconvolution",
+    "GradCAM",
+    "GuidedGradCAM",
+    "Occlusion",
+    "Chance",
+    # of any method
+    "Smoothed",
+    "Translated",
     # composites
     "Composite",
     "Entry",

@@ -138,7 +138,11 @@ def offspring(base: type) -> set[type]:
 
 @pytest.mark.parametrize(
     ("base", "members"),
-    [(rules.Rule, rules.RULES), (methods.Method, methods.METHODS), (presets._Preset, presets.PRESETS)],
+    [
+        (rules.Rule, rules.RULES),
+        (methods.Method, (*methods.METHODS, *methods.WRAPPERS)),
+        (presets._Preset, presets.PRESETS),
+    ],
     ids=["RULES", "METHODS", "PRESETS"],
 )
 def test_tuples_are_complete(base, members):
@@ -165,7 +169,7 @@ def test_every_demo_is_in_its_tuple():
         assert set(family.__all__) == files | {"MODELS" if family is models else "DATA"}
 
 
-@pytest.mark.parametrize("kind", [*rules.RULES, *methods.METHODS], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", [*rules.RULES, *methods.METHODS, *methods.WRAPPERS], ids=lambda kind: kind.__name__)
 def test_rules_and_methods_name_their_equation_and_source(kind):
     for name in ("equation", "reference"):
         assert name in vars(kind) and vars(kind)[name].strip() == vars(kind)[name] != ""
@@ -181,7 +185,9 @@ def test_a_rule_begins_with_its_equation(kind):
     assert first.split(" · R_k")[0].startswith(kind.equation.split(" · R_k")[0].split("(…)")[0])
 
 
-@pytest.mark.parametrize("kind", [*rules.RULES, *presets.PRESETS, *methods.METHODS], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize(
+    "kind", [*rules.RULES, *presets.PRESETS, *methods.METHODS, *methods.WRAPPERS], ids=lambda kind: kind.__name__
+)
 def test_settings_are_frozen_values_that_describe_themselves(kind):
     assert issubclass(kind, Setting) and kind.__dataclass_params__.frozen
     assert inspect.getdoc(kind) and (kind in rules.RULES or kind.title)
@@ -198,6 +204,8 @@ CLAIMED = {
     *("LRP", "Gradient", "Sensitivity", "SimpleTaylor", "Composite", "Entry", "pixel_flipping", "Curve"),
     *("alpha_beta", "epsilon", "deep_taylor", "epsilon_plus", "epsilon_plus_flat", "epsilon_alpha2_beta1"),
     *("epsilon_alpha2_beta1_flat", "epsilon_gamma_box", "montavon2019", "rules", "operators"),
+    *("SmoothGrad", "IntegratedGradients", "GuidedBackprop", "Deconvolution", "GradCAM", "GuidedGradCAM"),
+    *("Occlusion", "Chance", "Smoothed", "Translated"),
 }
 
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 import lrp_widgets as lw
+from lrp_widgets.methods import METHODS, WRAPPERS
 from lrp_widgets.params import Setting, choice, param, span, switch
 
 inf, nan = float("inf"), float("nan")
@@ -199,6 +200,10 @@ def explain(
     return lw.Explainer(Net() if model is None else model, output).explain(x, target, method)
 
 
+# Whatever they are asked, these say the same; Grad-CAM needs maps first.
+ANYWHERE = [kind() for kind in (*METHODS, *WRAPPERS) if not issubclass(kind, lw.GradCAM)]
+
+
 @table("""
 x=X.numpy() → TypeError: The input must be a torch.Tensor, got ndarray. Convert it with torch.as_tensor(…).
 x=X.long() → TypeError: The input must be floating point, got torch.int64. Convert it with .float().
@@ -248,13 +253,13 @@ model=Net(lambda s: s.argmax(1)) → ValueError: The model must return floating-
 model=Net(torch.sum) → ValueError: The model must return floating-point scores, one row per input, got torch.float32 of
     shape (). Wrap it in a Module that does.
 """)
-@pytest.mark.parametrize("method", [lw.LRP(), lw.Gradient()], ids=lambda method: type(method).__name__)
-def test_message_of_explaining(expression: str, said: str, method: lw.LRP | lw.Gradient) -> None:
+@pytest.mark.parametrize("method", ANYWHERE, ids=lambda method: type(method).__name__)
+def test_message_of_explaining(expression: str, said: str, method: Any) -> None:
     assert error_of(lambda: eval(f"explain(method=method, {expression})", globals(), {"method": method})) == said
 
 
-@pytest.mark.parametrize("method", [lw.LRP(), lw.Gradient()], ids=lambda method: type(method).__name__)
-def test_what_torch_says_of_shape_and_dtype_is_passed_on_with_a_remedy(method: lw.LRP | lw.Gradient) -> None:
+@pytest.mark.parametrize("method", ANYWHERE, ids=lambda method: type(method).__name__)
+def test_what_torch_says_of_shape_and_dtype_is_passed_on_with_a_remedy(method: Any) -> None:
     model = nn.Sequential(nn.Flatten(), Net())
     layer = "(The layer '1.fc' raised it: Linear(in_features=4, out_features=3, bias=True).)"
     dtype = "(The weights are torch.float32, the input is torch.float64: convert it with x.to(torch.float32).)"

@@ -46,7 +46,8 @@ def status(explanation: Explanation) -> str:
     """What was done, how long it took, and whether the books close."""
     milliseconds = f"{1000 * explanation.seconds:.0f} ms"
     if not explanation.layers:
-        return f"{explanation.method.title} · {milliseconds} · no ledger: this method does not propagate through layers"
+        what = "no ledger: this method does not propagate through layers"
+        return " · ".join((explanation.method.title, milliseconds, *explanation.notes, what))
     parts = [f"{explanation.recomputed} of {explanation.steps} steps recomputed", milliseconds]
     open_layers = [layer for layer in explanation.layers if not layer.closes]
     if open_layers:

@@ -57,6 +57,7 @@ class Explanation:
     target: the class of each row, or a contrast.  start: the relevance put on the output.
     layers: the ledger, from the input to the output (empty for methods that do not propagate through layers).
     recomputed, steps: how many of the recorded steps had to be done again.  seconds: how long it took.
+    convergence: ΣR minus what the method promises that it is, one number a row; None where it promises nothing.
     """
 
     relevance: Any
@@ -71,6 +72,7 @@ class Explanation:
     seconds: float = 0.0
     fallbacks: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    convergence: Tensor | None = None
     _at_layer: Callable[[str], Tensor] | None = field(default=None, repr=False)
 
     def layer(self, name: str) -> Tensor:

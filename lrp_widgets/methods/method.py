@@ -10,7 +10,7 @@ from lrp_widgets.engine.explainer import Explainer
 from lrp_widgets.engine.explanation import Explanation
 from lrp_widgets.params import Setting
 
-__all__ = ["Method", "never"]
+__all__ = ["Method", "check_method", "never"]
 
 
 def never() -> bool:
@@ -31,3 +31,9 @@ class Method(Setting):
     ) -> Explanation:
         """Relevance of every element of x (batch first) for the target; called by Explainer.explain."""
         raise NotImplementedError
+
+
+def check_method(said: str, method: Any) -> None:
+    """Raise TypeError where a wrapper was given something that does not explain."""
+    if not hasattr(method, "relevance") or isinstance(method, type):
+        raise TypeError(f"{said} must be a method such as lw.LRP(lw.epsilon()), got {method!r}.")

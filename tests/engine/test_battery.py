@@ -19,7 +19,7 @@ from lrp_widgets.engine.memo import Memo
 from lrp_widgets.engine.presets import PRESETS
 from lrp_widgets.engine.propagate import propagate
 from lrp_widgets.engine.rules import RULES, Absorbed, Pull, Rule, gate
-from lrp_widgets.methods import METHODS
+from lrp_widgets.methods import METHODS, WRAPPERS
 from lrp_widgets.methods.method import Method
 from lrp_widgets.params import Param, Setting, param, params_of
 
@@ -55,7 +55,7 @@ COMPOSITES: dict[str, Method] = {
     **{kind.__name__: with_rule(kind()) for kind in (*RULES, Power)},
     **{kind.__name__: lw.LRP(kind()) for kind in PRESETS},
 }
-EVERYONE: dict[str, Method] = COMPOSITES | {kind.__name__: kind() for kind in METHODS}
+EVERYONE: dict[str, Method] = COMPOSITES | {kind.__name__: kind() for kind in (*METHODS, *WRAPPERS)}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -122,7 +122,7 @@ def inputs(dtype: torch.dtype = torch.float64) -> Tensor:
     return torch.rand(3, 2, 6, 6).to(dtype)
 
 
-TARGETS = [2, 0, 3]
+TARGETS = [3, 0, 3]  # classes that Grad-CAM's maps speak for, in every row
 
 
 @cache
@@ -322,7 +322,7 @@ def values_of(known: Param) -> list[Any]:
     return [*known.choices, known.default] if known.kind == "choice" else [True, False]
 
 
-@pytest.mark.parametrize("kind", [*RULES, Power, *PRESETS, *METHODS], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", [*RULES, Power, *PRESETS, *METHODS, *WRAPPERS], ids=lambda kind: kind.__name__)
 def test_every_position_of_every_control(kind: type[Setting]):
     explainer, x = lw.Explainer(made(Plain)), inputs()
     for known in params_of(kind):

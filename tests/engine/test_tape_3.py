@@ -18,6 +18,7 @@ from lrp_widgets.engine.canonize import canonize
 from lrp_widgets.engine.memo import Memo
 from lrp_widgets.engine.step import replay
 from lrp_widgets.engine.tape import RecordingError
+from lrp_widgets.methods import METHODS, WRAPPERS
 from tests.engine.tape_cases import IN_PLACE, input_in_place
 from tests.engine.wired import Wired, tape_of, wrongly_replayed
 
@@ -215,9 +216,7 @@ def untouched(model: nn.Module) -> Iterator[None]:
 
 
 METHODS_AND_PRESETS = [lw.LRP(preset()) for preset in lw.engine.presets.PRESETS] + [
-    lw.Gradient(),
-    lw.Sensitivity(),
-    lw.SimpleTaylor(),
+    kind() for kind in (*METHODS, *WRAPPERS)
 ]
 
 
@@ -251,7 +250,7 @@ def test_hooks_run_while_recording_as_they_do_otherwise() -> None:
 
 
 @pytest.mark.parametrize("mode", [torch.inference_mode, torch.no_grad, torch.enable_grad])
-@pytest.mark.parametrize("method", [lw.LRP(), lw.Gradient()])
+@pytest.mark.parametrize("method", [kind() for kind in (*METHODS, *WRAPPERS)], ids=str)
 def test_the_callers_grad_mode_changes_nothing(mode: Any, method: Any) -> None:
     torch.manual_seed(1)
     layers = nn.Conv2d(1, 3, 3), nn.ReLU(), nn.MaxPool2d(2), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(3, 2)

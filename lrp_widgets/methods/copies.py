@@ -1,0 +1,60 @@
+"""Altered copies of an input, as many in a batch as fit: how they are explained and scored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lrp_widgets.engine.explainer import Explainer, check_scores
+from lrp_widgets.engine.explanation import Explanation
+from lrp_widgets.methods.question import Question, go_on
+
+__all__ = ["Part", "mean_of", "relevance_of", "score_of"]
+
+ROWS = 64  # of a batch, so that memory stays that of a batch however many copies there are
+
+Part = tuple[Tensor, Explanation]
+
+
+def relevance_of(
+    method: Any, explainer: Explainer, copies: Iterable[Tensor], question: Question, abandoned: Callable[[], bool]
+) -> Iterator[Part]:
+    """The relevance of each copy, in order, and the explanation that it is a part of. At least single precision."""
+    for batch in _batches(copies, question, abandoned):
+        explanation = method.relevance(explainer, torch.cat(batch), question.times(len(batch)), abandoned)
+        together: Tensor = explanation.relevance
+        wide = torch.promote_types(together.dtype, torch.float32)  # to add up in
+        for relevance in together.chunk(len(batch)):
+            yield relevance.to(wide), explanation
+
+
+def score_of(
+    explainer: Explainer, copies: Iterable[Tensor], question: Question, abandoned: Callable[[], bool]
+) -> Iterator[Tensor]:
+    """f of each copy, in order: one number a row."""
+    for batch in _batches(copies, question, abandoned):
+        scores = explainer.scores(torch.cat(batch))
+        check_scores(scores)
+        yield from question.f(scores.detach()).chunk(len(batch))
+
+
+def mean_of(method: Any, question: Question, parts: Iterable[Part]) -> Explanation:
+    """The mean over the copies, as one explanation; it names the steps that were approximated in any of them."""
+    total, count, dtype = torch.zeros(()), 0, question.scores.dtype
+    approximated: dict[str, None] = {}
+    for relevance, explanation in parts:
+        total, count, dtype = relevance + total.to(relevance), count + 1, explanation.relevance.dtype
+        approximated |= dict.fromkeys(explanation.fallbacks)
+    return question.explanation(method, (total / count).to(dtype), fallbacks=tuple(approximated))
+
+
+def _batches(copies: Iterable[Tensor], question: Question, abandoned: Callable[[], bool]) -> Iterator[list[Tensor]]:
+    left, fit = iter(copies), max(1, ROWS // len(question.scores))
+    go_on(abandoned)
+    while batch := list(islice(left, fit)):
+        yield batch
+        go_on(abandoned)

@@ -1,0 +1,80 @@
+"""The translation trick: the mean over small shifts of the input, each shifted back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from lrp_widgets.engine.explainer import Explainer
+from lrp_widgets.engine.explanation import Explanation
+from lrp_widgets.methods.copies import mean_of, relevance_of
+from lrp_widgets.methods.lrp import LRP
+from lrp_widgets.methods.method import Method, check_method, never
+from lrp_widgets.methods.question import ask, one_tensor
+from lrp_widgets.params import choice, param
+
+__all__ = ["Translated"]
+
+
+@dataclass(frozen=True)
+class Translated(Method):
+    """R(x) = 1/|T| Σ_τ τ⁻¹(R(τ(x))): any method, averaged over shifts τ of the input, which takes grids away.
+
+    method: what explains each shift.  shift: T is all of −shift … shift pixels along every axis of the picture.
+    Nothing is lost on the way back: ΣR is the mean of the ΣR of the shifted inputs.
+    """
+
+    title: ClassVar[str] = "Translated"
+    equation: ClassVar[str] = "R(x) = 1/|T| Σ_τ τ⁻¹(R(τ(x)))"
+    reference: ClassVar[str] = "the paper, section on the translation trick"
+
+    method: Method = field(default_factory=LRP)
+    shift: int = param(1, low=0, slider=(0, 4), unit="px", help="How far the input is shifted either way, in pixels.")
+    border: str = choice(
+        "wrap",
+        ("wrap", "edge"),
+        labels=("from the other side", "the edge repeated"),
+        help="What comes in at the border: what went out at the other side, or the outermost pixels again.",
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_method("Translated.method", self.method)
+
+    def relevance(
+        self, explainer: Explainer, x: Any, target: Any, abandoned: Callable[[], bool] = never
+    ) -> Explanation:
+        """(2 shift + 1) explanations for each axis. x: one floating-point tensor; features are a row of pixels."""
+        x = one_tensor(self, explainer, x)
+        question = ask(explainer, x, target)
+        axes = range(min(2, x.ndim - 1), x.ndim) if x.ndim > 1 else range(0)
+        steps = range(-self.shift, self.shift + 1)
+        shifts = [self._sources(x, dict(zip(axes, by, strict=True))) for by in product(steps, repeat=len(axes))]
+        parts = relevance_of(self.method, explainer, (_moved(x, s) for s in shifts), question, abandoned)
+        returned = ((_back(part, s), whole) for (part, whole), s in zip(parts, shifts, strict=True))
+        return mean_of(self, question, returned)
+
+    def _sources(self, x: Tensor, by: dict[int, int]) -> dict[int, Tensor]:
+        """Along each axis, the place that each pixel of the shifted input comes from."""
+        places = {axis: torch.arange(x.shape[axis], device=x.device) - step for axis, step in by.items()}
+        if self.border == "wrap":
+            return {axis: place % x.shape[axis] for axis, place in places.items()}
+        return {axis: place.clamp(0, x.shape[axis] - 1) for axis, place in places.items()}
+
+
+def _moved(x: Tensor, sources: dict[int, Tensor]) -> Tensor:
+    for axis, source in sources.items():
+        x = x.index_select(axis, source)
+    return x
+
+
+def _back(relevance: Tensor, sources: dict[int, Tensor]) -> Tensor:
+    """Each pixel's relevance to where it came from."""
+    for axis, source in sources.items():
+        relevance = torch.zeros_like(relevance).index_add(axis, source, relevance)
+    return relevance
