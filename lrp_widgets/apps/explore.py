@@ -19,15 +19,17 @@ import torch
 import traitlets
 from torch import Tensor, nn
 
+from lrp_widgets.apps.ahead import Ahead, Preview
 from lrp_widgets.apps.cores import cores_for
+from lrp_widgets.apps.offered import captions, choices, image_of, thumbnails
 from lrp_widgets.apps.reading import equations, findings, ledger_rows, picture_of, said_target, stamp, status
 from lrp_widgets.engine.doctor import examine
 from lrp_widgets.engine.explainer import Explainer, Output
 from lrp_widgets.engine.explanation import Explanation
 from lrp_widgets.engine.memo import Memo
-from lrp_widgets.engine.presets import PRESETS
+from lrp_widgets.engine.propagate import Abandoned
 from lrp_widgets.evaluation import Curve, pixel_flipping, random_flipping
-from lrp_widgets.methods import LRP, METHODS, Method
+from lrp_widgets.methods import Method
 from lrp_widgets.samples import Samples
 from lrp_widgets.widgets import (
     ClassPicker,
@@ -88,23 +90,23 @@ class Dashboard(ipywidgets.VBox):
 
     def __init__(self, explainer: Explainer, samples: Samples) -> None:
         self.explainer, self.samples = explainer, samples
-        self._memo = Memo()
+        self._memo, self._ahead = Memo(), Ahead(explainer)
         self._curve_drawn = -CURVE_EVERY
         self._watched = False  # a browser has painted the first picture
         self._examined = False  # the doctor has seen the model
         self._answered: Settings | None = None  # what the picture shows
-        self.methods = MethodPicker(_choices(samples))
+        self.methods = MethodPicker(choices(samples))
         self.gallery, self.pad, self.classes = Gallery(thumbnail=38, rows=2), DrawingPad(), ClassPicker()
         source = ipywidgets.ToggleButtons(options=["Samples", "Draw"], tooltips=["Real inputs", "Your own digit"])
         self.source = guard(source, self._refuse)
         self.heatmap, self.layers, self.curve = HeatmapView(size=320), LayersView(), CurveView()
         self.look = LookEditor(self.heatmap, self.layers)
         self.equation, self.doctor, self.status = ipywidgets.HTML(""), ipywidgets.HTML(""), StatusLine()
-        self.gallery.show(_thumbnails(samples), _captions(samples), selected=0)
+        self.gallery.show(thumbnails(samples), captions(samples), selected=0)
         super().__init__(self._arranged(), settings=Settings(0, self.methods.value))
         self.add_class("lrp-explore")
         self._first_picture()
-        self._latest: Latest[Settings] = Latest(self._work, self._show, self._fail)
+        self._latest: Latest[Settings] = Latest(self._work, self._show, self._fail, self._rest)
         self._connect()
         self._latest.request(self.settings)
 
@@ -176,8 +178,16 @@ class Dashboard(ipywidgets.VBox):
         x = self._input(settings.sample)
         explanation: Explanation | None = self.explanation  # type: ignore[assignment]
         if explanation is None or settings is not self._answered:  # else a browser looks now and wants the curve
-            with cores_for(self.explainer.model, x):
-                explanation = self.explainer.explain(x, settings.target, settings.method)
+            known = self._ahead.known(x, settings.method, settings.target)
+            guess = self._ahead.guess(x, settings.method, settings.target)
+            if settings.layer:  # maps of layers are the engine's alone
+                known = guess = None
+            if known is None and guess is not None:
+                yield guess
+            try:
+                explanation = known or self._explained(x, settings, superseded, guess is not None)
+            except Abandoned:  # a picture stands there, and a newer request waits
+                return
             yield settings, explanation
         if superseded() and time.monotonic() - self._curve_drawn < CURVE_EVERY:
             return
@@ -189,6 +199,16 @@ class Dashboard(ipywidgets.VBox):
             with cores_for(self.explainer.model, x):
                 found = examine(self.explainer.model, self.samples.inputs[:EXAMINED], self.explainer.output)
             yield found
+
+    def _explained(self, x: Tensor, settings: Settings, superseded: Callable[[], bool], guessed: bool) -> Explanation:
+        show = None if settings.layer or self.explanation is None else self._show_preview
+        with cores_for(self.explainer.model, x):
+            return self._ahead.explain(x, settings.method, settings.target, show, superseded, guessed)
+
+    def _rest(self, superseded: Callable[[], bool]) -> None:
+        """While nobody moves: make what is likely to be asked next."""
+        if (settings := self._answered) is not None:
+            self._ahead.fill(self._input(settings.sample), settings.method, settings.target, superseded)
 
     def _curves(self, x: Tensor, explanation: Explanation) -> tuple[Curve, Curve]:
         """The curve of this explanation, and the band of random orders, which only input and class can change."""
@@ -220,6 +240,8 @@ class Dashboard(ipywidgets.VBox):
         if isinstance(result, list):
             self._examined = True
             self.doctor.value = findings(result)
+        elif isinstance(result, Preview):
+            self._show_preview(result)
         elif isinstance(result[0], Curve):
             self.curve.prepare()
             if self._watched:
@@ -229,12 +251,17 @@ class Dashboard(ipywidgets.VBox):
         else:
             self._show_explanation(*result)
 
+    def _show_preview(self, preview: Preview) -> None:
+        """A picture that is not the last word: layers, scores and numbers stay until the exact one is there."""
+        image = image_of(preview.x[0], self.samples)
+        self.heatmap.show(preview.picture, image, stamp=preview.said + "\n ", description=preview.said)
+
     def _show_explanation(self, settings: Settings, explanation: Explanation) -> None:
         names = tuple(self.samples.name(i) for i in range(explanation.scores[0].numel()))
         known = {layer.name for layer in explanation.layers}
         layer = settings.layer if settings.layer in known else ""
         picture = picture_of(explanation, layer)
-        image = None if layer else _image(explanation.inputs[0], self.samples)
+        image = None if layer else image_of(explanation.inputs[0], self.samples)
         what = f"Relevance of {layer or 'the input'} for class {said_target(explanation, names)}"
         said = stamp(explanation)
         self.heatmap.show(picture, image, stamp=said, description=f"{what}. {said}")
@@ -291,43 +318,3 @@ def _column(name: str, *parts: ipywidgets.Widget | str) -> ipywidgets.VBox:
     column = ipywidgets.VBox(made)
     column.add_class(name)
     return column
-
-
-def _choices(samples: Samples) -> list[tuple[str, Method]]:
-    """Every preset as LRP, with the box of the samples, and every other method."""
-    presets = []
-    for preset in PRESETS:
-        box: dict[str, Any] = {"low": samples.low, "high": samples.high}
-        if not _holds_zero(samples) and preset().input == "zB":
-            box["input"] = "w2"  # z^B needs a box that holds zero, and refuses another one
-        presets.append((preset.title, LRP(preset(**box))))
-    return presets + [(method.title, method()) for method in METHODS if method is not LRP]
-
-
-def _holds_zero(samples: Samples) -> bool:
-    lows, highs = (bound if isinstance(bound, tuple) else (bound,) for bound in (samples.low, samples.high))
-    return all(low <= 0 for low in lows) and all(high >= 0 for high in highs)
-
-
-def _image(x: Tensor, samples: Samples) -> np.ndarray | None:
-    """An input as a picture in [0, 1]: (h, w) or (h, w, 3); None where it is no picture."""
-    if x.ndim != 3 or x.shape[0] not in (1, 3):
-        return None
-    low, high = (torch.as_tensor(bound, dtype=x.dtype).reshape(-1, 1, 1) for bound in (samples.low, samples.high))
-    pixels = ((x.cpu() - low) / (high - low)).clamp(0, 1).nan_to_num().float().numpy()  # NaN: explaining it will say so
-    return pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0)
-
-
-def _thumbnails(samples: Samples) -> np.ndarray:
-    pictures = [_image(x, samples) for x in samples.inputs]
-    if any(picture is None for picture in pictures):  # features: a strip of greys
-        flat = samples.inputs.flatten(1).float().cpu().nan_to_num(0, 0, 0).numpy()
-        span = max(float(np.ptp(flat)), 1e-12)
-        return ((flat - flat.min()) / span)[:, None, :].repeat(8, 1)
-    return np.stack([picture for picture in pictures if picture is not None])
-
-
-def _captions(samples: Samples) -> list[str]:
-    if samples.labels is None:
-        return []
-    return [samples.name(int(label)) for label in torch.as_tensor(samples.labels)]

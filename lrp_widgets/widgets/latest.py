@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
 __all__ = ["Latest"]
 
 Request = TypeVar("Request")
+PAUSE = 0.25  # s without a request before idle work begins: between two moves of a hand there is less
 
 
 class Latest(Generic[Request]):
@@ -18,6 +20,7 @@ class Latest(Generic[Request]):
     work(request, superseded): an iterator of results; each may be shown and may be the last. It may ask `superseded()`,
     whether a newer request waits, and stop early.
     show(result), fail(exception): called on the worker's thread, one at a time.
+    idle(superseded): called there after PAUSE seconds without a request, once after each; it shows nothing.
     Widgets written from two threads at once lose updates; so handlers only call `request`, which returns at once.
     """
 
@@ -26,8 +29,9 @@ class Latest(Generic[Request]):
         work: Callable[[Request, Callable[[], bool]], Iterator[Any]],
         show: Callable[[Any], None],
         fail: Callable[[BaseException], None],
+        idle: Callable[[Callable[[], bool]], None] | None = None,
     ) -> None:
-        self._work, self._show, self._fail = work, show, fail
+        self._work, self._show, self._fail, self._idle = work, show, fail, idle
         self._change = threading.Condition()
         self._waiting: list[Request] = []  # at most one: the newest
         self._busy = False
@@ -65,20 +69,26 @@ class Latest(Generic[Request]):
             self._change.notify_all()
 
     def _run(self) -> None:
+        rested = True
         while True:
             with self._change:
                 self._busy = False
                 self._change.notify_all()
-                self._change.wait_for(lambda: self._waiting or self._closed)
+                self._change.wait_for(lambda: self._waiting or self._closed, None if rested else PAUSE)
                 if self._closed:
                     return
-                request = self._waiting.pop()
-                self._busy = True
-            try:
-                for result in self._work(request, lambda: self.superseded):
-                    self._show(result)
-            except BaseException as error:  # also a model's sys.exit(): it would end the thread without a word
-                self._tell(error)
+                requests, self._waiting[:] = self._waiting[:], []
+                self._busy = bool(requests)
+            rested = not requests or self._idle is None
+            if not requests and self._idle is not None:
+                with suppress(BaseException):  # nobody asked for it: whoever does will be told
+                    self._idle(lambda: self.superseded)
+            for request in requests:
+                try:
+                    for result in self._work(request, lambda: self.superseded):
+                        self._show(result)
+                except BaseException as error:  # also a model's sys.exit(): it would end the thread without a word
+                    self._tell(error)
 
     def _tell(self, error: BaseException) -> None:
         try:
