@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from lrp_widgets.apps.cores import cores_for
@@ -53,6 +54,7 @@ class Ahead:
         self.explainer = explainer
         self._known: OrderedDict[Key, Explanation] = OrderedDict()
         self._bytes = 0
+        self._x: Tensor | None = None  # what all of it is about
         self._nodes: dict[Key, dict[float, Tensor]] = {}  # of each setting apart from its α
         self._surfaces: dict[Key, Surface | None] = {}
         self._top: int | None = None  # the class that target=None means
@@ -63,8 +65,8 @@ class Ahead:
     def known(self, x: Tensor, method: Method, target: Any) -> Explanation | None:
         """The explanation, if it has been made before."""
         self._notice(method)
-        if not self.explainer.remembers(x):
-            self._forget()
+        if self._x is None or not torch.equal(self._x, x) or not self.explainer.remembers(x):
+            self._forget(x)
             return None
         key = self._key(method, target)
         found = self._known.get(key) if key else None
@@ -124,7 +126,7 @@ class Ahead:
 
     def fill(self, x: Tensor, method: Method, target: Any, superseded: Callable[[], bool]) -> None:
         """Make what is likely to be asked next, until somebody asks. Nothing of it is shown."""
-        if not isinstance(method, LRP) or not self.explainer.remembers(x):
+        if not isinstance(method, LRP) or self._key(method, target) not in self._known:
             return
         try:
             with cores_for(self.explainer.model, x):
@@ -201,10 +203,10 @@ class Ahead:
             self._moved = moved[0] if moved else self._moved
         self._last = method
 
-    def _forget(self) -> None:
+    def _forget(self, x: Tensor) -> None:
         for memory in (self._known, self._nodes, self._surfaces):
             memory.clear()
-        self._bytes, self._top = 0, None
+        self._bytes, self._top, self._x = 0, None, x.clone()
 
 
 class _Coarse:

@@ -290,7 +290,10 @@ AFFINE: dict[str, Callable[..., Affine]] = {
 def affine_of(step: Step, tape: Tape, room: Room) -> Affine | None:
     """The affine map of a step, or None where it is something else (two active factors, batch statistics, …)."""
     affine = _affine_of(step, tape)
-    return affine and dataclasses.replace(affine, room=room)
+    if affine is None:
+        return None
+    bias = None if affine.bias is None else affine.bias.detach()
+    return dataclasses.replace(affine, weight=affine.weight.detach(), bias=bias, room=room)
 
 
 def _affine_of(step: Step, tape: Tape) -> Affine | None:

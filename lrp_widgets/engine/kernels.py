@@ -209,13 +209,13 @@ def quick(a: Tensor, w: Tensor, geometry: tuple[Any, ...]) -> bool:
 
 
 def convolve(a: Tensor, w: Tensor, b: Tensor | None, geometry: tuple[Any, ...], packed: Tensor | None = None) -> Tensor:
-    """The convolution with its answer in channels-last order."""
+    """The convolution with its answer in channels-last order, packed or not the same to the last bit."""
     a = a.contiguous(memory_format=CHANNELS_LAST)
-    if packed is None:
+    if not packs_forward(a):
         return aten.convolution.default(a, w, b, *geometry)
     stride, padding, dilation, _, _, groups = geometry
-    made = torch.ops.mkldnn._convolution_pointwise(a, packed, b, padding, stride, dilation, groups, "none", [], "")
-    return made
+    run = torch.ops.mkldnn._convolution_pointwise
+    return run(a, w if packed is None else packed, b, padding, stride, dilation, groups, "none", [], "")
 
 
 def packs_forward(a: Tensor) -> bool:

@@ -15,6 +15,7 @@ __all__ = ["ChannelsLast", "Noticed", "without_copies"]
 
 aten = torch.ops.aten
 _VIEWS = ("view", "_unsafe_view")
+_COPIES = (aten.clone.default, aten.contiguous.default)
 
 
 class Noticed(BaseException):
@@ -52,7 +53,7 @@ class ChannelsLast:
         if func is aten.as_strided.default:
             raise Noticed
         result = func(*args, **kwargs)
-        if func is aten.clone.default and result.stride() != args[0].stride():
+        if func in _COPIES and result.stride() != args[0].stride():
             self._copied |= {_memory(args[0]), _memory(result)}
         return result
 
@@ -63,9 +64,7 @@ class ChannelsLast:
 
     def must_copy(self, func: Any, args: Any) -> bool:
         """Whether a view is asked of an answer whose order does not allow it."""
-        if not self.used or func is not aten.view.default or args[0].is_contiguous():
-            return False
-        return args[0].is_contiguous(memory_format=CHANNELS_LAST) if args[0].ndim == 4 else False
+        return self.used and func is aten.view.default and _turned(args[0])
 
     def _packed(self, a: Tensor, w: Tensor, geometry: tuple[Any, ...]) -> Tensor | None:
         key = (id(w), str(geometry))
@@ -84,20 +83,25 @@ def without_copies(steps: list[Step], values: dict[int, Tensor]) -> list[Step]:
             readers.setdefault(value, []).append(step)
     source: dict[int, int] = {}
     for step in steps:
-        if step.op == "clone" and len(step.inputs) == 1 and (made := step.outputs[0]) is not None:
-            moved = values[made].stride() != values[step.inputs[0]].stride()
+        if step.func in _COPIES and len(step.inputs) == 1 and (made := step.outputs[0]) is not None:
+            moved = _turned(values[step.inputs[0]]) and values[made].is_contiguous()
             if moved and readers.get(made) and all(reader.op in _VIEWS for reader in readers[made]):
                 source[made] = step.inputs[0]
     return [
         _reshaping(step, source) if step.inputs and step.inputs[0] in source else step
         for step in steps
-        if not (step.op == "clone" and step.outputs and step.outputs[0] in source)
+        if not (step.func in _COPIES and step.outputs and step.outputs[0] in source)
     ]
 
 
 def _reshaping(step: Step, source: dict[int, int]) -> Step:
     value = source[step.inputs[0]]
     return replace(step, op="view", func=aten.reshape.default, args=(Ref(value), *step.args[1:]), inputs=(value,))
+
+
+def _turned(tensor: Tensor) -> bool:
+    """Whether a tensor lies channels last and in no other order."""
+    return tensor.ndim == 4 and not tensor.is_contiguous() and tensor.is_contiguous(memory_format=CHANNELS_LAST)
 
 
 def _memory(tensor: Tensor) -> int:

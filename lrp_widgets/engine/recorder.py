@@ -272,7 +272,7 @@ class Recorder(TorchDispatchMode):
                 return SPELLED_OUT[func](*args, **kwargs)
         if self.layout.must_copy(func, args):
             with self:
-                return args[0].contiguous().view(*args[1:])
+                return args[0].clone(memory_format=torch.contiguous_format).view(*args[1:])
         written = written_by(func, args, kwargs)
         self.layout.check_write(written)
         self._keep_constants(written)

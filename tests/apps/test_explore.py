@@ -332,7 +332,8 @@ def test_one_of_several_outputs_is_explained(samples):
     dashboard = lw.explore(Several().eval(), samples, output="double")
     try:
         assert dashboard.settled(PATIENCE) and dashboard.status.level == "ok", dashboard.status.text
-        assert torch.equal(dashboard.explanation.scores, 2 * lw.demo.models.digits_cnn()(samples.inputs[:1]).detach())
+        twice = 2 * lw.demo.models.digits_cnn()(samples.inputs[:1]).detach()
+        torch.testing.assert_close(dashboard.explanation.scores, twice)  # up to rounding: layers run channels last
         assert "area" in dashboard.curve.head.text
     finally:
         dashboard.close()

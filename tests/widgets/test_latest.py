@@ -284,3 +284,49 @@ def test_close_tells_long_work_to_stop_and_drops_what_waits(screen):
     assert ended(before)
     assert screen.shown == [0]
     assert latest.superseded
+
+
+def test_idle_work_comes_after_the_answer_and_yields_to_a_request(screen, monkeypatch):
+    from lrp_widgets.widgets import latest as module
+
+    monkeypatch.setattr(module, "PAUSE", 0.01)
+    begun, ended_by = threading.Event(), list[bool]()
+
+    def idle(superseded: Callable[[], bool]) -> None:
+        begun.set()
+        deadline = time.monotonic() + PATIENCE
+        while not superseded() and time.monotonic() < deadline:
+            time.sleep(0.001)
+        ended_by.append(superseded())
+
+    latest: Latest[int] = Latest(lambda request, _: iter([request]), screen.show, screen.fail, idle)
+    try:
+        latest.request(1)
+        assert begun.wait(PATIENCE)
+        assert latest.settled(0)  # nobody waits for what nobody asked for
+        latest.request(2)
+        assert latest.settled(PATIENCE) and ended_by == [True]
+        assert screen.shown == [1, 2]
+    finally:
+        latest.close()
+
+
+def test_idle_work_that_fails_is_no_trouble_to_anybody(screen, monkeypatch):
+    from lrp_widgets.widgets import latest as module
+
+    monkeypatch.setattr(module, "PAUSE", 0.0)
+    tried = threading.Event()
+
+    def idle(superseded: Callable[[], bool]) -> None:
+        tried.set()
+        raise SystemExit
+
+    latest: Latest[int] = Latest(lambda request, _: iter([request]), screen.show, screen.fail, idle)
+    try:
+        latest.request(1)
+        assert tried.wait(PATIENCE)
+        latest.request(2)
+        assert latest.settled(PATIENCE)
+        assert (screen.shown, screen.failed) == ([1, 2], [])
+    finally:
+        latest.close()
