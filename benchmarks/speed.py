@@ -1,20 +1,22 @@
 """How close to the limit: python benchmarks/speed.py [short] [NETWORK …] (make bench).
 
 Times are ratios to the floor, one forward pass and autograd's way back to the input, measured in turns in one process:
-each work is timed right after a floor of its own, and the table has the median of these ratios. Peers (extra `peers`)
-do the same explanation beside it. `short`: the small CNN and ResNet18, in a minute. Writes benchmarks/speed.json.
+each work is timed right after a floor of its own, and the table has the median of these ratios. Recording and pixel
+flipping are compared to a forward pass in the same way. Peers (extra `peers`; Quantus where it is installed) do the
+same beside it. `short`: the small CNN and ResNet18, in a minute. Writes benchmarks/speed.json.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import platform
-import resource
 import statistics
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,32 +25,29 @@ from conservation import let_torchvision_import
 from torch import Tensor, nn
 
 import lrp_widgets as lw
+from lrp_widgets.apps.memory import reuse_memory
+from lrp_widgets.engine import propagate
+from lrp_widgets.engine.propagate import Abandoned
+from lrp_widgets.engine.surface import Surface, chebyshev
 
 RESULTS = Path(__file__).with_name("speed.json")
 NETWORKS = ("digits_cnn", "digits_cnn × 64", "resnet18", "resnet50", "vgg16")
 SHORT = ("digits_cnn", "digits_cnn × 64", "resnet18")
 EPSILON, PLUS = lw.epsilon(epsilon=1e-6), lw.alpha_beta(alpha=1)
 BOTH, GAMMA = lw.alpha_beta(alpha=2), lw.epsilon_gamma_box(low=0, high=1)
-# Time over floor that is aimed at, on VGG16 and ResNet at batch 1; None where there is no aim.
-GOALS: dict[str, float | None] = {
-    "forward": None,
-    "record the tape": None,
-    "full, ε": 0.75,
-    "full, α1β0": 1.0,
-    "full, α2β1": 1.35,
-    "full, γ + z^B": 1.15,
-    "α move": 0.70,
-    "ε move": 0.5,
-    "γ move": 0.65,
-    "input rule alone": 0.02,
-    "other class": 0.40,
-    "ten classes": 5.0,
-    "pixel flipping, a step": None,
-    "zennit, ε + z⁺ + flat": None,
-    "full, ε + z⁺ + flat": None,
-    "captum, ε": None,
-}
+PATCH = 7  # patches along a side of what is flipped
 Work = Callable[[], Any]
+
+
+@dataclass
+class Timed:
+    """A work, what it is a ratio to, the ratio that is aimed at, and how many times the thing is done in it."""
+
+    work: Work
+    aim: float | None = None
+    of: str = "floor"
+    times: int = 1
+    away: bool = False  # done once more, untimed, before: what a slider moves away from
 
 
 def network(name: str) -> tuple[nn.Module, Tensor]:
@@ -62,9 +61,18 @@ def network(name: str) -> tuple[nn.Module, Tensor]:
     return models.get_model(name, weights=None).eval(), torch.rand(1, 3, 224, 224)
 
 
-def works(model: nn.Module, x: Tensor) -> dict[str, Work]:
+def in_turn(works: list[Work]) -> Work:
+    """One after the other, one a call."""
+    turn = itertools.cycle(works)
+    return lambda: next(turn)()
+
+
+def works(name: str, model: nn.Module, x: Tensor) -> dict[str, Timed]:
     """Everything that is timed on one network."""
-    explainer = lw.Explainer(model)
+    explainer, small = lw.Explainer(model), name.startswith("digits")
+
+    def explain(composite: lw.Composite, target: int = 0) -> Work:
+        return lambda: explainer.explain(x, target, lw.LRP(composite))
 
     def full(composite: lw.Composite) -> Work:
         def work() -> None:
@@ -74,91 +82,105 @@ def works(model: nn.Module, x: Tensor) -> dict[str, Work]:
 
         return work
 
-    def move(*composites: lw.Composite) -> Work:
-        turn = [0]
-
-        def work() -> None:
-            turn[0] += 1
-            explainer.explain(x, 0, lw.LRP(composites[turn[0] % len(composites)]))
-
-        return work
-
-    def classes(*targets: int) -> Work:
-        turn = [0]
-
-        def work() -> None:
-            turn[0] += 1
-            explainer.explain(x, targets[turn[0] % len(targets)], lw.LRP(BOTH))
-
-        return work
+    def move(preset: Callable[..., lw.Composite], **values: tuple[Any, Any]) -> Work:
+        ((key, (one, two)),) = values.items()
+        return in_turn([explain(preset(**{key: one})), explain(preset(**{key: two}))])
 
     def ten() -> None:
         for target in range(10):
-            explainer.explain(x, target, lw.LRP(BOTH))
+            explainer.explain(x, target, lw.LRP(PLUS))
 
-    def record() -> None:
-        explainer.tape(torch.rand_like(x))
-
-    def forward() -> None:
-        with torch.no_grad():
-            model(x)
+    def without_ledger() -> None:
+        by_row = propagate.by_row
+        propagate.by_row = lambda t, batch, *_, **__: torch.zeros(batch, dtype=torch.float64)
+        try:
+            alpha()
+        finally:
+            propagate.by_row = by_row
 
     def flip() -> None:
-        lw.pixel_flipping(model, x[:1], x[:1], 0, patch=x.shape[-1] // 7, batch=16)
+        lw.pixel_flipping(model, x[:1], x[:1], 0, patch=x.shape[-1] // PATCH, batch=16)
 
-    def gamma(value: float) -> lw.Composite:
-        return lw.epsilon_gamma_box(low=0, high=1, gamma=value)
-
+    points = chebyshev(7, 1, 3)
+    surface = Surface(points, [torch.randn_like(x) for _ in points])
+    alpha = move(lw.alpha_beta, alpha=(2.0, 2.1))
+    steps = len(lw.pixel_flipping(model, x[:1], x[:1], 0, patch=x.shape[-1] // PATCH).values)
     return {
-        "forward": forward,
-        "record the tape": record,
-        "full, ε": full(EPSILON),
-        "full, α1β0": full(PLUS),
-        "full, α2β1": full(BOTH),
-        "full, γ + z^B": full(GAMMA),
-        "α move": move(lw.alpha_beta(alpha=2.0), lw.alpha_beta(alpha=2.1)),
-        "ε move": move(lw.epsilon(epsilon=1e-3), lw.epsilon(epsilon=1e-2)),
-        "γ move": move(gamma(0.2), gamma(0.3)),
-        "input rule alone": move(lw.alpha_beta(alpha=2, input="zB"), lw.alpha_beta(alpha=2, input="w2")),
-        "other class": classes(0, 1),
-        "ten classes": ten,
-        "pixel flipping, a step": flip,
-        "full, ε + z⁺ + flat": full(lw.epsilon_plus_flat()),
+        "record the tape": Timed(lambda: explainer.tape(torch.rand_like(x)), 2.5 if name == "digits_cnn" else 1.15, "forward"),
+        "full, ε": Timed(full(EPSILON), 0.75),
+        "full, α1β0": Timed(full(PLUS), 1.0),
+        "full, α2β1": Timed(full(BOTH), 1.35),
+        "full, γ + z^B": Timed(full(GAMMA), 1.15),
+        "α move": Timed(alpha, 0.70, away=True),
+        "α move, ledger not kept": Timed(without_ledger, away=True),
+        "α anywhere, interpolated": Timed(lambda: surface.at(1.83)),
+        "ε move": Timed(move(lw.epsilon, epsilon=(1e-3, 1e-2)), 0.5, away=True),
+        "γ move": Timed(move(lambda **g: lw.epsilon_gamma_box(low=0, high=1, **g), gamma=(0.2, 0.3)), 0.65, away=True),
+        "input rule alone": Timed(move(lambda **i: lw.alpha_beta(alpha=2, **i), input=("zB", "w2")), 0.2 if small else 0.02, away=True),
+        "other class, α1β0": Timed(in_turn([explain(PLUS, 0), explain(PLUS, 1)]), 0.40, away=True),
+        "ten classes, α1β0": Timed(ten, 2.0 if small else 5.0 if name == "vgg16" else 3.6),
+        "pixel flipping, a step": Timed(flip, 1.1, "forward of 16, a row", steps),
         **peers(model, x),
-    }
+    }  # fmt: skip
 
 
-def peers(model: nn.Module, x: Tensor) -> dict[str, Work]:
-    """The same by zennit and captum, where they are installed and take the network."""
-    found: dict[str, Work] = {}
+def peers(model: nn.Module, x: Tensor) -> dict[str, Timed]:
+    """The same by zennit, captum and Quantus, where they are installed and take the network."""
+    found: dict[str, Timed] = {}
+    explainer = lw.Explainer(model)
+
+    def ours(composite: lw.Composite) -> Work:
+        return lambda: explainer.explain(x + torch.rand(()), 0, lw.LRP(composite))
+
     try:
+        from zennit import composites
         from zennit.attribution import Gradient
-        from zennit.composites import EpsilonPlusFlat
     except ImportError:
         pass
     else:
+        classes = model(x[:1]).shape[1]
 
-        def zennit() -> None:
-            start = torch.zeros(len(x), model(x[:1]).shape[1])
-            start[:, 0] = 1
-            with Gradient(model, EpsilonPlusFlat()) as attributor:
-                attributor(x.clone().requires_grad_(), start)
+        def zennit(composite: Any) -> Work:
+            def work() -> None:
+                start = torch.zeros(len(x), classes)
+                start[:, 0] = 1
+                with Gradient(model, composite()) as attributor:
+                    attributor(x.clone().requires_grad_(), start)
 
-        found["zennit, ε + z⁺ + flat"] = zennit
+            return work
+
+        def box() -> Any:
+            return composites.EpsilonGammaBox(low=torch.zeros_like(x), high=torch.ones_like(x))
+
+        for title, theirs, mine in (
+            ("ε + z⁺ + flat", composites.EpsilonPlusFlat, lw.epsilon_plus_flat()),
+            ("ε + α2β1 + flat", composites.EpsilonAlpha2Beta1Flat, lw.epsilon_alpha2_beta1_flat()),
+            ("ε + γ + z^B", box, lw.epsilon_gamma_box(low=0, high=1)),
+        ):
+            found[f"zennit, {title}"] = Timed(zennit(theirs))
+            found[f"  ours, {title}"] = Timed(ours(mine))
     try:
         from captum.attr import LRP
-    except ImportError:
-        return found
 
-    def captum() -> None:
         LRP(model).attribute(x.clone().requires_grad_(), target=0)
-
-    try:
-        captum()
+    except ImportError:
+        pass
     except Exception as error:
         print(f"  captum refuses: {type(error).__name__}: {str(error)[:90]}")
     else:
-        found["captum, ε"] = captum
+        found["captum, ε"] = Timed(lambda: LRP(model).attribute(x.clone().requires_grad_(), target=0))
+        found["  ours, ε"] = Timed(ours(EPSILON))
+    try:
+        import quantus
+    except ImportError:
+        return found
+    side = x.shape[-1]
+    metric = quantus.PixelFlipping(features_in_step=(side // PATCH) ** 2, disable_warnings=True, normalise=False)
+    one = x[:1].numpy()
+    found["Quantus, pixel flipping, a step"] = Timed(
+        lambda: metric(model, one, torch.zeros(1).long().numpy(), a_batch=one.sum(1, keepdims=True)),
+        None, "forward of 16, a row", PATCH**2,
+    )  # fmt: skip
     return found
 
 
@@ -169,7 +191,7 @@ def seconds(work: Work) -> float:
 
 
 def measured(name: str, rounds: int) -> dict[str, Any]:
-    """Medians of the ratios to the floor, and what they are made of."""
+    """Medians of the ratios, and what they are made of."""
     model, x = network(name)
     for parameter in model.parameters():
         parameter.requires_grad_(False)
@@ -178,26 +200,83 @@ def measured(name: str, rounds: int) -> dict[str, Any]:
         leaf = x.clone().requires_grad_()
         torch.autograd.grad(model(leaf)[:, 0].sum(), leaf)
 
-    ratios: dict[str, list[float]] = {}
-    times: dict[str, list[float]] = {}
-    floors = []
-    todo = works(model, x)
-    for work in (floor, *todo.values()):
-        work()
-    for _ in range(rounds):
-        for title, work in todo.items():
-            if title.endswith("move") or title in ("input rule alone", "other class"):
-                work()  # what it moves away from
-            floors.append(seconds(floor))
-            took = seconds(work) / (51 if title.endswith("a step") else 1)
-            times.setdefault(title, []).append(took)
-            ratios.setdefault(title, []).append(took / floors[-1])
-    return {
-        "floor, s": statistics.median(floors),
-        "ratio": {title: statistics.median(found) for title, found in ratios.items()},
-        "s": {title: statistics.median(found) for title, found in times.items()},
-        "peak memory, MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    def forward(rows: Tensor) -> Work:
+        def work() -> None:
+            with torch.no_grad():
+                model(rows)
+
+        return work
+
+    sixteen = x[:1].repeat(16, *[1] * (x.ndim - 1))
+    references: dict[str, tuple[Work, int]] = {
+        "floor": (floor, 1),
+        "forward": (forward(x), 1),
+        "forward of 16, a row": (forward(sixteen), 16),
     }
+    todo = works(name, model, x)
+    for work in (*(work for work, _ in references.values()), *(timed.work for timed in todo.values())):
+        work()
+    ratios: dict[str, list[float]] = {title: [] for title in todo}
+    times: dict[str, list[float]] = {title: [] for title in (*todo, *references)}
+    for _ in range(rounds):
+        for title, timed in todo.items():
+            if timed.away:
+                timed.work()
+            reference, parts = references[timed.of]
+            base = seconds(reference) / parts
+            times[timed.of].append(base)
+            times[title].append(seconds(timed.work) / timed.times)
+            ratios[title].append(times[title][-1] / base)
+    middle = {title: statistics.median(found) for title, found in times.items()}
+    found = {title: statistics.median(found) for title, found in ratios.items()}
+    return {
+        "s": middle,
+        "ratio": found,
+        "aim": {title: timed.aim for title, timed in todo.items()},
+        "of": {title: timed.of for title, timed in todo.items()},
+        "ledger, share of an α move": 1 - found["α move, ledger not kept"] / found["α move"],
+        "abandoned after, s": abandoned_after(model, x),
+        **surface_error(model, x[:1]),
+    }
+
+
+def abandoned_after(model: nn.Module, x: Tensor) -> dict[str, float]:
+    """From a newer request to the end of the explanation, at its worst, and how long the longest step takes."""
+    explainer, asked = lw.Explainer(model), list[float]()
+
+    def note() -> bool:
+        asked.append(time.perf_counter())
+        return False
+
+    for alpha in (2.0, 2.1, 2.2):
+        asked.clear()
+        explainer.explain(x, 0, lw.LRP(lw.alpha_beta(alpha=alpha)), note)
+    longest = max(later - earlier for earlier, later in itertools.pairwise(asked))
+    worst = 0.0
+    for step in range(0, len(asked), max(1, len(asked) // 12)):
+        count, at = itertools.count(), list[float]()
+
+        def newer(count: Any = count, at: list[float] = at, step: int = step) -> bool:
+            at.append(time.perf_counter())
+            return next(count) > step
+
+        try:
+            explainer.explain(x, 0, lw.LRP(lw.alpha_beta(alpha=2.3 + step / 1000)), newer)
+        except Abandoned:
+            worst = max(worst, time.perf_counter() - at[step])
+    return {"worst": worst, "longest step": longest}
+
+
+def surface_error(model: nn.Module, x: Tensor) -> dict[str, float]:
+    """How far seven exact maps are off between them, of max|R|."""
+    explainer, points = lw.Explainer(model), chebyshev(7, 1, 3)
+
+    def exact(alpha: float) -> Tensor:
+        return explainer.explain(x, 0, lw.LRP(lw.alpha_beta(alpha=alpha))).relevance
+
+    surface = Surface(points, [exact(point) for point in points])
+    tried = [(surface.at(alpha), exact(alpha)) for alpha in (1.05, 1.4, 1.9, 2.35, 2.75, 2.95)]
+    return {"interpolated, off": max(float((a - b).abs().max() / b.abs().max()) for a, b in tried)}
 
 
 def main(arguments: list[str]) -> None:
@@ -207,16 +286,23 @@ def main(arguments: list[str]) -> None:
     library = let_torchvision_import()  # its definitions live as long as it does
     results: dict[str, Any] = {
         "torch": torch.__version__, "python": platform.python_version(), "threads": torch.get_num_threads(),
+        "processor": platform.processor() or platform.machine(), "memory is used again": reuse_memory(),
         "load before": os.getloadavg()[0], "networks": {},
     }  # fmt: skip
     for name in names:
         print(name)
-        found = results["networks"][name] = measured(name, rounds=5 if short else 9)
-        print(f"  floor {1000 * found['floor, s']:.1f} ms, load {os.getloadavg()[0]:.1f}")
-        for title in [title for title in GOALS if title in found["ratio"]]:
-            goal = GOALS[title]
-            aim = f"   aim {goal:.2f}" if goal is not None else ""
-            print(f"  {title:24} {found['ratio'][title]:7.2f}   {1000 * found['s'][title]:9.1f} ms{aim}", flush=True)
+        found = results["networks"][name] = measured(name, rounds=3 if short else 9)
+        print(f"  floor {1000 * found['s']['floor']:.1f} ms, load {os.getloadavg()[0]:.1f}")
+        for title, ratio in found["ratio"].items():
+            aim = f"   aim {found['aim'][title]:.2f}" if found["aim"][title] is not None else ""
+            of = "" if found["of"][title] == "floor" else f"   × {found['of'][title]}"
+            print(f"  {title:32} {ratio:7.2f}   {1000 * found['s'][title]:9.1f} ms{aim}{of}", flush=True)
+        after = found["abandoned after, s"]
+        print(
+            f"  abandoned after {1000 * after['worst']:.1f} ms at worst; longest step {1000 * after['longest step']:.1f} ms"
+        )
+        print(f"  the ledger takes {100 * found['ledger, share of an α move']:.1f} % of an α move (aim 3)")
+        print(f"  α interpolated is off by {found['interpolated, off']:.1e} of max|R| (aim 1e-5)", flush=True)
     del library
     RESULTS.write_text(json.dumps(results, indent=1), encoding="utf-8")
 

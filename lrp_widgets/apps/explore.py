@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from lrp_widgets.apps.ahead import Ahead, Preview
 from lrp_widgets.apps.cores import cores_for
+from lrp_widgets.apps.memory import reuse_memory
 from lrp_widgets.apps.offered import captions, choices, image_of, thumbnails
 from lrp_widgets.apps.reading import equations, findings, ledger_rows, picture_of, said_target, stamp, status
 from lrp_widgets.engine.doctor import examine
@@ -89,6 +90,7 @@ class Dashboard(ipywidgets.VBox):
     explanation = traitlets.Instance(Explanation, allow_none=True)
 
     def __init__(self, explainer: Explainer, samples: Samples) -> None:
+        reuse_memory()
         self.explainer, self.samples = explainer, samples
         self._memo, self._ahead = Memo(), Ahead(explainer)
         self._curve_drawn = -CURVE_EVERY
