@@ -8,6 +8,7 @@ same beside it. `short`: the small CNN and ResNet18, in a minute. Writes benchma
 
 from __future__ import annotations
 
+import copy
 import itertools
 import json
 import os
@@ -130,6 +131,7 @@ def peers(model: nn.Module, x: Tensor) -> dict[str, Timed]:
     """The same by zennit, captum and Quantus, where they are installed and take the network."""
     found: dict[str, Timed] = {}
     explainer = lw.Explainer(model)
+    model = copy.deepcopy(model)  # they put other weights into it and take them out again: ours would begin anew
 
     def ours(composite: lw.Composite) -> Work:
         return lambda: explainer.explain(x + torch.rand(()), 0, lw.LRP(composite))
