@@ -50,6 +50,14 @@ class Affine:
         rows = self.kind == "dense" and self.batched and self.weight.ndim == 2
         return (Dense if rows else Whole)(self, self.room)
 
+    @cached_property
+    def both_signs(self) -> Affine | None:
+        """The map of (x, y) to w⁺ x + w⁻ y, where that costs no more than w x: a convolution of few channels."""
+        if self.geometry is None or self.geometry[3] or self.geometry[-1] != 1 or self.weight.shape[1] > FEW:
+            return None
+        weight = torch.cat([PLUS.of(self.weight), MINUS.of(self.weight)], 1)
+        return dataclasses.replace(self, weight=weight, bias=None, scaled=None, scaled_inputs=None)
+
 
 class Layer:
     """An affine map at the activations of one run: what a rule works on.
@@ -89,6 +97,19 @@ class Layer:
         if isinstance(w, Part):
             return self.affine.kernel.adjoint(s, w, self.a)
         return self.affine.adjoint(s, w, self.a)
+
+    def forward_signs(self, x: Tensor, y: Tensor) -> Tensor:
+        """Σ_j x_j w⁺_jk + y_j w⁻_jk; in one convolution where there are few channels."""
+        if (both := self.affine.both_signs) is None:
+            return self.forward(x, PLUS).add_(self.forward(y, MINUS))
+        return both.kernel.forward(torch.cat([x, y], 1), ALL)
+
+    def adjoint_signs(self, s: Tensor) -> tuple[Tensor, Tensor]:
+        """Σ_k w⁺_jk s_k and Σ_k w⁻_jk s_k; in one convolution where there are few channels."""
+        if (both := self.affine.both_signs) is None:
+            return self.adjoint(s, PLUS), self.adjoint(s, MINUS)
+        plus, minus = both.kernel.adjoint(s, ALL, self.a.repeat(1, 2, *[1] * (self.a.ndim - 2))).chunk(2, 1)
+        return plus, minus
 
     @property
     def one_row(self) -> Tensor:
@@ -134,12 +155,13 @@ class Layer:
         """Σ_j a⁺_j w⁺_jk + a⁻_j w⁻_jk + the bias within its bounds, the weights being those of one sign."""
         if self.signed:
             a_plus, a_minus = self.a_parts
-            z = self.forward(a_plus, w_plus).add_(self.forward(a_minus, w_minus))
+            z = self.forward_signs(*((a_plus, a_minus) if w_plus == PLUS else (a_minus, a_plus)))
         else:
             z = self.forward(self.a, w_plus)
         return z if self.b is None else z.add_(self.b.clamp(min=low, max=high))
 
 
+FEW = 8  # channels: a vector of the machine holds 16 numbers, used or not
 SMALLEST = 1 / 16  # |z⁻| / z⁺ from which z − z⁺ is precise enough: 16 times the rounding of z⁺
 
 

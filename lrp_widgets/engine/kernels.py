@@ -174,6 +174,10 @@ class Convolution(Whole):
         w = self.affine.weight
         if not quick(a, w, self.geometry):
             return super().adjoint(s, part, a)
+        if part not in KEPT:  # of one position of a slider: torch packs these quicker itself
+            w = self.weights(part).contiguous(memory_format=CHANNELS_LAST)
+            s, a = s.contiguous(memory_format=CHANNELS_LAST), a.contiguous(memory_format=CHANNELS_LAST)
+            return aten.convolution_backward.default(s, a, w, None, *self.geometry, [True, False, False])[0]
         packed = self._pack(part, True, s)
         stride, padding, dilation, _, _, groups = self.geometry
         rest = _rest(a, s, w, self.geometry)

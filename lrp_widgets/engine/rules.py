@@ -134,26 +134,31 @@ class Gamma(Rule):
         z, above, gamma = layer.z, layer.z >= 0, self.gamma
         # Below zero, z − z⁺ = z⁻ has no digits to lose.
         one_over_z, dead = gates(z + gamma * torch.where(above, layer.z_positive, z - layer.z_positive))
-        w_up, w_down = Part(1 + gamma, 1), Part(1, 1 + gamma)  # w + γ w⁺ for neurons above zero, w + γ w⁻ below
+        # Small maps: two convolutions with weights that are packed already cost less than one with new ones.
+        at_once = layer.affine.kind == "dense" or z.numel() >= layer.w.numel()
+
+        def split(s_plus: Tensor, s_minus: Tensor) -> Tensor:
+            return layer.adjoint(s_plus, PLUS).add_(layer.adjoint(s_minus, MINUS))
 
         def pull(relevance: Tensor) -> tuple[Tensor, Absorbed]:
             s = relevance * one_over_z
-            s_up = s * above
-            s_down = s - s_up
-            below = bool(s_down.any())  # after a ReLU nothing arrives at neurons below zero
+            s_below = torch.where(above, 0, s)
+            if not bool(s_below.any()):  # after a ReLU nothing arrives at neurons below zero
+                s_plus, s_minus = s * (1 + gamma), s
+            else:
+                s_plus, s_minus = torch.add(s * (1 + gamma), s_below, alpha=-gamma), torch.add(s, s_below, alpha=gamma)
             if layer.signed:
                 a_plus, a_minus = layer.a_parts
-                relevance_in = a_plus * layer.adjoint(s_up, w_up) + a_minus * layer.adjoint(s_up, w_down)
-                if below:
-                    relevance_in += a_plus * layer.adjoint(s_down, w_down) + a_minus * layer.adjoint(s_down, w_up)
+                relevance_in = a_plus * split(s_plus, s_minus) + a_minus * split(s_minus, s_plus)
+            elif at_once and s_minus is s:
+                relevance_in = _times(a, layer.adjoint(s, Part(1 + gamma, 1)))
             else:
-                c = layer.adjoint(s_up, w_up)
-                relevance_in = _times(a, c.add_(layer.adjoint(s_down, w_down)) if below else c)
+                relevance_in = _times(a, split(s_plus, s_minus))
             absorbed: Absorbed = {}
             if layer.b is not None:
-                absorbed["bias"] = _times_bias(s_up, layer, w_up.of(layer.b))
-                if below:
-                    absorbed["bias"] = absorbed["bias"] + _times_bias(s_down, layer, w_down.of(layer.b))
+                absorbed["bias"] = _times_bias(s_plus, layer, PLUS.of(layer.b)) + _times_bias(
+                    s_minus, layer, MINUS.of(layer.b)
+                )
             if dead is not None:
                 absorbed["no input"] = relevance * dead
             return relevance_in, absorbed
@@ -165,16 +170,15 @@ def _pull_split(layer: Layer, s_plus: Tensor, s_minus: Tensor | None, alpha: flo
     """α Σ_k (a_j w_jk)⁺ s⁺_k − β Σ_k (a_j w_jk)⁻ s⁻_k, with half the work where no a_j is negative."""
 
     def between(plus: Tensor, minus: Tensor | None) -> Tensor:
-        return plus if minus is None else minus.lerp_(plus, alpha)  # α p − β m = m + α (p − m)
+        return plus if minus is None else torch.lerp(minus, plus, alpha)  # α p − β m = m + α (p − m)
 
-    def adjoint(s: Tensor | None, part: Part) -> Tensor | None:
-        return None if s is None else layer.adjoint(s, part)
-
-    from_plus = between(layer.adjoint(s_plus, PLUS), adjoint(s_minus, MINUS))
     if not layer.signed:
-        return _times(layer.a, from_plus)
+        from_minus = None if s_minus is None else layer.adjoint(s_minus, MINUS)
+        return _times(layer.a, between(layer.adjoint(s_plus, PLUS), from_minus))
     a_plus, a_minus = layer.a_parts
-    return a_plus * from_plus + a_minus * between(layer.adjoint(s_plus, MINUS), adjoint(s_minus, PLUS))
+    plus_plus, minus_plus = layer.adjoint_signs(s_plus)
+    plus_minus, minus_minus = (None, None) if s_minus is None else layer.adjoint_signs(s_minus)
+    return a_plus * between(plus_plus, minus_minus) + a_minus * between(minus_plus, plus_minus)
 
 
 @dataclass(frozen=True)
@@ -307,11 +311,11 @@ class ZBox(Rule):
         low, high = (self._bound(name, layer) for name in ("low", "high"))
         # With w = w⁺ + w⁻ it is (a_j − l_j) w_jk⁺ + (a_j − h_j) w_jk⁻, of which nothing cancels.
         above, below = a - low, a - high
-        one_over_z, dead = gates(layer.forward(above, PLUS) + layer.forward(below, MINUS))
+        one_over_z, dead = gates(layer.forward_signs(above, below))
 
         def pull(relevance: Tensor) -> tuple[Tensor, Absorbed]:
-            s = relevance * one_over_z
-            relevance_in = above * layer.adjoint(s, PLUS) + below * layer.adjoint(s, MINUS)
+            by_plus, by_minus = layer.adjoint_signs(relevance * one_over_z)
+            relevance_in = above * by_plus + below * by_minus
             return relevance_in, {} if dead is None else {"no input": relevance * dead}
 
         return pull

@@ -44,15 +44,16 @@ def network(request: pytest.FixtureRequest) -> Iterator[tuple[str, nn.Module, nn
 
 
 @pytest.mark.parametrize("name", PAIRS)
-def test_agrees_with_zennit_in_single_precision(
+def test_in_single_precision_it_is_what_zennit_says_in_double(
     name: str, network: Any, measured: Callable[[str, float], None]
 ) -> None:
+    """Against the truth, for two that compute in single precision round in other places: zennit's is off by 1.3e-5."""
     which, _, by_hand, x, canonizers = network
     make, composite = PAIRS[name]
-    single, x = copy.deepcopy(by_hand).float(), x.float()
-    expected = zennits(make(canonizers=list(canonizers)), single, x, 3)
-    error = error_of(lw.Explainer(single).explain(x, 3, lw.LRP(composite)).relevance, expected)
-    measured(f"zennit {name} on {which}, both in single precision, of max|R|", error)
+    expected = zennits(make(canonizers=list(canonizers)), copy.deepcopy(by_hand), x, 3)
+    single = copy.deepcopy(by_hand).float()
+    error = error_of(lw.Explainer(single).explain(x.float(), 3, lw.LRP(composite)).relevance, expected)
+    measured(f"zennit {name} on {which}, single against double precision, of max|R|", error)
     assert error <= 1e-5
 
 
