@@ -18,6 +18,7 @@ from zennit.composites import (
 from zennit.torchvision import ResNetBasicBlockCanonizer, ResNetCanonizer
 
 import lrp_widgets as lw
+from lrp_widgets.engine.kernels import plainly
 from tests.peers.zennit_cases import NOTHING, PAIRS, error_of, resnet18, small_resnet, small_vgg, vgg11, zennits
 
 # Without a rule for the input: it is signed, so that z⁺ and αβ have products of all four signs to split.
@@ -44,17 +45,26 @@ def network(request: pytest.FixtureRequest) -> Iterator[tuple[str, nn.Module, nn
 
 
 @pytest.mark.parametrize("name", PAIRS)
-def test_in_single_precision_it_is_what_zennit_says_in_double(
+def test_agrees_with_zennit_in_single_precision(
     name: str, network: Any, measured: Callable[[str, float], None]
 ) -> None:
-    """Against the truth, for two that compute in single precision round in other places: zennit's is off by 1.3e-5."""
+    """With the same convolutions to the last digits; with those for channels last as far off as these round.
+
+    They add up all products of a neuron in one row, as a dense layer does (relative error 8e-7 at 512 channels), where
+    torch's usual ones add up groups of channels (2e-7).
+    """
     which, _, by_hand, x, canonizers = network
     make, composite = PAIRS[name]
-    expected = zennits(make(canonizers=list(canonizers)), copy.deepcopy(by_hand), x, 3)
     single = copy.deepcopy(by_hand).float()
-    error = error_of(lw.Explainer(single).explain(x.float(), 3, lw.LRP(composite)).relevance, expected)
-    measured(f"zennit {name} on {which}, single against double precision, of max|R|", error)
-    assert error <= 1e-5
+    zennit = zennits(make(canonizers=list(canonizers)), single, x.float(), 3)
+    truth = zennits(make(canonizers=list(canonizers)), copy.deepcopy(by_hand), x, 3)
+    with plainly():
+        plain = error_of(lw.Explainer(single).explain(x.float(), 3, lw.LRP(composite)).relevance, zennit)
+    measured(f"zennit {name} on {which}, both in single precision, of max|R|", plain)
+    assert plain <= 1e-5
+    quick = error_of(lw.Explainer(single).explain(x.float(), 3, lw.LRP(composite)).relevance, truth)
+    measured(f"zennit {name} on {which}, single against double precision, of max|R|", quick)
+    assert quick <= 6 * max(2e-6, error_of(zennit, truth))
 
 
 @pytest.mark.parametrize("name", PAIRS)
