@@ -1,4 +1,4 @@
-# make app | lab | test | check | bench | conservation | clean, from a clean clone: everything lands in ./.venv
+# make app | lab | test | check | bench | conservation | growth | clean, from a clean clone: everything lands in ./.venv
 #
 #   PORT         where `make app` serves (8866)
 #   PYTHON       the interpreter for ./.venv (else the first of python3, 3.13, 3.12, 3.11 that fits)
@@ -25,7 +25,7 @@ apt = { \
 	command -v apt-get >/dev/null && $$as_root apt-get update && \
 	$$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $(1); }
 
-.PHONY: app lab test check bench conservation browser clean
+.PHONY: app lab test check bench conservation growth browser clean
 .DELETE_ON_ERROR:
 
 app: .venv/ready-app
@@ -50,6 +50,9 @@ bench: .venv/ready-test
 
 conservation: .venv/ready-test
 	@$(BIN)/python benchmarks/conservation.py
+
+growth: .venv/ready-test
+	@$(BIN)/python benchmarks/growth.py
 
 clean:
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis test-results
