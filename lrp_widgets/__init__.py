@@ -19,7 +19,15 @@ from lrp_widgets.engine.presets import (
     layered,
     montavon2019,
 )
-from lrp_widgets.evaluation import Comparison, Curve, Verdict, compare_with, pixel_flipping
+from lrp_widgets.evaluation import (
+    Comparison,
+    Curve,
+    Verdict,
+    area_between,
+    compare_with,
+    mean_curve,
+    pixel_flipping,
+)
 from lrp_widgets.methods import (
     LRP,
     Chance,
@@ -86,6 +94,8 @@ __all__ = [  # noqa: RUF022 - grouped, for the reader
     # evaluation
     "Curve",
     "pixel_flipping",
+    "area_between",
+    "mean_curve",
     # the referee
     "compare_with",
     "Comparison",
