@@ -25,6 +25,7 @@ from lrp_widgets.evaluation import (
     Verdict,
     area_between,
     compare_with,
+    continuity,
     mean_curve,
     pixel_flipping,
 )
@@ -96,6 +97,7 @@ __all__ = [  # noqa: RUF022 - grouped, for the reader
     "pixel_flipping",
     "area_between",
     "mean_curve",
+    "continuity",
     # the referee
     "compare_with",
     "Comparison",

@@ -2,27 +2,34 @@
 
 from collections.abc import Callable
 
-from lrp_widgets.evaluation import removal
+from lrp_widgets.evaluation import neighbourhoods, removal
 from lrp_widgets.evaluation.bootstrap import bootstrap, mean_curve
+from lrp_widgets.evaluation.continuity import Path, continuity, stream_continuity
 from lrp_widgets.evaluation.curve import Curve, area_between
 from lrp_widgets.evaluation.flipping import pixel_flipping, random_flipping, stream_flipping
 from lrp_widgets.evaluation.referee import Comparison, Verdict, compare_with
 from lrp_widgets.evaluation.regions import superpixels
+from lrp_widgets.evaluation.score import Score
 
-METRICS: tuple[Callable[..., Curve], ...] = (pixel_flipping,)
+METRICS: tuple[Callable[..., Curve | Path], ...] = (pixel_flipping, continuity)
 
 __all__ = [
     "METRICS",
     "Comparison",
     "Curve",
+    "Path",
+    "Score",
     "Verdict",
     "area_between",
     "bootstrap",
     "compare_with",
+    "continuity",
     "mean_curve",
+    "neighbourhoods",
     "pixel_flipping",
     "random_flipping",
     "removal",
+    "stream_continuity",
     "stream_flipping",
     "superpixels",
 ]
