@@ -24,6 +24,7 @@ from lrp_widgets.evaluation import (
     Curve,
     Verdict,
     area_between,
+    axioms,
     compare_with,
     continuity,
     mean_curve,
@@ -98,6 +99,7 @@ __all__ = [  # noqa: RUF022 - grouped, for the reader
     "area_between",
     "mean_curve",
     "continuity",
+    "axioms",
     # the referee
     "compare_with",
     "Comparison",

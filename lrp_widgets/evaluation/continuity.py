@@ -17,7 +17,11 @@ from lrp_widgets.engine.inputs import check_input
 from lrp_widgets.evaluation.checks import at_least, fresh_explainer, one_input
 from lrp_widgets.evaluation.neighbourhoods import Between, Neighbourhood, neighbourhood_of
 
-__all__ = ["Path", "continuity", "stream_continuity"]
+__all__ = ["AllTheSame", "Path", "continuity", "stream_continuity"]
+
+
+class AllTheSame(ValueError):
+    """No two inputs of a path differ: there is no distance to divide by."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,7 +162,7 @@ def _walked(
                 ratios.append(_ratio(inputs[-1], inputs[before], relevance[-1], relevance[before]))
         done = len(inputs)
         if done == len(places) and np.isnan(ratios).all():
-            raise ValueError(
+            raise AllTheSame(
                 f"continuity needs inputs that differ, and all {done} of {near} are the same. "
                 "Choose another kind, or one that reaches further."
             )
