@@ -8,8 +8,6 @@ from torch.nn import functional
 
 __all__ = ["imputed"]
 
-# ROAD, Rong et al. 2022: neighbours along an axis count twice those along a diagonal.
-WEIGHTS = torch.tensor([[1.0, 2.0, 1.0], [2.0, 0.0, 2.0], [1.0, 2.0, 1.0]], dtype=torch.float64) / 12
 EXACT, ROUNDING = 1e-10, 1e-14  # of the first residual, and of the picture
 
 
@@ -48,10 +46,14 @@ def imputed(picture: Tensor, gone: Tensor) -> Tensor:
 
 
 def _around(t: Tensor) -> Tensor:
-    """Σ_j w_ij t_j over the neighbours, channel by channel; nothing beyond the border."""
-    rows, channels, height, width = t.shape
-    flat = t.reshape(rows * channels, 1, height, width)
-    return functional.conv2d(flat, WEIGHTS[None, None], padding=1).reshape(t.shape)
+    """Σ_j w_ij t_j over the neighbours, nothing beyond the border; w is 1/6 along an axis and 1/12 along a diagonal.
+
+    Rong et al. 2022. That is (1 2 1)ᵀ(1 2 1) but for the centre: two passes of sums, tens of times faster than a
+    convolution in double precision.
+    """
+    t_padded = functional.pad(t, (1, 1, 1, 1))
+    rows = t_padded[..., :-2, :] + 2 * t_padded[..., 1:-1, :] + t_padded[..., 2:, :]
+    return (rows[..., :-2] + 2 * rows[..., 1:-1] + rows[..., 2:] - 4 * t) / 12
 
 
 def _dot(a: Tensor, b: Tensor) -> Tensor:

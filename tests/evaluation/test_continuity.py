@@ -198,7 +198,7 @@ def refused(**changes: Any) -> None:
         ({"batch": 0}, "ValueError: batch must be a whole number, at least 1, got 0."),
         (
             {"x": torch.zeros(1, 1, 6, 7).double()},
-            "ValueError: continuity needs inputs that differ, and all 9 of "
+            "AllTheSame: continuity needs inputs that differ, and all 9 of "
             "Translation(reach=4.0, step=1.0, along='horizontal') are the same. "
             "Choose another kind, or one that reaches further.",
         ),

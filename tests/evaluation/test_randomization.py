@@ -36,10 +36,10 @@ def test_the_rank_correlation_by_hand() -> None:
     """ρ = 1 − 6 Σ d² / (n (n² − 1)) without ties; with ties the ranks are shared."""
     assert rank_correlation(np.array([10.0, 20, 30, 40]), np.array([1.0, 4, 2, 8])) == pytest.approx(1 - 6 * 2 / 60)
     assert rank_correlation(np.array([1.0, 2, 3]), np.array([-1.0, -20, -300])) == pytest.approx(-1)
-    # ranks 0.5 0.5 2 against 0 1 2
-    one, other = np.array([-0.5, -0.5, 1]), np.array([-1.0, 0, 1])
+    # ranks 0.5 0.5 2 3 against 0 1 2 3
+    one, other = np.array([-1, -1, 0.5, 1.5]), np.array([-1.5, -0.5, 0.5, 1.5])
     expected = float(one @ other / np.sqrt((one @ one) * (other @ other)))
-    assert rank_correlation(np.array([5.0, 5, 7]), np.array([1.0, 2, 3])) == pytest.approx(expected)
+    assert rank_correlation(np.array([5.0, 5, 7, 9]), np.array([1.0, 2, 3, 4])) == pytest.approx(expected)
     assert rank_correlation(np.ones(4), np.arange(4)) == 0
 
 
@@ -94,14 +94,15 @@ def test_a_map_that_knows_nothing_of_the_weights_does_not_change() -> None:
 
 
 def test_ranks_of_the_size_alone() -> None:
-    model = nn.Linear(3, 1, bias=False).double()
+    model, weights = nn.Linear(6, 1, bias=False).double(), torch.tensor([[1.0, -2.0, 3.0, -4.0, 5.0, -6.0]])
     with torch.no_grad():
-        model.weight.copy_(torch.tensor([[1.0, -2.0, 3.0]]))
-    x = torch.ones(1, 3).double()
+        model.weight.copy_(weights)
+    x = torch.ones(1, 6).double()
     signed, size = (randomization(model, x, lw.Gradient(), 0, absolute=a, seed=2) for a in (False, True))
     after = signed.heatmaps[0]
-    assert signed.correlations[0] == pytest.approx(rank_correlation(np.array([1, -2, 3]), after))
-    assert size.correlations[0] == pytest.approx(rank_correlation(np.array([1, 2, 3]), np.abs(after)))
+    assert signed.correlations[0] == pytest.approx(rank_correlation(weights.numpy(), after))
+    assert size.correlations[0] == pytest.approx(rank_correlation(np.arange(6), np.abs(after)))
+    assert size.correlations[0] != pytest.approx(signed.correlations[0])
 
 
 def test_layers_come_in_the_order_in_which_they_run() -> None:
