@@ -29,6 +29,7 @@ from lrp_widgets.evaluation import (
     continuity,
     mean_curve,
     pixel_flipping,
+    sweep,
 )
 from lrp_widgets.methods import (
     LRP,
@@ -100,6 +101,7 @@ __all__ = [  # noqa: RUF022 - grouped, for the reader
     "mean_curve",
     "continuity",
     "axioms",
+    "sweep",
     # the referee
     "compare_with",
     "Comparison",

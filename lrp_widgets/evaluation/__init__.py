@@ -12,6 +12,8 @@ from lrp_widgets.evaluation.randomization import Randomization, randomization, s
 from lrp_widgets.evaluation.referee import Comparison, Verdict, compare_with
 from lrp_widgets.evaluation.regions import superpixels
 from lrp_widgets.evaluation.score import Score
+from lrp_widgets.evaluation.sparsity import gini
+from lrp_widgets.evaluation.sweep import Swept, pareto, sweep
 
 METRICS: tuple[Callable[..., Curve | Path | tuple[Score, ...] | Randomization], ...] = (
     pixel_flipping,
@@ -28,14 +30,17 @@ __all__ = [
     "Path",
     "Randomization",
     "Score",
+    "Swept",
     "Verdict",
     "area_between",
     "axioms",
     "bootstrap",
     "compare_with",
     "continuity",
+    "gini",
     "mean_curve",
     "neighbourhoods",
+    "pareto",
     "pixel_flipping",
     "random_flipping",
     "randomization",
@@ -45,4 +50,5 @@ __all__ = [
     "stream_flipping",
     "stream_randomization",
     "superpixels",
+    "sweep",
 ]

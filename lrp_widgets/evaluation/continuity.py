@@ -17,7 +17,7 @@ from lrp_widgets.engine.inputs import check_input
 from lrp_widgets.evaluation.checks import at_least, fresh_explainer, one_input
 from lrp_widgets.evaluation.neighbourhoods import Between, Neighbourhood, neighbourhood_of
 
-__all__ = ["AllTheSame", "Path", "continuity", "stream_continuity"]
+__all__ = ["AllTheSame", "Path", "continuity", "stream_continuity", "walk"]
 
 
 class AllTheSame(ValueError):
@@ -132,20 +132,21 @@ def stream_continuity(
     edge = edge.reshape(1, -1, *[1] * (x.ndim - 2)) if edge.ndim else edge
     x = x.detach()
     chosen = resolve_target(target, explainer.scores(x))
-    places, points = near.places(), near.inputs(x, edge, other)
-    yield from _walked(explainer, method, chosen, near, places, points, float(jump), batch)
+    yield from walk(explainer, method, chosen, near, near.inputs(x, edge, other), jump=float(jump), batch=batch)
 
 
-def _walked(
+def walk(
     explainer: Explainer,
     method: Method | None,
     target: tuple[int, ...] | Contrast,
     near: Neighbourhood,
-    places: np.ndarray,
     points: Iterator[Tensor],
-    jump: float,
-    batch: int,
+    *,
+    jump: float = 10.0,
+    batch: int = 8,
 ) -> Iterator[Path]:
+    """The path over `points`, the inputs of `near`, with an Explainer that remembers them for the next method."""
+    places = near.places()
     inputs: list[np.ndarray] = []
     relevance: list[np.ndarray] = []
     scores: list[float] = []
