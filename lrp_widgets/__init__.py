@@ -19,7 +19,18 @@ from lrp_widgets.engine.presets import (
     layered,
     montavon2019,
 )
-from lrp_widgets.evaluation import Comparison, Curve, Verdict, compare_with, pixel_flipping
+from lrp_widgets.evaluation import (
+    Comparison,
+    Curve,
+    Verdict,
+    area_between,
+    axioms,
+    compare_with,
+    continuity,
+    mean_curve,
+    pixel_flipping,
+    sweep,
+)
 from lrp_widgets.methods import (
     LRP,
     Chance,
@@ -86,6 +97,11 @@ __all__ = [  # noqa: RUF022 - grouped, for the reader
     # evaluation
     "Curve",
     "pixel_flipping",
+    "area_between",
+    "mean_curve",
+    "continuity",
+    "axioms",
+    "sweep",
     # the referee
     "compare_with",
     "Comparison",

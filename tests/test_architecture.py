@@ -21,6 +21,7 @@ import lrp_widgets as lw
 from lrp_widgets import methods, widgets
 from lrp_widgets.demo import data, models
 from lrp_widgets.engine import presets, rules
+from lrp_widgets.evaluation import neighbourhoods, removal
 from lrp_widgets.params import Param, Setting, params_of
 
 ROOT = Path(__file__).parents[1]
@@ -142,8 +143,10 @@ def offspring(base: type) -> set[type]:
         (rules.Rule, rules.RULES),
         (methods.Method, (*methods.METHODS, *methods.WRAPPERS)),
         (presets._Preset, presets.PRESETS),
+        (removal.Removal, removal.REMOVALS),
+        (neighbourhoods.Neighbourhood, neighbourhoods.NEIGHBOURHOODS),
     ],
-    ids=["RULES", "METHODS", "PRESETS"],
+    ids=["RULES", "METHODS", "PRESETS", "REMOVALS", "NEIGHBOURHOODS"],
 )
 def test_tuples_are_complete(base, members):
     assert set(members) == offspring(base)
@@ -185,8 +188,13 @@ def test_a_rule_begins_with_its_equation(kind):
     assert first.split(" · R_k")[0].startswith(kind.equation.split(" · R_k")[0].split("(…)")[0])
 
 
+EVALUATED = (*removal.REMOVALS, *neighbourhoods.NEIGHBOURHOODS)
+
+
 @pytest.mark.parametrize(
-    "kind", [*rules.RULES, *presets.PRESETS, *methods.METHODS, *methods.WRAPPERS], ids=lambda kind: kind.__name__
+    "kind",
+    [*rules.RULES, *presets.PRESETS, *methods.METHODS, *methods.WRAPPERS, *EVALUATED],
+    ids=lambda kind: kind.__name__,
 )
 def test_settings_are_frozen_values_that_describe_themselves(kind):
     assert issubclass(kind, Setting) and kind.__dataclass_params__.frozen
@@ -206,6 +214,7 @@ CLAIMED = {
     *("epsilon_alpha2_beta1_flat", "epsilon_gamma_box", "montavon2019", "rules", "operators"),
     *("SmoothGrad", "IntegratedGradients", "GuidedBackprop", "Deconvolution", "GradCAM", "GuidedGradCAM"),
     *("Occlusion", "Chance", "Smoothed", "Translated"),
+    *("continuity", "axioms", "sweep", "mean_curve", "area_between"),
 }
 
 

@@ -1,21 +1,19 @@
 """Pixel flipping: take away the most relevant patches first and watch f(x) fall.
 
 The paper, section on explanation selectivity; Samek et al. 2017. Repeat { record f(x); find the patch with the highest
-relevance; remove it }. Here the patches are ranked once.
+relevance; remove it }. The patches are ranked once, or, where there is something to explain with, after each removal.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import dropwhile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from lrp_widgets.engine.bounds import checked_bound
 from lrp_widgets.engine.explainer import (
     Contrast,
     Explainer,
@@ -29,12 +27,17 @@ from lrp_widgets.engine.explainer import (
 )
 from lrp_widgets.engine.inputs import check_input
 from lrp_widgets.engine.tape import telling
-from lrp_widgets.evaluation.curve import Curve
+from lrp_widgets.evaluation.checks import at_least, one_input, one_of
+from lrp_widgets.evaluation.curve import ORDERS, Curve
+from lrp_widgets.evaluation.ranking import in_order, relevance_of_regions
+from lrp_widgets.evaluation.regions import patches, regions_of
+from lrp_widgets.evaluation.removal import Removal, removal_of
 
 __all__ = ["pixel_flipping", "random_flipping", "stream_flipping"]
 
-ORDERS = ("most", "least", "random")
 UNITS = ("logit", "probability")
+POOLINGS = ("sum", "mean")
+Explain = Callable[[Tensor], Any]
 
 
 def pixel_flipping(
@@ -51,14 +54,22 @@ def pixel_flipping(
     batch: int = 64,
     seed: int = 0,
     output: Output = None,
+    regions: Any = None,
+    pooling: str = "sum",
+    removal: Removal | str | None = None,
+    explain: Explain | None = None,
 ) -> Curve:
-    """The score of `target` while patches are set to the baseline, ranked once by the heatmap's sum in each.
+    """The score of `target` while patches are taken away, ranked by the heatmap's sum in each.
 
     x: one input with its batch dimension, (1, channels, height, width) or (1, features).
     heatmap: (height, width), or (1, features); or relevance of the shape of x.
     patch: side of the square patches in pixels (features: how many in a row); the last ones may be smaller.
-    baseline: what a removed pixel becomes, one number or one per channel.
+    regions: instead of patches, a label map (height, width), as `superpixels` makes one; shares are then of pixels.
+    pooling: rank by the "sum" or by the "mean" of the relevance in each.
+    removal: None sets pixels to the baseline; "mean", "blur", "noise", "imputation", or a setting of one of them.
+    baseline: what a removed pixel becomes where `removal` is None, one number or one per channel.
     order: "most" relevant first, "least" first, or "random" (by `seed`).
+    explain: makes a heatmap of what is left, to rank again after each recorded score; ranked once where None.
     unit: "logit", or "probability" after a softmax over the classes.
     steps: how many scores to record after the first; all patches one by one where None.
     output: which output to score where the model returns several, as in lw.Explainer.
@@ -78,6 +89,10 @@ def pixel_flipping(
         batch=batch,
         seed=seed,
         output=output,
+        regions=regions,
+        pooling=pooling,
+        removal=removal,
+        explain=explain,
     ):
         pass
     assert curve is not None
@@ -98,42 +113,66 @@ def stream_flipping(
     batch: int = 64,
     seed: int = 0,
     output: Output = None,
+    regions: Any = None,
+    pooling: str = "sum",
+    removal: Removal | str | None = None,
+    explain: Explain | None = None,
 ) -> Iterator[Curve]:
-    """The same curve as it grows: each yield can be painted, and the last is whole."""
+    """The same curve as it grows: each yield can be painted, and the last is whole. To stop, ask for no more."""
     check_model("pixel_flipping", model)
     check_input(x)
     check_mode(model)
+    one_input("Pixel flipping", x)
     picture = _as_picture(x)
-    _one_of("order", order, ORDERS)
-    _one_of("unit", unit, UNITS)
-    _at_least(1, "patch", patch)
-    _at_least(1, "batch", batch)
-    _at_least(0, "seed", seed)
+    one_of("order", order, tuple(ORDERS))
+    one_of("unit", unit, UNITS)
+    one_of("pooling", pooling, POOLINGS)
+    at_least(1, "patch", patch)
+    at_least(1, "batch", batch)
+    at_least(0, "seed", seed)
     if steps is not None:
-        _at_least(1, "steps", steps)
+        at_least(1, "steps", steps)
+    if explain is not None and (order == "random" or not callable(explain)):
+        raise ValueError(
+            "explain must be a function that makes a heatmap of an input, and needs an order to rank by, "
+            f"got {type(explain).__name__} with order={order!r}. Leave it out to rank once."
+        )
     explainer = Explainer(model, output)
     explainer.check_draws(x)
-    removed_pixel = _as_pixel(baseline, picture)
-    scores = _patch_relevance(heatmap, picture, patch, x)
-    if order == "random":
-        rank = torch.from_numpy(np.random.default_rng(seed).permutation(scores.numel()))
-    else:
-        ranked = scores.flatten().argsort(descending=order == "most", stable=True)
-        rank = torch.empty_like(ranked)
-        rank[ranked] = torch.arange(len(ranked))
-    counts = _counts(scores.numel(), steps)
-    whole = _pixel_ranks(rank.reshape(scores.shape), picture, patch)
+    taken_by = removal_of(removal, baseline)
+    taken_by.check(picture)
+    height, width = picture.shape[2:]
+    labels = patches(height, width, patch) if regions is None else regions_of(regions, height, width)
+    relevance = relevance_of_regions(heatmap, x, picture, labels, pooling)
     if target is None:  # a copy, for models that write in place
         with torch.no_grad():
             target = resolve_target(None, _scores(explainer, x.clone()))
-    done: list[Tensor] = []
-    for chunk in counts.split(batch):
-        flipped = _flipped(picture, whole, chunk, removed_pixel).reshape(len(chunk), *x.shape[1:])
-        done.append(_score(explainer, flipped, target, unit))
-        values = torch.cat(done).double().cpu().numpy()
-        removed = counts[: len(values)].numpy() / scores.numel()
+    scene = _Scene(explainer, x, picture, labels, taken_by, target, unit)
+    counts = _counts(relevance.numel(), steps)
+    if explain is None:
+        parts = _ranked_once(scene, in_order(relevance, order, seed), counts, batch)
+    else:
+        parts = _ranked_again(
+            scene,
+            relevance,
+            order,
+            counts,
+            lambda left: relevance_of_regions(explain(left), x, picture, labels, pooling),
+        )
+    ranking = "in random order" if order == "random" else "ranked once" if explain is None else "ranked again each time"
+    sizes = torch.ones_like(relevance) if regions is None else labels.flatten().bincount().double()
+    values: list[float] = []
+    for scores, gone in parts:
+        values += scores
+        share = (torch.cat([sizes.new_zeros(1), sizes[gone].cumsum(0)]) / sizes.sum())[counts[: len(values)]]
         yield Curve(
-            removed, values, {"most": "most relevant first", "least": "least relevant first"}.get(order, order), unit
+            share.numpy(),
+            np.array(values),
+            ORDERS[order],
+            unit,
+            ranking=ranking,
+            removal=taken_by.said,
+            of="patches" if regions is None else "pixels",
         )
 
 
@@ -149,10 +188,13 @@ def random_flipping(
     batch: int = 64,
     seeds: int = 8,
     output: Output = None,
+    regions: Any = None,
+    removal: Removal | str | None = None,
 ) -> Curve:
     """What removing patches at random does: the mean over `seeds` orders, with the band from lowest to highest."""
     check_input(x)
-    _at_least(1, "seeds", seeds)
+    at_least(1, "seeds", seeds)
+    one_input("Pixel flipping", x)
     blank = np.zeros(tuple(_as_picture(x).shape[-2:]), dtype=np.float32)
     curves = [
         pixel_flipping(
@@ -168,91 +210,77 @@ def random_flipping(
             batch=batch,
             seed=seed,
             output=output,
+            regions=regions,
+            removal=removal,
         )
         for seed in range(seeds)
     ]
-    values = np.stack([curve.values for curve in curves])
-    return Curve(curves[0].removed, values.mean(0), "random", unit, values.min(0), values.max(0))
+    one, values = curves[0], np.stack([curve.values for curve in curves])
+    removed = one.removed
+    if regions is not None:  # each order gets to other shares of the pixels
+        removed = np.linspace(0, 1, len(removed))
+        values = np.stack([np.interp(removed, curve.removed, curve.values) for curve in curves])
+    band = f"lowest and highest of {seeds} orders"
+    low, high = values.min(0), values.max(0)
+    return Curve(removed, values.mean(0), one.order, unit, low, high, one.ranking, one.removal, one.of, band)
 
 
-def _one_of(name: str, value: Any, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}.")
+@dataclass(frozen=True, eq=False)
+class _Scene:
+    """One input, the regions it is made of, and how it is scored without some of them."""
+
+    explainer: Explainer
+    x: Tensor
+    picture: Tensor
+    labels: Tensor
+    removal: Removal
+    target: Target
+    unit: str
+
+    def without(self, gone: Tensor) -> Tensor:
+        """(n, …) inputs; gone: (n, regions), True where a region is missing."""
+        pixels = gone[:, self.labels].to(self.picture.device)[:, None]
+        return self.removal.removed(self.picture, pixels).reshape(len(gone), *self.x.shape[1:])
+
+    def scores(self, gone: Tensor) -> list[float]:
+        return _score(self.explainer, self.without(gone), self.target, self.unit).double().cpu().tolist()
 
 
-def _at_least(least: int, name: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValueError(f"{name} must be a whole number, at least {least}, got {value!r}.")
+def _ranked_once(scene: _Scene, order: Tensor, counts: Tensor, batch: int) -> Iterator[tuple[list[float], Tensor]]:
+    """Scores chunk by chunk, and the regions in the order in which they go."""
+    rank = torch.empty_like(order)
+    rank[order] = torch.arange(len(order))
+    for chunk in counts.split(batch):
+        yield scene.scores(rank < chunk[:, None]), order
+
+
+def _ranked_again(
+    scene: _Scene, relevance: Tensor, order: str, counts: Tensor, explain: Callable[[Tensor], Tensor]
+) -> Iterator[tuple[list[float], Tensor]]:
+    """Score by score, ranking what is left before each removal."""
+    gone = torch.zeros(1, len(relevance), dtype=torch.bool)
+    went = torch.zeros(0, dtype=torch.long)
+    yield scene.scores(gone), went
+    for more in counts.diff().tolist():
+        if len(went):
+            # A copy, so that nothing that explains can change what is scored.
+            relevance = explain(scene.without(gone).clone())
+        ranked = in_order(relevance, order)
+        went = torch.cat([went, ranked[~gone[0, ranked]][:more]])
+        gone[0, went] = True
+        yield scene.scores(gone), went
 
 
 def _as_picture(x: Tensor) -> Tensor:
     """(1, channels, height, width): features become one row of pixels."""
-    if x.ndim < 2 or len(x) != 1:
-        raise ValueError(
-            f"Pixel flipping takes one input with its batch dimension, got shape {tuple(x.shape)}. "
-            "Take one with x[i : i + 1]."
-        )
     return x if x.ndim == 4 else x.reshape(1, 1, 1, -1)
 
 
-def _patch_relevance(heatmap: np.ndarray | Tensor, picture: Tensor, patch: int, x: Tensor) -> Tensor:
-    try:
-        relevance = torch.as_tensor(heatmap).detach().cpu()
-    except (TypeError, ValueError, RuntimeError):
-        relevance = None
-    if relevance is None or relevance.is_complex():
-        got = type(heatmap).__name__ if relevance is None else relevance.dtype
-        raise TypeError(f"The heatmap must be an array or a tensor of real numbers, got {got}.")
-    relevance = relevance.double()
-    height, width = picture.shape[-2:]
-    shape = _without_ones(relevance.shape)
-    if shape not in (_without_ones(x.shape), _without_ones((height, width))):
-        raise ValueError(
-            f"The heatmap must have one value a pixel ({height} x {width}), or the shape of the input "
-            f"{tuple(x.shape)}, got shape {tuple(relevance.shape)}."
-        )
-    if shape == _without_ones(x.shape):
-        relevance = relevance.reshape(picture.shape[1:]).sum(0)
-    if not bool(torch.isfinite(relevance).all()):
-        raise ValueError("The heatmap must be finite, got NaN or infinite values.")
-    relevance = relevance.reshape(1, 1, height, width)
-    window = (min(patch, height), patch)
-    return functional.avg_pool2d(relevance, window, ceil_mode=True, divisor_override=1)[0, 0]
-
-
-def _without_ones(shape: Sequence[int]) -> tuple[int, ...]:
-    """The shape from its first dimension that is not 1."""
-    return tuple(dropwhile(lambda size: size == 1, shape))
-
-
-def _as_pixel(baseline: Any, picture: Tensor) -> Tensor:
-    """What a removed pixel becomes, so that it broadcasts against the picture."""
-    bound = checked_bound("pixel_flipping", "baseline", baseline)
-    value = torch.tensor(bound, dtype=picture.dtype, device=picture.device).reshape(1, -1, 1, 1)
-    if value.numel() not in (1, picture.shape[1]):
-        raise ValueError(
-            f"pixel_flipping.baseline must be one number or one per channel ({picture.shape[1]}), got {value.numel()}."
-        )
-    return value
-
-
-def _counts(patches: int, steps: int | None) -> Tensor:
-    """How many patches are gone at each recorded score: 0 first, all last."""
-    if steps is None or steps >= patches:
-        return torch.arange(patches + 1)
-    return torch.linspace(0, patches, steps + 1).round().long()
-
-
-def _pixel_ranks(rank: Tensor, picture: Tensor, patch: int) -> Tensor:
-    """At which step each pixel goes."""
-    height, width = picture.shape[-2:]
-    spread = rank.repeat_interleave(min(patch, height), 0).repeat_interleave(patch, 1)
-    return spread[:height, :width].to(picture.device)
-
-
-def _flipped(picture: Tensor, rank: Tensor, counts: Tensor, removed_pixel: Tensor) -> Tensor:
-    gone = rank[None, None] < counts.to(picture.device)[:, None, None, None]
-    return torch.where(gone, removed_pixel, picture)
+def _counts(regions: int, steps: int | None) -> Tensor:
+    """How many regions are gone at each recorded score: 0 first, all last."""
+    if steps is None or steps >= regions:
+        return torch.arange(regions + 1)
+    return torch.linspace(0, regions, steps + 1).round().long()
 
 
 def _score(explainer: Explainer, inputs: Tensor, target: Target, unit: str) -> Tensor:

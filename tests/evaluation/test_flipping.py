@@ -11,7 +11,16 @@ import torch
 from torch import Tensor, nn
 
 import lrp_widgets as lw
-from lrp_widgets.evaluation import METRICS, Curve, pixel_flipping, random_flipping, stream_flipping
+from lrp_widgets.evaluation import (
+    METRICS,
+    Curve,
+    axioms,
+    continuity,
+    pixel_flipping,
+    random_flipping,
+    randomization,
+    stream_flipping,
+)
 
 
 def network(channels: int, height: int, width: int, classes: int = 4) -> nn.Module:
@@ -245,7 +254,7 @@ def test_the_area_is_small_where_evidence_goes_first() -> None:
 
 
 def test_the_metrics_offered() -> None:
-    assert list(METRICS) == [pixel_flipping]
+    assert list(METRICS) == [pixel_flipping, continuity, axioms, randomization]
 
 
 def test_the_output_that_is_meant_is_scored() -> None:
