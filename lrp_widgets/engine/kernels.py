@@ -73,8 +73,8 @@ class Room:
         self.taken = 0
 
     def beside(self, activations: int) -> None:
-        """Give what four times the bytes of the layers' answers leave of the limit."""
-        self.left = max(0, self.LIMIT - 4 * activations) - self.taken
+        """Give what five times the bytes of the layers' answers leave of the limit."""
+        self.left = max(0, self.LIMIT - 5 * activations - self.taken)
 
     def take(self, bytes_: int) -> bool:
         """Whether so many more may be kept."""

@@ -9,7 +9,7 @@ from typing import Any
 import ipywidgets
 import pytest
 
-from lrp_widgets.engine.presets import PRESETS
+from lrp_widgets.engine.presets import PRESETS, layered
 from lrp_widgets.engine.rules import RULES, AlphaBeta, Epsilon, Gamma
 from lrp_widgets.methods import METHODS
 from lrp_widgets.params import Param, Setting, choice, param, params_of, span, switch
@@ -219,3 +219,25 @@ def test_a_range_too_narrow_for_a_step_of_a_hundredth_still_moves():
     known = dataclasses.replace(Param("number", 0.0, 1e-3), name="tiny", default=5e-4)
     inner = Control(known, 5e-4, "Tiny").inner
     assert inner.step == pytest.approx(1e-5)
+
+
+def test_a_logarithmic_slider_gives_numbers_of_four_digits():
+    """The browser's powers of ten differ from Python's in the last digit: the same position must be the same setting."""
+    known = next(p for p in params_of(Epsilon()) if p.name == "epsilon")
+    control = Control(known, 1e-6)
+    for sent in (1.2589254117941661e-06, 1.2589254117941673e-06):
+        control.inner.set_state({"value": sent})
+        assert control.value == 1.259e-06
+    control.value = 1.23456e-3  # from Python it is taken as it is
+    assert control.value == 1.23456e-3
+
+
+def test_the_positions_beside_a_value():
+    numbers = {p.name: p for p in params_of(layered())}
+    assert numbers["alpha"].beside(2.0) == (1.95, 2.05)
+    assert numbers["alpha"].beside(1.0) == (1.05,)  # nothing below the slider
+    assert numbers["alpha"].beside(2.0, 2) == (1.9, 2.1)
+    assert numbers["epsilon"].beside(1e-6) == (7.943e-07, 1.259e-06)
+    assert numbers["epsilon"].beside(0.0) == ()
+    assert numbers["input"].beside("zB") == (None, "w2", "z+", "flat", "epsilon")
+    assert numbers["split"].beside((0.2, 0.8)) == ()
