@@ -222,7 +222,7 @@ def test_a_range_too_narrow_for_a_step_of_a_hundredth_still_moves():
 
 
 def test_a_logarithmic_slider_gives_numbers_of_four_digits():
-    """The browser's powers of ten differ from Python's in the last digit: the same position must be the same setting."""
+    """The browser's powers of ten differ from Python's in the last digit: one position must be one setting."""
     known = next(p for p in params_of(Epsilon()) if p.name == "epsilon")
     control = Control(known, 1e-6)
     for sent in (1.2589254117941661e-06, 1.2589254117941673e-06):
