@@ -10,9 +10,15 @@ import torch
 from threadpoolctl import ThreadpoolController
 from torch import Tensor, nn
 
-__all__ = ["SMALL", "cores_for"]
+__all__ = ["SMALL", "cores_for", "is_small"]
 
 SMALL = 1e9  # weights × positions of the input: some 10 ms on one core at most
+
+
+def is_small(model: nn.Module, x: Tensor) -> bool:
+    """Whether a run takes some milliseconds, by the size of model and input."""
+    positions = x[0, 0].numel() if x.ndim > 2 else 1
+    return positions * sum(parameter.numel() for parameter in model.parameters()) <= SMALL
 
 
 @contextmanager
@@ -23,8 +29,7 @@ def cores_for(model: nn.Module, x: Tensor) -> Iterator[None]:
     kernel, wants a core too, each of these waits lasts until it has had its turn: 70 ms instead of 4 ms were measured.
     By size and not by the clock, because another number of threads rounds differently: what is shown stays the same.
     """
-    positions = x[0, 0].numel() if x.ndim > 2 else 1
-    if positions * sum(parameter.numel() for parameter in model.parameters()) > SMALL:
+    if not is_small(model, x):
         yield
         return
     torch.get_num_threads()  # on a new thread, torch sets the number when it is first needed: let it be now

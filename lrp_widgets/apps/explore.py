@@ -20,7 +20,8 @@ import traitlets
 from torch import Tensor, nn
 
 from lrp_widgets.apps.ahead import Ahead, Preview
-from lrp_widgets.apps.cores import cores_for
+from lrp_widgets.apps.cores import cores_for, is_small
+from lrp_widgets.apps.curves import Curves
 from lrp_widgets.apps.memory import reuse_memory
 from lrp_widgets.apps.offered import captions, choices, image_of, thumbnails
 from lrp_widgets.apps.reading import equations, findings, ledger_rows, picture_of, said_target, stamp, status
@@ -29,7 +30,7 @@ from lrp_widgets.engine.explainer import Explainer, Output
 from lrp_widgets.engine.explanation import Explanation
 from lrp_widgets.engine.memo import Memo
 from lrp_widgets.engine.propagate import Abandoned
-from lrp_widgets.evaluation import Curve, pixel_flipping, random_flipping
+from lrp_widgets.evaluation import Curve
 from lrp_widgets.methods import Method
 from lrp_widgets.samples import Samples
 from lrp_widgets.widgets import (
@@ -48,7 +49,7 @@ from lrp_widgets.widgets.control import guard
 
 __all__ = ["Dashboard", "Settings", "explore"]
 
-EXAMINED = 16  # inputs that the model doctor looks at
+EXAMINED = 16  # inputs that the model doctor looks at; of a large network one
 CURVE_EVERY = 0.15  # s: during a drag the curve is drawn at least this often
 
 
@@ -93,7 +94,7 @@ class Dashboard(ipywidgets.VBox):
         reuse_memory()
         self.explainer, self.samples = explainer, samples
         self._memo, self._ahead = Memo(), Ahead(explainer)
-        self._curve_drawn = -CURVE_EVERY
+        self._curves, self._curve_drawn = Curves(explainer, samples.low), -CURVE_EVERY
         self._watched = False  # a browser has painted the first picture
         self._examined = False  # the doctor has seen the model
         self._answered: Settings | None = None  # what the picture shows
@@ -191,15 +192,19 @@ class Dashboard(ipywidgets.VBox):
             except Abandoned:  # a picture stands there, and a newer request waits
                 return
             yield settings, explanation
-        if superseded() and time.monotonic() - self._curve_drawn < CURVE_EVERY:
+        small = is_small(self.explainer.model, x)
+        if superseded() and (not small or time.monotonic() - self._curve_drawn < CURVE_EVERY):
             return
         if x.ndim in (2, 4):
             with cores_for(self.explainer.model, x):
-                curves = self._curves(x, explanation)
-            yield curves
+                yield from self._curves.of(x, explanation, superseded)
+            if superseded():
+                return
         if not self._examined:
             with cores_for(self.explainer.model, x):
-                found = examine(self.explainer.model, self.samples.inputs[:EXAMINED], self.explainer.output)
+                found = examine(
+                    self.explainer.model, self.samples.inputs[: EXAMINED if small else 1], self.explainer.output
+                )
             yield found
 
     def _explained(self, x: Tensor, settings: Settings, superseded: Callable[[], bool], guessed: bool) -> Explanation:
@@ -211,21 +216,6 @@ class Dashboard(ipywidgets.VBox):
         """While nobody moves: make what is likely to be asked next."""
         if (settings := self._answered) is not None:
             self._ahead.fill(self._input(settings.sample), settings.method, settings.target, superseded)
-
-    def _curves(self, x: Tensor, explanation: Explanation) -> tuple[Curve, Curve]:
-        """The curve of this explanation, and the band of random orders, which only input and class can change."""
-        target = explanation.target[0] if isinstance(explanation.target, tuple) else explanation.target
-        low, model, output = self.samples.low, self.explainer.model, self.explainer.output
-        patch = max(1, round(x.shape[-1] / 7)) if x.ndim == 4 else max(1, x.shape[-1] // 49)
-        scores = tuple(explanation.scores.flatten().tolist())  # other weights: other scores, and another band
-        random = self._memo(
-            "random",
-            lambda x, target, _: random_flipping(model, x, target, patch=patch, baseline=low, output=output),
-            x,
-            target,
-            scores,
-        )
-        return pixel_flipping(model, x, explanation.relevance, target, patch=patch, baseline=low, output=output), random
 
     def _input(self, sample: int | bytes) -> Tensor:
         if isinstance(sample, int):

@@ -6,7 +6,7 @@ relevance; remove it }. The patches are ranked once, or, where there is somethin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,7 +33,7 @@ from lrp_widgets.evaluation.ranking import in_order, relevance_of_regions
 from lrp_widgets.evaluation.regions import patches, regions_of
 from lrp_widgets.evaluation.removal import Removal, removal_of
 
-__all__ = ["pixel_flipping", "random_flipping", "stream_flipping"]
+__all__ = ["band_of", "pixel_flipping", "random_flipping", "stream_flipping"]
 
 UNITS = ("logit", "probability")
 POOLINGS = ("sum", "mean")
@@ -215,14 +215,22 @@ def random_flipping(
         )
         for seed in range(seeds)
     ]
+    return band_of(curves, evenly=regions is not None)
+
+
+def band_of(curves: Sequence[Curve], evenly: bool = False) -> Curve:
+    """The mean of curves of random orders, with the band from lowest to highest.
+
+    evenly: at even shares, for orders that each get to other ones (regions of several sizes).
+    """
     one, values = curves[0], np.stack([curve.values for curve in curves])
     removed = one.removed
-    if regions is not None:  # each order gets to other shares of the pixels
+    if evenly:
         removed = np.linspace(0, 1, len(removed))
         values = np.stack([np.interp(removed, curve.removed, curve.values) for curve in curves])
-    band = f"lowest and highest of {seeds} orders"
+    band = f"lowest and highest of {len(curves)} orders"
     low, high = values.min(0), values.max(0)
-    return Curve(removed, values.mean(0), one.order, unit, low, high, one.ranking, one.removal, one.of, band)
+    return Curve(removed, values.mean(0), one.order, one.unit, low, high, one.ranking, one.removal, one.of, band)
 
 
 @dataclass(frozen=True, eq=False)
