@@ -109,7 +109,7 @@ def main() -> None:
         "# How the cost grows\n\n"
         "`make growth` writes this page. Time of an explanation of a new input (recording, all rules, ledger) and of "
         "the model's own forward pass;\nthe exponent is the slope of a line through all points on log scales. "
-        "Along batch and image side it grows no\nfaster than the forward pass. Along depth it does: every recorded step "
+        "Along batch and image side it grows no\nfaster than the forward pass. Along depth it does: each recorded step "
         "costs a fixed part of a millisecond, and from ResNet50 on\nnot all packed weights fit into what is kept.\n\n"
         "![Time over batch, image side and depth](growth.svg)\n\n"
         "| along | forward | " + " | ".join(COMPOSITES) + " | times the forward at the last point |\n"

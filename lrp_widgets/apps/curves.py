@@ -17,7 +17,7 @@ from lrp_widgets.evaluation.flipping import band_of
 __all__ = ["Curves"]
 
 SIDE = 7  # patches along a side
-ROWS = 4  # inputs at once where the network is large: a newer request waits for no more
+ROWS = 2  # inputs at once where the network is large: a newer request waits for no more
 SEEDS = 3  # random orders there
 
 
