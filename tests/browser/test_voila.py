@@ -70,7 +70,8 @@ def test_every_input_rule(app: DashboardPage):
             app.select("input rule").select_option(index=index)
         app.at_rest()
         shown.append(app.pixels())
-        assert app.said.startswith("1 of 11 steps recomputed")
+        # One, or none where idle time came before the choice.
+        assert re.match("[01] of 11 steps recomputed", app.said), app.said
     assert len(shown) == 6
     assert len(set(map(str, shown))) >= 5  # for grey pixels z^B from 0 and z⁺ are close
 
