@@ -7,8 +7,10 @@ from lrp_widgets.engine.composite import Composite, Depth, Entry
 from lrp_widgets.engine.doctor import Finding, examine
 from lrp_widgets.engine.explainer import Explainer, contrast
 from lrp_widgets.engine.explanation import Explanation, LayerRelevance
+from lrp_widgets.engine.filter import Filter
 from lrp_widgets.engine.presets import (
     alpha_beta,
+    by_depth,
     deep_taylor,
     epsilon,
     epsilon_alpha2_beta1,
@@ -77,11 +79,13 @@ __all__ = [  # noqa: RUF022 - grouped, for the reader
     # of any method
     "Smoothed",
     "Translated",
+    "Filter",
     # composites
     "Composite",
     "Entry",
     "Depth",
     "alpha_beta",
+    "by_depth",
     "deep_taylor",
     "epsilon",
     "epsilon_alpha2_beta1",

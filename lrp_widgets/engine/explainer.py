@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from lrp_widgets.engine.canonize import canonize
 from lrp_widgets.engine.composite import Composite
 from lrp_widgets.engine.explanation import Explanation
+from lrp_widgets.engine.filter import Filter
 from lrp_widgets.engine.inputs import Inputs, check_input, copied, inputs_of, same_inputs
 from lrp_widgets.engine.kernels import Room
 from lrp_widgets.engine.layout import ChannelsLast
@@ -142,7 +143,12 @@ class Explainer:
             return self._tape
 
     def propagate(
-        self, x: Any, composite: Composite, target: Target, abandoned: Callable[[], bool]
+        self,
+        x: Any,
+        composite: Composite,
+        target: Target,
+        abandoned: Callable[[], bool],
+        filters: tuple[Filter, ...] = (),
     ) -> tuple[Tape, Propagation, Tensor, Any]:
         """Tape, propagation, starting relevance and resolved target: what LRP is made of."""
         with self._lock, torch.no_grad():
@@ -150,7 +156,8 @@ class Explainer:
             resolved = resolve_target(target, tape.scores)
             memo = self._memo.fork() if self._aside else self._memo
             start = memo("start", lambda resolved: starting_relevance(resolved, tape.scores), resolved)
-            return tape, propagate(tape, composite, start, memo, abandoned, self._passing), start, resolved
+            passed = propagate(tape, composite, start, memo, abandoned, self._passing, filters)
+            return tape, passed, start, resolved
 
     def select(self, result: Any) -> Tensor:
         """The tensor to explain out of what the model returns. Raises an error that lists the choices."""

@@ -5,13 +5,17 @@ Their names are lower-case because they are called like functions: lw.alpha_beta
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from itertools import combinations_with_replacement
 from typing import Any, ClassVar
 
 from lrp_widgets.engine.bounds import Bound, check_box, checked_bound
-from lrp_widgets.engine.composite import Composite, Depth, Entry
+from lrp_widgets.engine.composite import Composite, Depth, Entry, parametric_steps, resolve
+from lrp_widgets.engine.operators import Options
 from lrp_widgets.engine.rules import AlphaBeta, Epsilon, Flat, Gamma, Rule, WSquare, ZBox, Zero, ZPlus
+from lrp_widgets.engine.tape import Tape
 from lrp_widgets.params import choice, param, span, switch
 
 INPUT_RULES = (None, "zB", "w2", "z+", "flat", "epsilon")
@@ -41,7 +45,10 @@ class _Preset(Composite):
             object.__setattr__(self, name, checked_bound(owner, name, getattr(self, name)))
         if self.input == "zB":
             check_box(owner, self.low, self.high)
-        object.__setattr__(self, "entries", (*self._input(), *self._above()))
+        object.__setattr__(self, "entries", (*self._exceptions(), *self._input(), *self._above()))
+
+    def _exceptions(self) -> Iterator[Entry]:
+        yield from ()
 
     def _input(self) -> Iterator[Entry]:
         small = getattr(self, "epsilon", 1e-6)
@@ -230,6 +237,79 @@ class layered(_Preset):
         yield Entry(Epsilon(self.epsilon))
 
 
+@dataclass(frozen=True)
+class by_depth(_Preset):
+    """Any rule in the lower, the middle and the upper layers, and any other one in single layers.
+
+    overrides: Entry(rule, layer) for these.
+    """
+
+    title: ClassVar[str] = "Your own, by layer"
+    input: str | None = _input_rule("zB")
+    lower: Rule = field(default_factory=Gamma)
+    middle: Rule = field(default_factory=lambda: Epsilon(0.25, relative=True))
+    upper: Rule = field(default_factory=Zero)
+    split: tuple[float, float] = span(
+        (0.4, 0.75), low=0, high=1, symbol="layer split", help="Where the middle layers begin and end; 0 is the input."
+    )
+    overrides: tuple[Entry, ...] = ()
+
+    def __post_init__(self) -> None:
+        for part in ("lower", "middle", "upper"):
+            if not isinstance(rule := getattr(self, part), Rule):
+                raise TypeError(f"by_depth.{part} must be a rule such as lw.rules.Gamma(), got {rule!r}.")
+        if not isinstance(self.overrides, tuple) or not all(isinstance(entry, Entry) for entry in self.overrides):
+            raise TypeError(f"by_depth.overrides must be a tuple of Entry(rule, layer), got {self.overrides!r}.")
+        super().__post_init__()
+
+    def _exceptions(self) -> Iterator[Entry]:
+        yield from self.overrides
+
+    def _above(self) -> Iterator[Entry]:
+        yield Entry(self.lower, Depth(0.0, self.split[0]))
+        yield Entry(self.middle, Depth(*self.split))
+        yield Entry(self.upper)
+
+    @classmethod
+    def like(cls, composite: Composite, tape: Tape) -> by_depth:
+        """The same rules on the layers of a tape: three parts, and an override for each layer that is not as its part.
+
+        Raises ValueError where the composite does not fit the layers.
+        """
+        rules = resolve(composite, tape)
+        names, count = [step.name for step in parametric_steps(tape)], len(rules)
+        box: dict[str, Any] = {"input": None}
+        box |= {name: getattr(composite, name) for name in KEPT_AS_IT_IS if hasattr(composite, name)}
+        sees = resolve(Composite((Entry(Zero(), "input"), Entry(Flat()))), tape)
+        at_input = {name for name, rule in sees.items() if rule == Zero() and box.get("input")}
+        counted = [i for i, name in enumerate(names) if name not in at_input]
+        changes = [0, count] + [
+            i for i, j in zip(counted[1:], counted, strict=False) if rules[names[i]] != rules[names[j]]
+        ]
+
+        def most(start: int, stop: int) -> tuple[Rule | None, int]:
+            """The rule of most layers between two, and how many these are."""
+            found = Counter(rules[names[i]] for i in counted if start <= i < stop)
+            return found.most_common(1)[0] if found else (None, 0)
+
+        def matched(cut: tuple[int, int]) -> int:
+            return sum(most(*part)[1] for part in ((0, cut[0]), cut, (cut[1], count)))
+
+        first, second = max(combinations_with_replacement(sorted(set(changes))[:MOST_CHANGES], 2), key=matched)
+        parts = [most(*part)[0] for part in ((0, first), (first, second), (second, count))]
+        given = next((rule for rule in parts if rule is not None), rules[names[-1]])
+        lower, middle, upper = (given if rule is None else rule for rule in parts)
+        by_part = [lower if i < first else middle if i < second else upper for i in range(count)]
+        overrides = tuple(Entry(rules[names[i]], names[i]) for i in counted if rules[names[i]] != by_part[i])
+        if lower != middle or middle != upper:  # else any split will do
+            box["split"] = (first / count, second / count)
+        return cls(lower=lower, middle=middle, upper=upper, overrides=overrides, **box)
+
+
+KEPT_AS_IT_IS = ("input", "low", "high", *(option.name for option in fields(Options)))
+MOST_CHANGES = 40  # places where a part may begin that are tried
+
+
 PRESETS: tuple[type[_Preset], ...] = (
     layered,
     alpha_beta,
@@ -241,4 +321,5 @@ PRESETS: tuple[type[_Preset], ...] = (
     epsilon_alpha2_beta1_flat,
     epsilon_gamma_box,
     montavon2019,
+    by_depth,
 )

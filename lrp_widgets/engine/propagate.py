@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import partial, reduce
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ from lrp_widgets.engine.affine import Layer
 from lrp_widgets.engine.batch import Layout, by_row, row_layouts, row_mean
 from lrp_widgets.engine.composite import Composite, resolve
 from lrp_widgets.engine.explanation import LayerRelevance
+from lrp_widgets.engine.filter import Filter, filters_at
 from lrp_widgets.engine.memo import Memo
 from lrp_widgets.engine.operators import Options, fallback, treatment
 from lrp_widgets.engine.rules import Rule
@@ -59,16 +60,18 @@ def propagate(
     memo: Memo,
     abandoned: Callable[[], bool] = lambda: False,
     passing: Callable[[Tensor], None] | None = None,
+    filters: tuple[Filter, ...] = (),
 ) -> Propagation:
     """Take the relevance `start` at the tape's output down to its inputs, doing only what the memo does not know.
 
     start: of the shape of the scores.  memo: cells of this tape.  abandoned: asked before each step.
-    passing: shown the relevance of each value on its way down.
+    passing: shown the relevance of each value on its way down.  filters: what it may flow through.
     Raises Abandoned, or ValueError where the composite does not fit the layers.
     """
     rules = memo("rules", lambda composite: resolve(composite, tape), composite)
     options = Options(**{field.name: getattr(composite, field.name) for field in fields(Options)})
     layouts = memo("layouts", lambda: row_layouts(tape))
+    cut = memo("filters", lambda filters: filters_at(filters, tape), filters)
     arriving: dict[int, list[Tensor]] = {tape.output: [start]}
     relevance: dict[int, Tensor] = {}
     ledger: list[LayerRelevance] = []
@@ -78,12 +81,15 @@ def propagate(
         if abandoned():
             raise Abandoned
         step = tape.steps[number]
-        out = []
+        out, held = [], []
         for value in step.outputs:
             if value is None:
                 continue
             if value in arriving:
                 relevance[value] = _gathered(memo, value, arriving.pop(value))
+                if value in cut:
+                    relevance[value], back = _filtered(memo, value, relevance[value], cut[value], tape.batch, layouts)
+                    held.append(back)
                 if passing is not None:
                     passing(relevance[value])
             out.append(relevance.get(value))
@@ -106,7 +112,7 @@ def propagate(
             }
         )
         recomputed += memo.computed > before
-        ledger.append(passed.line)
+        ledger.append(reduce(_held_back, held, passed.line))
         for value, handed in zip(step.inputs, passed.handed, strict=True):
             if handed is not None:
                 arriving.setdefault(value, []).append(handed)
@@ -126,6 +132,36 @@ def _gathered(memo: Memo, value: int, parts: list[Tensor]) -> Tensor:
     if len(parts) == 1:
         return parts[0]
     return memo(("sum", value), lambda *parts: reduce(torch.add, parts), *parts)
+
+
+def _filtered(
+    memo: Memo,
+    value: int,
+    relevance: Tensor,
+    filters: tuple[Filter, ...],
+    batch: int,
+    layouts: dict[int, Layout],
+) -> tuple[Tensor, _Sums]:
+    """What the filters let through, and what they hold back."""
+
+    def divide(relevance: Tensor, filters: tuple[Filter, ...]) -> tuple[Tensor, _Sums]:
+        through = reduce(torch.mul, (known.mask(relevance) for known in filters), relevance)
+        back, row_sum = relevance - through, partial(by_row, batch=batch, layout=layouts.get(value))
+        total = row_sum(back)
+        return through, _Sums(total, (total + row_sum(back, size=True)) / 2)
+
+    return memo(("filter", value), divide, relevance, filters)
+
+
+def _held_back(line: LayerRelevance, back: _Sums) -> LayerRelevance:
+    """A line of the ledger with what a filter at the step's output holds back."""
+    return replace(
+        line,
+        relevance_out=line.relevance_out + back.total,
+        positive=line.positive + back.positive,
+        negative=line.negative + back.total - back.positive,
+        absorbed={**line.absorbed, "filter": line.absorbed.get("filter", 0) + back.total},
+    )
 
 
 def _linearized(

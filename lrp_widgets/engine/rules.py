@@ -308,7 +308,7 @@ class ZBox(Rule):
         check_box(type(self).__name__, self.low, self.high)
 
     def linearize(self, layer: Layer, a: Tensor) -> Pull:
-        low, high = (self._bound(name, layer) for name in ("low", "high"))
+        low, high = self.bounds(layer)
         # With w = w⁺ + w⁻ it is (a_j − l_j) w_jk⁺ + (a_j − h_j) w_jk⁻, of which nothing cancels.
         above, below = a - low, a - high
         one_over_z, dead = gates(layer.forward_signs(above, below))
@@ -320,8 +320,11 @@ class ZBox(Rule):
 
         return pull
 
+    def bounds(self, layer: Layer) -> tuple[Tensor, Tensor]:
+        """l and h as tensors that broadcast against a."""
+        return self._bound("low", layer), self._bound("high", layer)
+
     def _bound(self, name: str, layer: Layer) -> Tensor:
-        """The bound as a tensor that broadcasts against a."""
         value, a = getattr(self, name), layer.one_row
         if isinstance(value, float):
             return torch.full_like(a, value)

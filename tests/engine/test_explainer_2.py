@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 import lrp_widgets as lw
+from lrp_widgets.engine.composite import resolve
 from lrp_widgets.engine.presets import PRESETS
 from tests.engine.explainer_cases import BIAS_FREE, cnn, picture, residual, with_biases
 from tests.engine.running import Function
@@ -288,3 +290,30 @@ def test_every_layer_that_sees_the_input_is_an_input_layer() -> None:
         "right": lw.rules.Flat(),
         "head": lw.rules.Epsilon(),  # it reads the input too, but not only
     }
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.__name__)
+@pytest.mark.parametrize("make", ["digits_cnn", "digits_mlp"])
+def test_every_preset_can_be_written_layer_by_layer(preset, make) -> None:
+    model = getattr(lw.demo.models, make)()
+    tape = lw.Explainer(model).tape(lw.demo.data.digits().inputs[:1])
+    other = dataclasses.replace(preset(), max_pooling="proportional")
+    written = lw.by_depth.like(other, tape)
+    assert resolve(written, tape) == resolve(other, tape)
+    assert written.max_pooling == "proportional"
+    assert len(written.overrides) == 0
+
+
+def test_a_layer_that_is_not_as_its_part_gets_an_override() -> None:
+    tape = lw.Explainer(lw.demo.models.digits_cnn()).tape(lw.demo.data.digits().inputs[:1])
+    mixed = lw.Composite(
+        (
+            lw.Entry(lw.rules.Zero(), "features.0"),
+            lw.Entry(lw.rules.Flat(), "features.3"),
+            lw.Entry(lw.rules.Gamma(), "features.6"),
+            lw.Entry(lw.rules.WSquare()),
+        )
+    )
+    written = lw.by_depth.like(mixed, tape)
+    assert resolve(written, tape) == resolve(mixed, tape)
+    assert len(written.overrides) == 1
