@@ -1,6 +1,9 @@
 """Widgets: …Picker chooses, …Editor edits a frozen value, …View only shows. No torch here."""
 
+from lrp_widgets.widgets.arithmetic import ArithmeticView
+from lrp_widgets.widgets.channels import ChannelsView
 from lrp_widgets.widgets.classes import ClassPicker
+from lrp_widgets.widgets.compare import CompareView
 from lrp_widgets.widgets.control import Control
 from lrp_widgets.widgets.curve import CurveView
 from lrp_widgets.widgets.drawing import DrawingPad
@@ -14,7 +17,10 @@ from lrp_widgets.widgets.method import MethodPicker
 from lrp_widgets.widgets.status import StatusLine
 
 WIDGETS = (
+    ArithmeticView,
+    ChannelsView,
     ClassPicker,
+    CompareView,
     CurveView,
     DrawingPad,
     Gallery,
@@ -28,7 +34,10 @@ WIDGETS = (
 
 __all__ = [
     "WIDGETS",
+    "ArithmeticView",
+    "ChannelsView",
     "ClassPicker",
+    "CompareView",
     "Control",
     "CurveView",
     "DrawingPad",

@@ -24,3 +24,19 @@ export function formatter(largest, { digits = 4, plus = false } = {}) {
 export function single(value) {
   return formatter(Math.abs(value ?? 0))(value);
 }
+
+/**
+ * Writes a column of numbers, each to four significant digits, so that they stand with their decimal points one below
+ * the other: what one has fewer behind the point are spaces as wide as a digit.
+ * @param {(number | null | undefined)[]} column null: not finite; undefined: there is no such number
+ * @returns {string[]}
+ */
+export function aligned(column) {
+  const texts = column.map((value) => (value === undefined ? "–" : single(value)));
+  const tail = (/** @type {string} */ text) => (text.includes(".") ? text.length - text.indexOf(".") : 0);
+  const longest = Math.max(0, ...texts.map(tail));
+  return texts.map((text) => {
+    const missing = longest - tail(text);
+    return text + (tail(text) || !missing ? "" : "\u2008") + "\u2007".repeat(tail(text) || !missing ? missing : missing - 1);
+  });
+}

@@ -1,0 +1,20 @@
+"""Large maps made small for the browser: relevance pooled over square blocks, so that no sum changes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+__all__ = ["pooled_blocks"]
+
+
+def pooled_blocks(maps: np.ndarray, longest: int) -> tuple[np.ndarray, int]:
+    """Sums over square blocks, of a side that leaves height and width at most `longest`, and that side.
+
+    maps: (…, h, w); the last block of a row or column may be smaller. With a side of 1 the maps are as they were.
+    """
+    height, width = maps.shape[-2:]
+    block = max(1, -(-max(height, width) // longest))
+    if block == 1:
+        return maps, 1
+    rows = np.add.reduceat(maps, np.arange(0, height, block), axis=-2)
+    return np.add.reduceat(rows, np.arange(0, width, block), axis=-1), block
