@@ -7,7 +7,7 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFile
 
 from lrp_widgets.apps.array_file import array_pixels
 from lrp_widgets.samples import Samples
@@ -100,13 +100,14 @@ def plain_name(filename: str) -> str:
 
 
 def _image_pixels(content: bytes, name: str, kind: str) -> tuple[np.ndarray, str]:
-    image = _opened(content, name, kind)
-    width, height = image.size
-    deep = any(";16" in str(tile) for tile in image.tile) and not image.mode.startswith("I")
+    file = _opened(content, name, kind)
+    width, height = file.size
+    deep = any(";16" in str(tile) for tile in file.tile) and not file.mode.startswith("I")
     try:
-        image.load()
+        file.load()
     except Exception as error:  # decoders fail in many ways on a damaged file: all of them mean this
         raise ValueError(_damaged(name, kind, error)) from None
+    image: Image.Image = file
     said = [f"{width} × {height}", MODES.get(image.mode, image.mode)]
     if deep:
         said.append("16 bits a channel read as 8")
@@ -118,7 +119,7 @@ def _image_pixels(content: bytes, name: str, kind: str) -> tuple[np.ndarray, str
     return pixels, ", ".join(said + note)
 
 
-def _opened(content: bytes, name: str, kind: str) -> Image.Image:
+def _opened(content: bytes, name: str, kind: str) -> ImageFile.ImageFile:
     """The file with its header read and nothing decoded yet."""
     try:
         image = Image.open(io.BytesIO(content), formats=FORMATS)
@@ -166,7 +167,7 @@ def _values(image: Image.Image) -> tuple[np.ndarray, list[str]]:
     note = []
     if image.has_transparency_data:
         layer = image.convert("RGBA")
-        if layer.getchannel("A").getextrema()[0] < 255:
+        if np.asarray(layer)[..., 3].min() < 255:
             note.append("laid over white where transparent")
         image = Image.new("RGBA", layer.size, "white")
         image.alpha_composite(layer)

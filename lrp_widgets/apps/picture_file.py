@@ -81,27 +81,31 @@ def _fitted(pixels: np.ndarray, height: int, width: int, aspect: str) -> tuple[n
         rows, columns = min(height, max(1, round(width * tall / wide))), min(width, max(1, round(height * wide / tall)))
     if pixels.shape[:2] != (rows, columns):
         done.append(f"{'enlarged' if rows * columns > pixels[..., 0].size else 'reduced'} to {columns} × {rows}")
-    pixels = _resized(pixels, rows, columns)
+    small = _resized(pixels, rows, columns)
     if (rows, columns) != (height, width):  # after resizing: padding a thin strip first could fill the memory
         edge = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
-        padded = np.tile(np.median(edge, axis=0), (height, width, 1))
+        padded = np.tile(np.median(edge, axis=0) / _scale(pixels), (height, width, 1))
         top, left = (height - rows) // 2, (width - columns) // 2
-        padded[top : top + rows, left : left + columns] = pixels
-        pixels = padded
+        padded[top : top + rows, left : left + columns] = small
+        small = padded
         done.append(f"padded to {width} × {height} in the colour of its edge")
-    return pixels, done
+    return small, done
+
+
+def _scale(pixels: np.ndarray) -> int:
+    """What is white: 255 in bytes, else 1."""
+    return 255 if pixels.dtype == np.uint8 else 1
 
 
 def _resized(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
     """(height, width, c) float64 in [0, 1]: Lanczos over all that a new pixel covers, one channel after another."""
-    scale = 255 if pixels.dtype == np.uint8 else 1
     if pixels.shape[:2] == (height, width):
-        return pixels.astype(np.float64) / scale
+        return pixels.astype(np.float64) / _scale(pixels)
     planes = [
         Image.fromarray(pixels[..., channel].astype(np.float32)).resize((width, height), Image.Resampling.LANCZOS)
         for channel in range(pixels.shape[2])
     ]
-    return np.clip(np.stack([np.asarray(plane, np.float64) for plane in planes], axis=2) / scale, 0, 1)
+    return np.clip(np.stack([np.asarray(plane, np.float64) for plane in planes], axis=2) / _scale(pixels), 0, 1)
 
 
 def _with_channels(pixels: np.ndarray, channels: int, name: str) -> tuple[np.ndarray, list[str]]:
