@@ -15,6 +15,7 @@ from lrp_widgets.widgets.layers import LayersView
 from lrp_widgets.widgets.look import LookEditor
 from lrp_widgets.widgets.method import MethodPicker
 from lrp_widgets.widgets.status import StatusLine
+from lrp_widgets.widgets.upload import UploadPad
 
 WIDGETS = (
     ArithmeticView,
@@ -30,6 +31,7 @@ WIDGETS = (
     MethodPicker,
     SettingEditor,
     StatusLine,
+    UploadPad,
 )
 
 __all__ = [
@@ -49,4 +51,5 @@ __all__ = [
     "MethodPicker",
     "SettingEditor",
     "StatusLine",
+    "UploadPad",
 ]
