@@ -27,7 +27,7 @@ _SIGNS = {
     "positive": "positive only",
     "negative": "negative only",
 }
-_STYLE = {"description_width": "52px"}
+_STYLE = {"description_width": "60px"}
 _AUTO = {"width": "auto", "min_width": "0"}
 
 

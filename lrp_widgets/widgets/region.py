@@ -35,7 +35,7 @@ class RegionShare:
 
     @property
     def part(self) -> float | None:
-        """The region's part of the sum of R; None where inside and outside cancel, so that no percentage makes sense."""
+        """The region's part of the sum of R; None where inside and outside cancel: no percentage says it."""
         return self.inside / self.total if self.total and 0 <= self.inside / self.total <= 1 else None
 
     @property

@@ -42,7 +42,7 @@ function render({ model, el }) {
   const tools = makeTools({ choose: chooseTool, save });
   const said = [make("div", ""), make("div", "")];
   const clear = make("button", "lrp-heatmap-tool", { type: "button", title: "Clear the region", "aria-label": "Clear the region" }, "×");
-  const share = make("div", "lrp-heatmap-share", { hidden: "" }, make("div", "", { "aria-live": "polite" }, ...said), clear);
+  const share = make("div", "lrp-heatmap-share", { hidden: "" }, clear, make("div", "", { "aria-live": "polite" }, ...said));
   const legend = makeLegend();
   const stamp = make("div", "lrp-heatmap-stamp");
   root.append(pictures, make("div", "lrp-heatmap-foot", {}, readout, tools), share, legend.element, stamp);
@@ -190,7 +190,7 @@ function render({ model, el }) {
       frames, width: raster.width, height: raster.height, pixelated: known.pixelated, region,
       bar: scaled ? legend.bar : null, labels: legend.labels.map(({ textContent }) => textContent ?? ""),
       lines: [...model.get("stamp").split("\n"), ...texts], title: model.get("description") || "Heatmap",
-      text: getComputedStyle(root).color, ground: onDark(root) ? "#111111" : "#ffffff",
+      ...(onDark(root) ? { text: "#e0e0e0", ground: "#111111" } : { text: "#212121", ground: "#ffffff" }),
     }, format);
   }
 

@@ -71,11 +71,11 @@ export function sayShare({ inside, insideSize, totalSize, area }, total) {
     ? `inside ${write(inside)} of ΣR ${write(total)} (${percent(part)})`
     : `inside ${write(inside)}, outside ${write(total - inside)}, ΣR ${write(total)}`;
   const size = insideSize / totalSize;
-  return [summed, `${percent(size)} of |R| on ${ground}: ${formatter(size / area, { digits: 2 })(size / area)} times its share`];
+  return [summed, `${percent(size)} of |R| on ${ground}: ${formatter(size / area, { digits: 2 })(size / area)} × its share`];
 }
 
 /** @param {number} part */
-const percent = (part) => `${(100 * part).toFixed(1)} %`;
+const percent = (part) => `${(100 * part).toFixed(1)}\u00a0%`;
 
 /**
  * The rectangle that reaches from one point to another, along the borders of pixels: it looks like what it holds.

@@ -10,8 +10,8 @@ import { countBeyond, percentileOf } from "./raster.js";
 const SOURCES = {
   symmetric: ["scale: largest |R|", "of |R|"],
   separate: ["scales: largest of each sign", "of each sign"],
-  positive: ["scale: largest R > 0", "of R > 0"],
-  negative: ["scale: largest −R > 0", "of −R > 0"],
+  positive: ["scale: largest R", "of R > 0"],
+  negative: ["scale: lowest R", "of R < 0"],
 };
 
 /**
@@ -37,7 +37,7 @@ export function endsOf(raster, { signs, percentile, scale, locked }) {
 export function endLabels({ low, high }) {
   const write = formatter(Math.max(low, high), { digits: 3, plus: true });
   const alone = (low > 0) !== (high > 0);
-  return [write(-low), alone ? "" : "0", write(high)];
+  return [low ? write(-low) : "0", alone ? "" : "0", high ? write(high) : "0"];
 }
 
 /**
@@ -54,7 +54,8 @@ export function noteOf(raster, { low, high }, { signs, percentile, scale, locked
   if (locked.length || scale) text = locked.length ? "scale locked" : "scale set";
   const beyond = countBeyond(raster, high, low);
   if (beyond) text += ` · ${beyond} clipped`;
-  if (Math.max(low, high) !== largest) text += ` · largest ${single(largest)}`;
+  const most = { positive: highest, negative: -lowest }[signs] ?? largest;
+  if (Math.max(low, high) !== most) text += ` · largest ${single(most)}`;
   if (signs === "positive" && lowest < 0) text += " · R < 0 not shown";
   if (signs === "negative" && highest > 0) text += " · R > 0 not shown";
   return broken ? `${text} · ${broken} not finite` : text;
