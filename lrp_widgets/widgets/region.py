@@ -84,13 +84,13 @@ def check_region(name: str, region: Any, height: int, width: int) -> list[list[f
     if region and not 3 <= len(region) <= MOST_VERTICES:
         raise traitlets.TraitError(f"{needed}, got {len(region)} {'vertex' if len(region) == 1 else 'vertices'}.")
     for vertex in region:
-        if not (isinstance(vertex, list | tuple) and len(vertex) == 2 and _within(*vertex, width, height)):
+        if not (isinstance(vertex, list | tuple) and len(vertex) == 2 and _within(vertex, width, height)):
             raise traitlets.TraitError(f"{needed}, got {repr(vertex)[:60]} among them.")
     return [[float(x), float(y)] for x, y in region]
 
 
-def _within(x: Any, y: Any, width: int, height: int) -> bool:
+def _within(vertex: Sequence[Any], width: int, height: int) -> bool:
     return all(  # a number that is not finite is within nothing
         isinstance(number, int | float) and not isinstance(number, bool) and 0 <= number <= end
-        for number, end in ((x, width), (y, height))
+        for number, end in zip(vertex, (width, height), strict=True)
     )
