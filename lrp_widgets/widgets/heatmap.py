@@ -9,11 +9,14 @@ import numpy as np
 import traitlets
 
 from lrp_widgets.widgets.browser import BrowserWidget, Finite, module, style, to_uint8
+from lrp_widgets.widgets.region import RegionShare, check_region, inside_of, share_of
 
-__all__ = ["ARRANGEMENTS", "COLORMAPS", "HeatmapView"]
+__all__ = ["ARRANGEMENTS", "COLORMAPS", "SIGNS", "HeatmapView"]
 
-COLORMAPS = ("red-blue", "orange-purple", "grey")  # named positive-negative; all diverge from zero, for any eyes
-ARRANGEMENTS = ("overlay", "beside", "heatmap", "image")
+# Named positive-negative, or as published; all diverge from zero, for any eyes.
+COLORMAPS = ("red-blue", "orange-purple", "grey", "green-purple", "vik")
+ARRANGEMENTS = ("overlay", "beside", "heatmap", "image", "mask")
+SIGNS = ("symmetric", "separate", "positive", "negative")
 MOST_VALUES = 1_200_000  # with an RGB picture 8.4 MB: a server closes the connection over a message of 10 MB
 
 
@@ -32,6 +35,7 @@ class HeatmapView(BrowserWidget):
     image_shape = traitlets.List([0, 0, 0]).tag(sync=True)  # Its height, width and channels (1 or 3).
     sequence = traitlets.Int(0).tag(sync=True)  # Goes up with each map: the browser draws when it changes.
     scale = Finite(None, min=0, allow_none=True).tag(sync=True)  # Where the colours end; None or 0: at `percentile`.
+    locked = traitlets.List(Finite(min=0)).tag(sync=True)  # The [negative, positive] end kept by `lock`; [] for none.
     stamp = traitlets.Unicode("").tag(sync=True)  # A short line printed under the picture.
     description = traitlets.Unicode("").tag(sync=True)  # The picture in words, for those who do not see it.
     stale = traitlets.Bool(False).tag(sync=True)  # Greyed: the picture no longer belongs to the settings.
@@ -40,10 +44,12 @@ class HeatmapView(BrowserWidget):
     arrangement = traitlets.Enum(ARRANGEMENTS, "overlay").tag(sync=True, from_browser=True)  # What stands where.
     opacity = Finite(0.9, min=0, max=1).tag(sync=True, from_browser=True)  # Of the heatmap in an overlay.
     percentile = Finite(100.0, min=50, max=100).tag(sync=True, from_browser=True)  # Of |R|: the scale if none is set.
+    signs = traitlets.Enum(SIGNS, "symmetric").tag(sync=True, from_browser=True)  # One scale, one each, or one sign.
     pixelated = traitlets.Bool(True).tag(sync=True, from_browser=True)  # Square pixels, or smoothed.
     size = traitlets.Int(360, min=32, max=4096).tag(sync=True, from_browser=True)  # A picture's longest side, px.
 
     clicked = traitlets.Dict({}).tag(sync=True, from_browser=True)  # The picked pixel, {x, y, count}; {} for none.
+    region = traitlets.List([]).tag(sync=True, from_browser=True)  # Vertices [x, y] in pixels of the map; [] for none.
 
     def show(
         self,
@@ -55,7 +61,8 @@ class HeatmapView(BrowserWidget):
     ) -> None:
         """Draw a map: relevance (h, w), image (h, w) or (h, w, 3) in [0, 1] or uint8, in one message.
 
-        scale: the limit of the colours, or None to take `percentile` of |R|. The picture is no longer stale then.
+        scale: the limit of the colours, or None to take `percentile` of |R|; a locked scale comes before both.
+        The picture is no longer stale then. A region is kept while the map keeps its shape.
         """
         values = np.asarray(relevance)
         if values.ndim != 2 or not 0 < values.size <= MOST_VALUES:
@@ -66,6 +73,8 @@ class HeatmapView(BrowserWidget):
         pixels = np.zeros((0, 0, 0), np.uint8) if image is None else self._pixels(np.asarray(image))
         with self.one_message():
             self.data = np.ascontiguousarray(values, dtype="<f4").tobytes()
+            if self.shape != list(values.shape):
+                self.region = []
             self.shape = list(values.shape)
             self.image, self.image_shape = pixels.tobytes(), list(pixels.shape)
             self.scale = None if scale is None else float(scale)
@@ -79,12 +88,48 @@ class HeatmapView(BrowserWidget):
         return np.frombuffer(self.data, dtype="<f4").reshape(self.shape)
 
     @property
+    def limits(self) -> tuple[float, float]:
+        """The sizes of R at the negative and the positive end of the colour bar; 0.0 for a sign without an end."""
+        if self.locked:
+            low, high = self.locked
+        elif self.scale:
+            low = high = self.scale
+        else:
+            known = self.relevance[np.isfinite(self.relevance)].astype(np.float64)
+            one = self.signs == "symmetric"
+            low, high = (self._end(np.abs(known) if one else side[side > 0]) for side in (-known, known))
+        if self.signs == "symmetric":
+            low = high = max(low, high)
+        return (0.0 if self.signs == "positive" else low), (0.0 if self.signs == "negative" else high)
+
+    @property
     def limit(self) -> float:
-        """The number at the end of the colour bar: pass it as `scale` to keep it, or to share it between pictures."""
-        if self.scale:
-            return self.scale
-        known = np.abs(self.relevance[np.isfinite(self.relevance)])
-        return float(np.percentile(known, self.percentile) or known.max()) if known.size else 0.0
+        """The larger end of the colour bar: pass it as `scale` to share it between pictures."""
+        return max(self.limits)
+
+    def lock(self) -> None:
+        """Keep the present ends of the colour bar for all pictures that follow, until `release`."""
+        with self.one_message():
+            low, high = self.limits
+            self.locked = [low or high, high or low] if self.limit else []  # a blank map has nothing to keep
+
+    def release(self) -> None:
+        """Let every picture have its own scale again."""
+        with self.one_message():
+            self.locked = []
+
+    @property
+    def inside(self) -> np.ndarray:
+        """The region as a mask, bool (h, w): the pixels whose centre lies within it. All False without a region."""
+        return inside_of(self.region, *self.shape)
+
+    @property
+    def share(self) -> RegionShare | None:
+        """How much of the relevance lies inside of the region, None without one."""
+        return share_of(self.relevance, self.inside) if self.region else None
+
+    def _end(self, sizes: np.ndarray) -> float:
+        return float(np.percentile(sizes, self.percentile) or sizes.max()) if sizes.size else 0.0
 
     @staticmethod
     def _pixels(image: np.ndarray) -> np.ndarray:
@@ -109,3 +154,8 @@ class HeatmapView(BrowserWidget):
                 f"got {clicked!r}."
             )
         return clicked
+
+    @traitlets.validate("region")
+    def _check_region(self, proposal: Any) -> list[list[float]]:
+        height, width = self.shape
+        return check_region("HeatmapView.region", proposal["value"], height, width)

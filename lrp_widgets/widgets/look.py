@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Iterable
 from typing import Any
 
 import ipywidgets
 import traitlets
 
 from lrp_widgets.widgets.control import guard
-from lrp_widgets.widgets.heatmap import ARRANGEMENTS, COLORMAPS, HeatmapView
+from lrp_widgets.widgets.heatmap import ARRANGEMENTS, COLORMAPS, SIGNS, HeatmapView
 from lrp_widgets.widgets.layers import LayersView
 
 __all__ = ["LookEditor"]
 
-_NAMES = {"overlay": "over the input", "beside": "beside the input", "heatmap": "heatmap", "image": "input"}
+_SHOWN = {
+    "overlay": "over the input",
+    "beside": "beside the input",
+    "heatmap": "heatmap",
+    "image": "input",
+    "mask": "input × |R|",
+}
+_SIGNS = {
+    "symmetric": "one scale",
+    "separate": "one scale each",
+    "positive": "positive only",
+    "negative": "negative only",
+}
+_STYLE = {"description_width": "60px"}
+_AUTO = {"width": "auto", "min_width": "0"}
 
 
 class LookEditor(ipywidgets.Box):
-    """Arrangement, colours, clip and opacity of a HeatmapView.
+    """Arrangement, colours, signs, clip, opacity and scale of a HeatmapView, in two columns where there is room.
 
     problem: why a move was refused, "" at first.
     """
@@ -26,46 +40,112 @@ class LookEditor(ipywidgets.Box):
     problem = traitlets.Unicode("")
 
     def __init__(self, heatmap: HeatmapView, layers: LayersView | None = None) -> None:
-        said: dict[str, Any] = {"style": {"description_width": "initial"}, "layout": {"width": "auto"}}
-        options = [(_NAMES[name], name) for name in ARRANGEMENTS]
+        self._heatmap = heatmap
+        self._colours = [view for view in (heatmap, layers) if view is not None]
         self.arrangement = ipywidgets.Dropdown(
-            options=options, value=heatmap.arrangement, description="show", tooltip="What stands where", **said
+            options=[(_SHOWN[name], name) for name in ARRANGEMENTS],
+            value=heatmap.arrangement,
+            description="show",
+            tooltip="Where relevance and input stand; the last one shows each pixel as bright as its |R| allows.",
+            style=_STYLE,
+            layout=_AUTO,
         )
         self.colormap = ipywidgets.Dropdown(
             options=COLORMAPS,
             value=heatmap.colormap,
             description="colours",
-            tooltip="Positive and negative hue",
-            **said,
+            tooltip="The hues of positive and of negative relevance, zero in the middle.",
+            style=_STYLE,
+            layout=_AUTO,
         )
-        self.percentile = ipywidgets.FloatSlider(
-            heatmap.percentile, min=90, max=100, step=0.1, readout_format=".1f", description="clip at %",
-            tooltip="The colours end at this percentile of |R|", **said,
-        )  # fmt: skip
-        self.opacity = ipywidgets.FloatSlider(
-            heatmap.opacity, min=0, max=1, step=0.05, readout_format=".2f", description="opacity",
-            tooltip="Of the heatmap over the input", **said,
-        )  # fmt: skip
-        self._links = [
-            ipywidgets.jslink((self.percentile, "value"), (heatmap, "percentile")),
-            ipywidgets.jslink((self.opacity, "value"), (heatmap, "opacity")),
-        ]
-        # A drop-down has no value in the browser, only an index: these two take the way through Python.
-        for control, name, views in (
-            (self.arrangement, "arrangement", (heatmap,)),
-            (self.colormap, "colormap", (heatmap, layers)),
-        ):
-            control.observe(partial(_pass_on, name, [view for view in views if view is not None]), "value")
-        controls = [self.arrangement, self.colormap, self.percentile, self.opacity]
-        super().__init__([guard(control, self._tell) for control in controls])
+        self.signs = ipywidgets.Dropdown(
+            options=[(_SIGNS[name], name) for name in SIGNS],
+            value=heatmap.signs,
+            description="signs",
+            tooltip="One scale around zero, one for each sign, or relevance of one sign alone.",
+            style=_STYLE,
+            layout=_AUTO,
+        )
+        self.percentile = _slider(
+            heatmap.percentile, "clip at %", "The colours end at this percentile of |R|.", 90, 100, 0.1, ".1f"
+        )
+        self.opacity = _slider(
+            heatmap.opacity, "opacity", "How opaque the heatmap lies over the input.", 0, 1, 0.05, ".2f"
+        )
+        self.pixelated = _toggle(
+            heatmap.pixelated, "pixels", "Draw square pixels; when off, the picture is smoothed between them."
+        )
+        self.locked = _toggle(
+            bool(heatmap.locked), "lock scale", "Keep the numbers of the colour bar for all pictures that follow."
+        )
+        self.restore = ipywidgets.Button(
+            description="reset", tooltip="Bring back the look that the picture started with.", layout=_AUTO
+        )
+        choices = {"arrangement": self.arrangement, "colormap": self.colormap, "signs": self.signs}
+        linked = {"percentile": self.percentile, "opacity": self.opacity, "pixelated": self.pixelated}
+        self._controls = choices | linked
+        self._started = {name: getattr(heatmap, name) for name in self._controls}
+        self._links = [ipywidgets.jslink((control, "value"), (heatmap, name)) for name, control in linked.items()]
+        # A drop-down has no value in the browser, only an index: these take the way through Python.
+        for name, control in choices.items():
+            control.observe(lambda change, name=name: self._pass_on(name, change["new"]), "value")
+        self.locked.observe(self._switch_lock, "value")
+        self.restore.on_click(lambda _: self.reset())
+        foot = ipywidgets.HBox(_guarded([self.pixelated, self.locked, self.restore], self._tell), layout=_FOOT)
+        rows = _guarded([self.arrangement, self.colormap, self.signs, self.percentile, self.opacity], self._tell)
+        super().__init__([*rows, foot], layout=_GRID)
         self.add_class("lrp-look")
+        self._enable()
+
+    def reset(self) -> None:
+        """Bring back the look that the picture had when this editor was made, and let go of the scale."""
+        with self._heatmap.one_message():
+            for name, value in self._started.items():
+                setattr(self._heatmap, name, value)
+        for name, value in self._started.items():
+            self._controls[name].value = value
+        self.locked.value = False
+
+    def _pass_on(self, name: str, value: Any) -> None:
+        self._enable()
+        for view in self._colours if name == "colormap" else [self._heatmap]:
+            with view.one_message():
+                setattr(view, name, value)
+
+    def _switch_lock(self, change: Any) -> None:
+        if change["new"]:
+            self._heatmap.lock()
+        else:
+            self._heatmap.release()
+        self.locked.value = bool(self._heatmap.locked)  # a blank picture has no scale to keep
+        self._enable()
+
+    def _enable(self) -> None:
+        """A control that would change nothing looks like it."""
+        self.opacity.disabled = self.arrangement.value != "overlay"
+        self.percentile.disabled = bool(self._heatmap.locked)
 
     def _tell(self, problem: str) -> None:
         self.problem = ""  # so that the same mistake twice is told twice
         self.problem = problem
 
 
-def _pass_on(name: str, views: list[HeatmapView | LayersView], change: Any) -> None:
-    for view in views:
-        with view.one_message():
-            setattr(view, name, change["new"])
+_GRID = {"display": "grid", "grid_template_columns": "repeat(auto-fit, minmax(180px, 1fr))", "grid_gap": "0 12px"}
+_FOOT = {"align_items": "center", "min_width": "0"}
+
+
+def _slider(
+    value: float, label: str, tooltip: str, low: float, high: float, step: float, written: str
+) -> ipywidgets.FloatSlider:
+    return ipywidgets.FloatSlider(
+        value, min=low, max=high, step=step, readout_format=written, description=label, tooltip=tooltip,
+        style=_STYLE, layout=_AUTO,
+    )  # fmt: skip
+
+
+def _toggle(value: bool, label: str, tooltip: str) -> ipywidgets.ToggleButton:
+    return ipywidgets.ToggleButton(value, description=label, tooltip=tooltip, layout=_AUTO)
+
+
+def _guarded(controls: Iterable[Any], tell: Any) -> list[Any]:
+    return [guard(control, tell) for control in controls]

@@ -190,7 +190,7 @@ FORGED: list[tuple[str, Callable[[Dashboard], Any], dict[str, Any], str]] = [
     ),
     ("a method", lambda d: d.methods.picker, {"index": 88}, "method: Invalid selection: index out of bounds"),
     ("the source", lambda d: d.source, {"index": 2}, "ToggleButtons: Invalid selection: index out of bounds"),
-    ("a look", lambda d: d.look.arrangement, {"index": 4}, "show: Invalid selection: index out of bounds"),
+    ("a look", lambda d: d.look.arrangement, {"index": 9}, "show: Invalid selection: index out of bounds"),
     (
         "a drawing of the wrong length",
         lambda d: d.pad,

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import re
-import shutil
-import subprocess
 import threading
 
 import numpy as np
@@ -142,28 +139,6 @@ def test_every_static_file_is_used():
     imported = {file for text in TEXTS.values() for file in re.findall(r'from "\./(\w+)\.js"', text)}
     assert imported | set(MODULES) == TEXTS.keys()
     assert {path.stem for path in STATIC.glob("*.css")} == {*MODULES, "theme"}
-
-
-@pytest.fixture
-def node():
-    """Runs an expression over a module's exports, with `given` as its input."""
-    program = shutil.which("node")
-    if program is None:
-        pytest.skip("node is not installed")
-
-    def run(name: str, expression: str, given: object = None):
-        source = f"{module(name)}\nconst given = {json.dumps(given)};\nconsole.log(JSON.stringify({expression}));"
-        done = subprocess.run(
-            [program, "--input-type=module"],
-            input=source,
-            capture_output=True,
-            encoding="utf-8",
-            check=True,
-            timeout=60,
-        )
-        return json.loads(done.stdout)
-
-    return run
 
 
 @pytest.mark.parametrize("percent", [50, 90, 99.3, 100])

@@ -1,7 +1,8 @@
 /**
  * Diverging colour maps from the most negative to the most positive, zero in the middle. On a light page zero is
- * white and the ends are dark (ColorBrewer RdBu, PuOr); on a dark page the other way round (red-blue: Crameri's
- * berlin). Lightness grows evenly to both sides, so the maps are safe for colour-blind eyes.
+ * white and the ends are dark (ColorBrewer RdBu, PuOr, PRGn; Crameri's vik); on a dark page the other way round
+ * (red-blue: Crameri's berlin, green-purple: his vanimo, vik: its hues with the lightness of OKLab turned round).
+ * Lightness changes evenly to both sides, so the maps are safe for colour-blind eyes.
  * @type {Record<string, {light: string, dark: string}>}
  */
 const MAPS = {
@@ -12,6 +13,14 @@ const MAPS = {
   "orange-purple": {
     light: "2d004b 542788 8073ac b2abd2 d8daeb f7f7f7 fee0b6 fdb863 e08214 b35806 7f3b08",
     dark: "d9ccff a48fd9 7359a8 432f6b 211a2e 161616 2a1d0c 5c3a0c 97620f d39a3c ffdfa8",
+  },
+  "green-purple": {
+    light: "40004b 762a83 9970ab c2a5cf e7d4e8 f7f7f7 d9f0d3 a6dba0 5aae61 1b7837 00441b",
+    dark: "ffcdfd d889ca ad539a 742e64 33172c 161616 232c14 415a1f 62872f 8abc53 befda5",
+  },
+  vik: {
+    light: "001261 023a7a 116496 5697b8 a7c9da ece5e1 e1b8a0 cd8860 b75a26 862306 590008",
+    dark: "aedbfb 76b1dd 4687bb 265e8e 223850 161616 4d2d22 87452a b46b4a d99879 f9c8b0",
   },
   grey: {
     light: "000000 1a1a1a 333333 4d4d4d 666666 808080 999999 b3b3b3 cccccc e6e6e6 ffffff",
@@ -41,6 +50,14 @@ export function colourTable(name, dark, veiled) {
     table[i] = pixelAt(stops, place, veiled ? Math.abs(t) ** 0.6 : 1);
   }
   return table;
+}
+
+/** An opaque black pixel. */
+export const BLACK = 0xff000000;
+
+/** A table for image × relevance: black over the input, the less of it the larger |R|, so that brightness is in proportion. */
+export function maskTable() {
+  return Uint32Array.from({ length: 2 * HALF + 1 }, (_, i) => (Math.round(255 * (1 - Math.abs(i / HALF - 1))) << 24) >>> 0);
 }
 
 /**

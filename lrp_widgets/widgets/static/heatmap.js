@@ -1,29 +1,34 @@
-import { HALF, colourTable, onDark, watchTheme } from "./colours.js";
-import { colourRaster, countBeyond, percentileOf, readImage, readRaster, stretch } from "./raster.js";
+import { onDark, watchTheme } from "./colours.js";
+import { draw, layersOf, makePicture, outline, place, tableOf } from "./picture.js";
+import { insideOf, rectangle, sayShare, shareOf } from "./region.js";
 import { isShortcut, make, makeRoot, nextFrame, setText, stepTo, watch } from "./dom.js";
-import { formatter, single } from "./numbers.js";
+import { endsOf } from "./scale.js";
+import { formatter } from "./numbers.js";
+import { makeLegend } from "./legend.js";
+import { makeTools } from "./tools.js";
+import { readRaster } from "./raster.js";
+import { saveSheet } from "./save.js";
+import { watchMarking } from "./marking.js";
 
 /**
  * @typedef {{
  *   data: DataView, shape: number[], image: DataView, image_shape: number[], sequence: number, scale: number | null,
- *   stamp: string, description: string, stale: boolean, colormap: string, arrangement: string, opacity: number,
- *   percentile: number, pixelated: boolean, size: number, clicked: {x?: number, y?: number, count?: number},
+ *   locked: number[], stamp: string, description: string, stale: boolean, colormap: string, arrangement: string,
+ *   opacity: number, percentile: number, signs: string, pixelated: boolean, size: number,
+ *   clicked: {x?: number, y?: number, count?: number}, region: import("./region.js").Vertex[],
  * }} Traits
- * @typedef {{x: number, y: number}} Pixel
- * @typedef {{frame: HTMLElement, canvas: HTMLCanvasElement, mark: HTMLElement, cursor: HTMLElement}} Picture
+ * @typedef {import("./picture.js").Pixel} Pixel
+ * @typedef {import("./region.js").Vertex} Vertex
  */
 
 /** @type {(keyof Traits & string)[]} */
-const LOOK = ["colormap", "arrangement", "opacity", "percentile", "pixelated", "size"];
-const HINT = "Point at a pixel to read it";
-
-/** @returns {Picture} */
-function makePicture() {
-  const canvas = make("canvas", "", { role: "img" });
-  const mark = make("div", "lrp-heatmap-spot", { hidden: "" });
-  const cursor = make("div", "lrp-heatmap-spot lrp-heatmap-cursor", { hidden: "" });
-  return { frame: make("div", "lrp-heatmap-frame", {}, canvas, mark, cursor), canvas, mark, cursor };
-}
+const LOOK = ["colormap", "arrangement", "opacity", "percentile", "signs", "locked", "pixelated", "size"];
+/** @type {Record<string, [string, string]>} What each tool asks for: of the pointer, of the keyboard. */
+const HINTS = {
+  pointer: ["Point at a pixel to read it", "Enter picks one"],
+  rectangle: ["Drag a rectangle", "Enter sets a corner and then the opposite one, Escape clears"],
+  lasso: ["Drag around a region", "Enter sets a corner and then the opposite one, Escape clears"],
+};
 
 /** @param {import("./anywidget").Context<Traits>} context */
 function render({ model, el }) {
@@ -33,20 +38,30 @@ function render({ model, el }) {
   const both = [input, map];
   const badge = make("div", "lrp-heatmap-badge", {}, "out of date");
   const pictures = make("div", "lrp-heatmap-pictures", { tabindex: "0", role: "application" }, input.frame, map.frame, badge);
-  const bar = make("canvas", "lrp-heatmap-bar", { width: String(2 * HALF + 1), height: "1", "aria-hidden": "true" });
-  const ends = [make("span", ""), make("span", "", {}, "0"), make("span", "")];
-  const note = make("div", "lrp-heatmap-note lrp-cut lrp-muted");
-  const legend = make("div", "lrp-heatmap-legend", {}, bar, make("div", "lrp-heatmap-ends", {}, ...ends), note);
+  const readout = make("div", "lrp-heatmap-readout lrp-cut lrp-muted", { "aria-live": "polite" }, HINTS.pointer[0]);
+  const tools = makeTools({ choose: chooseTool, save });
+  const said = [make("div", ""), make("div", "")];
+  const clear = make("button", "lrp-heatmap-tool", { type: "button", title: "Clear the region", "aria-label": "Clear the region" }, "×");
+  const share = make("div", "lrp-heatmap-share", { hidden: "" }, clear, make("div", "", { "aria-live": "polite" }, ...said));
+  const legend = makeLegend();
   const stamp = make("div", "lrp-heatmap-stamp");
-  const readout = make("div", "lrp-heatmap-readout lrp-cut lrp-muted", { "aria-live": "polite" }, HINT);
-  root.append(pictures, legend, stamp, readout);
+  root.append(pictures, make("div", "lrp-heatmap-foot", {}, readout, tools), share, legend.element, stamp);
 
   /** @type {import("./raster.js").Raster | null} */
   let raster = null;
   let loaded = -1;
   let told = false;
+  let tool = "pointer";
   /** @type {Pixel | null} */
   let cursor = null;
+  /** @type {Pixel | null} the first corner of a rectangle that is drawn by keyboard */
+  let corner = null;
+  /** @type {import("./picture.js").Picture | undefined} where the pointer draws, wherever it goes meanwhile */
+  let grabbed;
+  /** @type {Vertex[] | null} the region while it is drawn */
+  let draft = null;
+  /** @type {{region: Vertex[], mask: Uint8Array}} what was made of the region last */
+  let masked = { region: [], mask: new Uint8Array() };
 
   /**
    * Where the keyboard's cursor starts: on the picked pixel, or in the middle.
@@ -58,29 +73,40 @@ function render({ model, el }) {
     return { x: (raster?.width ?? 0) >> 1, y: (raster?.height ?? 0) >> 1 };
   }
 
-  /** The number where the colours end. A percentile of a map of many zeros may be 0: then it is the largest. */
-  const limitOf = () =>
-    raster ? model.get("scale") || percentileOf(raster, model.get("percentile")) || raster.largest : 0;
+  /** What the pictures are made of, and of what they are a picture. */
+  function given() {
+    const scale = {
+      signs: model.get("signs"), percentile: model.get("percentile"), scale: model.get("scale"), locked: model.get("locked"),
+    };
+    const kind = model.get("image").byteLength ? model.get("arrangement") : "heatmap";
+    return {
+      arrangement: kind, kind: kind === "beside" ? "heatmap" : kind, scale, opacity: model.get("opacity"),
+      image: model.get("image"), imageShape: model.get("image_shape"), pixelated: model.get("pixelated"),
+    };
+  }
+
+  /** @param {import("./raster.js").Raster} raster */
+  function coloured(raster) {
+    const known = given();
+    const table = tableOf(known.kind, model.get("colormap"), onDark(root));
+    return { ...known, raster, table, ends: endsOf(raster, known.scale) };
+  }
 
   function paint() {
     const sequence = model.get("sequence");
     if (sequence !== loaded) raster = readRaster(model.get("data"), model.get("shape"));
     loaded = sequence;
-    const hasImage = model.get("image").byteLength > 0;
-    const arrangement = hasImage ? model.get("arrangement") : "heatmap";
-    arrange(arrangement);
+    arrange(given().arrangement);
     if (!raster) return;
-    const limit = limitOf();
-    const dark = onDark(root);
-    const veiled = arrangement === "overlay";
-    const table = colourTable(model.get("colormap"), dark, veiled);
-    if (!input.frame.hidden) draw(input, false, null, limit);
-    if (!map.frame.hidden) draw(map, veiled, table, limit);
-    paintLegend(limit, table, veiled);
+    const known = coloured(raster);
+    if (!input.frame.hidden) draw(input, () => layersOf("image", known), known.pixelated);
+    if (!map.frame.hidden) draw(map, () => layersOf(known.kind, known), known.pixelated);
+    legend.paint(raster, known);
     root.dataset.sequence = String(sequence);
     root.dataset.max = String(raster.largest);
     root.dataset.sum = String(raster.sum);
     placeSpots();
+    weigh();
     if (!told) model.send({ painted: true }); // somebody looks: what is slow to load may follow now
     told = true;
   }
@@ -93,101 +119,113 @@ function render({ model, el }) {
     root.dataset.arrangement = arrangement;
     root.toggleAttribute("data-stale", model.get("stale"));
     root.toggleAttribute("data-empty", !raster);
-    input.frame.hidden = arrangement === "overlay" || arrangement === "heatmap";
+    input.frame.hidden = arrangement !== "beside" && arrangement !== "image";
     map.frame.hidden = arrangement === "image";
     const words = model.get("description") || (raster ? `Heatmap, ${height} by ${width} pixels` : "No heatmap yet");
-    pictures.setAttribute("aria-label", `${words}. Arrow keys move over the pixels, Enter picks one.`);
+    pictures.setAttribute("aria-label", `${words}. Arrow keys move over the pixels, ${HINTS[tool][1]}.`);
     map.canvas.setAttribute("aria-label", words);
     input.canvas.setAttribute("aria-label", "The input");
     setText(stamp, model.get("stamp"));
   }
 
-  /**
-   * @param {Picture} picture
-   * @param {boolean} veiled
-   * @param {Uint32Array | null} table null draws the input alone
-   * @param {number} limit
-   */
-  function draw({ frame, canvas }, veiled, table, limit) {
-    const width = Math.round(frame.clientWidth * devicePixelRatio);
-    const height = Math.round(frame.clientHeight * devicePixelRatio);
-    const context = canvas.getContext("2d");
-    if (!width || !height || !context || !raster) return;
-    if (canvas.width !== width) canvas.width = width;
-    if (canvas.height !== height) canvas.height = height;
-    context.clearRect(0, 0, width, height);
-    const pixelated = model.get("pixelated");
-    const image = table && !veiled ? null : readImage(model.get("image"), model.get("image_shape"), veiled);
-    if (image) stretch(context, image, pixelated);
-    if (table) stretch(context, colourRaster(raster, limit, table), pixelated, veiled ? model.get("opacity") : 1);
+  /** Outlines the region and says what it holds. A region that is drawn comes before the one that Python knows. */
+  function weigh() {
+    const region = draft ?? model.get("region");
+    share.hidden = !region.length;
+    if (!raster || (!region.length && !masked.region.length)) return;
+    if (masked.region !== region || masked.mask.length !== raster.values.length) {
+      masked = { region, mask: region.length ? insideOf(region, raster.width, raster.height) : new Uint8Array() };
+      for (const picture of both) outline(picture, region, raster);
+    }
+    if (region.length) sayShare(shareOf(raster, masked.mask), raster.sum).forEach((text, index) => setText(said[index], text));
   }
 
-  /**
-   * @param {number} limit
-   * @param {Uint32Array} table
-   * @param {boolean} veiled
-   */
-  function paintLegend(limit, table, veiled) {
-    const context = bar.getContext("2d");
-    if (!context || !raster) return;
-    context.fillStyle = "#808080"; // in an overlay the input shows through: here a grey one
-    context.fillRect(0, 0, bar.width, 1);
-    const ramp = Float32Array.from(table, (_, i) => i - HALF);
-    const ruler = { ...raster, values: ramp, width: table.length, height: 1 };
-    stretch(context, colourRaster(ruler, HALF, table), false, veiled ? model.get("opacity") : 1);
-    const write = formatter(limit, { digits: 3, plus: true });
-    setText(ends[0], write(-limit));
-    setText(ends[2], write(limit));
-    setText(note, noteOf(limit));
-    note.title = note.textContent ?? "";
+  const repaint = nextFrame(paint);
+  const reweigh = nextFrame(weigh);
+
+  /** @param {Vertex[] | null} region null gives up what was drawn */
+  function sketch(region) {
+    draft = region;
+    if (!region) grabbed = undefined;
+    reweigh.request();
   }
 
-  /**
-   * How the scale came about, and what it hides.
-   * @param {number} limit
-   */
-  function noteOf(limit) {
-    if (!raster) return "";
-    const { largest, broken } = raster;
-    const beyond = countBeyond(raster, limit);
-    const percent = model.get("percentile");
-    let text = "scale: largest |R|";
-    if (model.get("scale")) text = "scale set";
-    else if (limit !== largest) text = `percentile ${percent} of |R|`;
-    if (beyond) text += ` · ${beyond} clipped`;
-    if (limit !== largest) text += ` · largest ${single(largest)}`;
-    return broken ? `${text} · ${broken} not finite` : text;
+  /** @param {Vertex[]} region one that holds no pixel is none */
+  function mark(region) {
+    const holds = raster && region.length && insideOf(region, raster.width, raster.height).includes(1);
+    [draft, corner, grabbed] = [null, null, undefined];
+    model.set("region", holds ? region : []);
+    model.save_changes();
+    weigh();
+  }
+
+  /** @param {string} name */
+  function chooseTool(name) {
+    tool = name;
+    giveUp();
+    root.dataset.tool = name;
+    arrange(given().arrangement);
+    read(null);
+  }
+
+  /** Drops what is being drawn; says whether anything was. */
+  function giveUp() {
+    const was = cancelMarking() || corner !== null;
+    corner = null;
+    if (was) sketch(null);
+    return was;
+  }
+
+  /** @param {string} format */
+  function save(format) {
+    if (!raster) return;
+    const known = coloured(raster);
+    const frames = both.filter(({ frame }) => !frame.hidden).map((picture) => layersOf(picture === input ? "image" : known.kind, known));
+    const region = model.get("region");
+    const scaled = known.kind !== "image";
+    const texts = [
+      ...(scaled ? [legend.note] : []), ...(region.length ? said : []), ...(model.get("stale") ? [badge] : []),
+    ].map(({ textContent }) => textContent ?? "");
+    saveSheet({
+      frames, width: raster.width, height: raster.height, pixelated: known.pixelated, region,
+      bar: scaled ? legend.bar : null, labels: legend.labels.map(({ textContent }) => textContent ?? ""),
+      lines: [...model.get("stamp").split("\n"), ...texts], title: model.get("description") || "Heatmap",
+      ...(onDark(root) ? { text: "#e0e0e0", ground: "#111111" } : { text: "#212121", ground: "#ffffff" }),
+    }, format);
   }
 
   /** Puts the marks on the picked pixel and under the keyboard's cursor. */
   function placeSpots() {
     const { x, y } = model.get("clicked");
     for (const picture of both) {
-      place(picture.mark, x === undefined || y === undefined ? null : { x, y });
-      place(picture.cursor, cursor);
+      place(picture.mark, x === undefined || y === undefined ? null : { x, y }, raster);
+      place(picture.cursor, cursor, raster);
     }
-  }
-
-  /**
-   * @param {HTMLElement} spot
-   * @param {Pixel | null} pixel
-   */
-  function place(spot, pixel) {
-    spot.hidden = !pixel || !raster || pixel.x >= raster.width || pixel.y >= raster.height;
-    if (!pixel || !raster) return;
-    const { width, height } = raster;
-    spot.style.cssText = `left: ${((pixel.x + 0.5) / width) * 100}%; top: ${((pixel.y + 0.5) / height) * 100}%;
-      width: max(${100 / width}%, 9px); height: max(${100 / height}%, 9px)`;
   }
 
   /** @param {Pixel | null} pixel */
   function read(pixel) {
     readout.classList.toggle("lrp-muted", !pixel);
-    if (!pixel || !raster) return setText(readout, HINT);
+    if (!pixel || !raster) return setText(readout, HINTS[tool][0]);
     const value = formatter(raster.largest, { plus: true })(raster.values[pixel.y * raster.width + pixel.x]);
     const pad = (/** @type {number} */ index, /** @type {number} */ end) =>
       String(index).padStart(String(end - 1).length, " "); // figure spaces: the line keeps its columns
     return setText(readout, `row ${pad(pixel.y, raster.height)} · column ${pad(pixel.x, raster.width)} · R ${value}`);
+  }
+
+  /** @param {MouseEvent} event */
+  const pictureUnder = (event) => both.find(({ frame }) => frame.contains(/** @type {Node} */ (event.target)));
+
+  /**
+   * The place on the map under the pointer, or null where it is over no picture.
+   * @param {MouseEvent} event
+   * @returns {Vertex | null}
+   */
+  function locate(event) {
+    const picture = grabbed ?? pictureUnder(event);
+    if (!picture || !raster) return null;
+    const box = picture.canvas.getBoundingClientRect();
+    return [((event.clientX - box.left) / box.width) * raster.width, ((event.clientY - box.top) / box.height) * raster.height];
   }
 
   /**
@@ -196,12 +234,8 @@ function render({ model, el }) {
    * @returns {Pixel | null}
    */
   function under(event) {
-    const picture = both.find(({ frame }) => frame.contains(/** @type {Node} */ (event.target)));
-    if (!picture || !raster) return null;
-    const box = picture.canvas.getBoundingClientRect();
-    const x = Math.floor(((event.clientX - box.left) / box.width) * raster.width);
-    const y = Math.floor(((event.clientY - box.top) / box.height) * raster.height);
-    return x >= 0 && y >= 0 && x < raster.width && y < raster.height ? { x, y } : null;
+    const [x, y] = locate(event)?.map(Math.floor) ?? [-1, -1];
+    return raster && x >= 0 && y >= 0 && x < raster.width && y < raster.height ? { x, y } : null;
   }
 
   /** @param {Pixel | null} pixel */
@@ -216,7 +250,13 @@ function render({ model, el }) {
     cursor = pixel;
     placeSpots();
     read(pixel);
+    if (corner && pixel) sketch(spanned(corner, pixel));
   }
+
+  /** @type {(from: Pixel, to: Pixel) => Vertex[]} the rectangle with both pixels inside */
+  const spanned = (from, to) => rectangle(
+    [Math.min(from.x, to.x), Math.min(from.y, to.y)], [Math.max(from.x, to.x) + 1, Math.max(from.y, to.y) + 1],
+  );
 
   /** @param {KeyboardEvent} event */
   function onKey(event) {
@@ -227,18 +267,45 @@ function render({ model, el }) {
     const along = event.key === "ArrowLeft" || event.key === "ArrowRight";
     const moved = stepTo(event.key, along ? from.x : from.y, along ? width : height, { across: step, down: step, page: 0 });
     if (event.key.startsWith("Arrow") && moved !== null) moveCursor(along ? { ...from, x: moved } : { ...from, y: moved });
-    else if (event.key === "Enter" || event.key === " ") pick(cursor ?? from);
+    else if (event.key === "Enter" || event.key === " ") enter(cursor ?? from);
     else return;
     event.preventDefault();
   }
 
-  const repaint = nextFrame(paint);
+  /** @param {Pixel} pixel */
+  function enter(pixel) {
+    if (tool === "pointer") return pick(pixel);
+    if (corner) return mark(spanned(corner, pixel));
+    corner = pixel;
+    return sketch(spanned(corner, pixel));
+  }
+
+  /** @param {KeyboardEvent} event */
+  function onEscape(event) {
+    if (event.key !== "Escape" || isShortcut(event)) return;
+    if (!giveUp() && model.get("region").length) mark([]);
+  }
+
+  const cancelMarking = watchMarking(pictures, {
+    tool: () => tool,
+    locate: (event, started) => {
+      if (!started) grabbed = pictureUnder(event);
+      const at = locate(event);
+      return raster && at && [Math.min(raster.width, Math.max(0, at[0])), Math.min(raster.height, Math.max(0, at[1]))];
+    },
+    draft: sketch,
+    finish: mark,
+  });
   const resized = new ResizeObserver(repaint.request);
   both.forEach(({ frame }) => resized.observe(frame));
   pictures.addEventListener("pointermove", (event) => read(under(event)));
   pictures.addEventListener("pointerleave", () => read(cursor));
-  pictures.addEventListener("click", (event) => pick(under(event)));
+  pictures.addEventListener("click", (event) => {
+    if (tool === "pointer") pick(under(event));
+  });
   pictures.addEventListener("keydown", onKey);
+  root.addEventListener("keydown", onEscape);
+  clear.addEventListener("click", () => mark([]));
   pictures.addEventListener("focus", () => {
     if (raster && pictures.matches(":focus-visible")) moveCursor(start());
   });
@@ -246,9 +313,11 @@ function render({ model, el }) {
   const endings = [
     watch(model, ["sequence", "scale", "stamp", "description", "stale", ...LOOK], paint),
     watch(model, ["clicked"], placeSpots),
+    watch(model, ["region"], weigh),
     watchTheme(repaint.request),
     () => resized.disconnect(),
     repaint.cancel,
+    reweigh.cancel,
     () => root.remove(),
   ];
   paint();

@@ -7,8 +7,9 @@ const INFINITE = 0x7f800000; // where the numbers end
  * A map of numbers, and what is known of it.
  * @typedef {{
  *   values: Float32Array, width: number, height: number,
- *   largest: number, sum: number, broken: number,
+ *   largest: number, highest: number, lowest: number, sum: number, broken: number,
  * }} Raster
+ * @typedef {{low: number, high: number}} Ends the sizes of R where the colours end, to either side of zero
  */
 
 /**
@@ -20,39 +21,51 @@ export function readRaster(bytes, [height, width]) {
   if (!bytes || !height || !width || bytes.byteLength !== 4 * height * width) return null;
   const from = bytes.byteOffset;
   const values = new Float32Array(bytes.buffer.slice(from, from + bytes.byteLength)); // a copy, for the alignment
-  let [largest, sum, broken] = [0, 0, 0];
+  let [highest, lowest, sum, broken] = [0, 0, 0, 0];
   for (const value of values) {
     if (!Number.isFinite(value)) {
       broken++;
       continue;
     }
     sum += value;
-    if (value > largest) largest = value;
-    else if (-value > largest) largest = -value;
+    if (value > highest) highest = value;
+    else if (value < lowest) lowest = value;
   }
-  return { values, width, height, largest, sum, broken };
+  return { values, width, height, largest: Math.max(highest, -lowest), highest, lowest, sum, broken };
 }
 
 /**
- * A percentile of |R|, interpolated between neighbours as numpy does.
+ * A percentile of |R|, interpolated between neighbours as numpy does; the largest where it is 0, as in a map of many zeros.
  * @param {Raster} raster
  * @param {number} percent
+ * @param {number} [sign] 1 or -1: among the numbers of that sign only
  */
-export function percentileOf(raster, percent) {
-  if (percent >= 100) return raster.largest;
-  const at = (percent / 100) * Math.max(0, raster.values.length - raster.broken - 1);
-  const low = ranked(raster, Math.floor(at));
-  return at % 1 ? low + (at % 1) * (ranked(raster, Math.ceil(at)) - low) : low;
+export function percentileOf(raster, percent, sign = 0) {
+  const largest = sign ? Math.max(0, sign * (sign > 0 ? raster.highest : raster.lowest)) : raster.largest;
+  if (percent >= 100) return largest;
+  const bits = sign ? sizesOf(raster, sign) : new Uint32Array(raster.values.buffer);
+  const at = (percent / 100) * Math.max(0, bits.length - (sign ? 0 : raster.broken) - 1);
+  const low = ranked(bits, Math.floor(at));
+  return (at % 1 ? low + (at % 1) * (ranked(bits, Math.ceil(at)) - low) : low) || largest;
+}
+
+/**
+ * The bits of the finite numbers of one sign.
+ * @param {Raster} raster
+ * @param {number} sign
+ */
+function sizesOf({ values }, sign) {
+  const bits = new Uint32Array(values.buffer);
+  return bits.filter((_, i) => sign * values[i] > 0 && Number.isFinite(values[i]));
 }
 
 /**
  * The value at a place of the sorted |R|. Sorting 224 × 224 numbers takes 10 ms and this 1: without their sign,
  * floats are ordered as their bits are, so only the numbers that share the upper half of the answer are sorted.
- * @param {Raster} raster
+ * @param {Uint32Array} bits
  * @param {number} rank
  */
-function ranked({ values }, rank) {
-  const bits = new Uint32Array(values.buffer);
+function ranked(bits, rank) {
   const counts = new Uint32Array(0x8000);
   for (let i = 0; i < bits.length; i++) counts[(bits[i] & SIGNLESS) >>> 16]++;
   let upper = 0;
@@ -63,30 +76,37 @@ function ranked({ values }, rank) {
 }
 
 /**
- * How many numbers the colours cannot tell from the limit.
+ * How many numbers the colours cannot tell from their ends; a sign without an end is not shown, and not counted.
  * @param {Raster} raster
- * @param {number} limit
+ * @param {number} high
+ * @param {number} [low]
  */
-export function countBeyond({ values }, limit) {
+export function countBeyond({ values }, high, low = high) {
+  const [least, most] = [low ? -low : -Infinity, high || Infinity];
   let count = 0;
-  for (let i = 0; i < values.length; i++) if (values[i] > limit || values[i] < -limit) count++;
+  for (let i = 0; i < values.length; i++) if (values[i] > most || values[i] < least) count++;
   return count;
 }
 
 /**
- * Colours a map; numbers that are not finite stay transparent.
+ * Colours a map; numbers that are not finite get a pixel of their own.
  * @param {Raster} raster
- * @param {number} limit the number at the end of the table
+ * @param {Ends} ends the numbers at the ends of the table; a sign whose end is 0 looks like zero
  * @param {Uint32Array} table
+ * @param {number} [unknown] by default transparent
  */
-export function colourRaster({ values, width, height }, limit, table) {
+export function colourRaster({ values, width, height }, { low, high }, table, unknown = 0) {
   const picture = new ImageData(width, height);
   const pixels = new Uint32Array(picture.data.buffer);
-  const step = limit > 0 ? HALF / limit : 0;
+  const up = high > 0 ? HALF / high : 0;
+  const down = low > 0 ? HALF / low : 0;
   for (let i = 0; i < values.length; i++) {
     const value = values[i];
-    if (!Number.isFinite(value)) continue;
-    const place = Math.round(value * step);
+    if (!Number.isFinite(value)) {
+      pixels[i] = unknown;
+      continue;
+    }
+    const place = Math.round(value * (value < 0 ? down : up));
     pixels[i] = table[place > HALF ? 2 * HALF : place < -HALF ? 0 : place + HALF];
   }
   return picture;
