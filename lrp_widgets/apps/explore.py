@@ -9,35 +9,40 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from contextlib import suppress
 from typing import Any
 
 import ipywidgets
-import numpy as np
-import torch
 import traitlets
 from torch import Tensor, nn
 
+from lrp_widgets.apps.actions import Actions
 from lrp_widgets.apps.ahead import Ahead, Preview
+from lrp_widgets.apps.arrangement import against, arranged, details, views
 from lrp_widgets.apps.cores import cores_for, is_small
 from lrp_widgets.apps.curves import Curves
+from lrp_widgets.apps.inspection import Inspection, channel_map, with_filters
 from lrp_widgets.apps.memory import reuse_memory
-from lrp_widgets.apps.offered import captions, choices, image_of, thumbnails
+from lrp_widgets.apps.offered import OWN, choices, image_of, own_composite
+from lrp_widgets.apps.pinning import Pins
 from lrp_widgets.apps.reading import equations, findings, ledger_rows, picture_of, said_target, stamp, status
+from lrp_widgets.apps.settings import Pixel, Settings, input_of
+from lrp_widgets.apps.source import Source
+from lrp_widgets.engine.composite import parametric_steps, resolve
 from lrp_widgets.engine.doctor import examine
-from lrp_widgets.engine.explainer import Explainer, Output
+from lrp_widgets.engine.explainer import Contrast, Explainer, Output
 from lrp_widgets.engine.explanation import Explanation
+from lrp_widgets.engine.filter import Filter
 from lrp_widgets.engine.memo import Memo
+from lrp_widgets.engine.presets import by_depth
 from lrp_widgets.engine.propagate import Abandoned
 from lrp_widgets.evaluation import Curve
-from lrp_widgets.methods import Method
+from lrp_widgets.methods import LRP
 from lrp_widgets.samples import Samples
 from lrp_widgets.widgets import (
     ClassPicker,
+    CompositeEditor,
     CurveView,
-    DrawingPad,
-    Gallery,
     HeatmapView,
     Latest,
     LayersView,
@@ -49,22 +54,9 @@ from lrp_widgets.widgets.control import guard
 
 __all__ = ["Dashboard", "Settings", "explore"]
 
+MOST_CLASSES = 1000  # offered to be contrasted with
 EXAMINED = 16  # inputs that the model doctor looks at; of a large network one
 CURVE_EVERY = 0.15  # s: during a drag the curve is drawn at least this often
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What is explained and how: everything that asks the engine for an answer.
-
-    sample: index of a sample, or the bytes of a drawn picture.  target: a class, None for the top one.
-    layer: the layer whose map is shown, "" for the input.
-    """
-
-    sample: int | bytes
-    method: Method
-    target: int | None = None
-    layer: str = ""
 
 
 def explore(model: nn.Module, samples: Samples | Tensor, output: Output = None) -> Dashboard:
@@ -85,6 +77,7 @@ class Dashboard(ipywidgets.VBox):
     """Controls on the left, pictures in the middle, layers on the right.
 
     settings: what is asked for; setting it asks the engine.  explanation: the last answer; observe it.
+    Every part is an attribute and a widget of its own: `heatmap`, `layers`, `methods`, `source`, `curve`, …
     """
 
     settings = traitlets.Instance(Settings)
@@ -98,19 +91,25 @@ class Dashboard(ipywidgets.VBox):
         self._watched = False  # a browser has painted the first picture
         self._examined = False  # the doctor has seen the model
         self._answered: Settings | None = None  # what the picture shows
-        self.methods = MethodPicker(choices(samples))
-        self.gallery, self.pad, self.classes = Gallery(thumbnail=38, rows=2), DrawingPad(), ClassPicker()
-        source = ipywidgets.ToggleButtons(options=["Samples", "Draw"], tooltips=["Real inputs", "Your own digit"])
-        self.source = guard(source, self._refuse)
+        self._bringing = False  # the controls are brought to settings that came from elsewhere
+        self.composite = CompositeEditor(own_composite(samples))
+        own = (by_depth, lambda value: self.composite)
+        self.methods = MethodPicker(choices(samples), editors=(own,))
+        self.source, self.classes = Source(samples), ClassPicker()
+        self.against = guard(against(self._count(), samples.name), self.refuse)
         self.heatmap, self.layers, self.curve = HeatmapView(size=320), LayersView(), CurveView()
         self.look = LookEditor(self.heatmap, self.layers)
+        self.inspection = Inspection(explainer, self._set)
+        self.pins = Pins(samples, self._set, lambda: self.settings)
         self.equation, self.doctor, self.status = ipywidgets.HTML(""), ipywidgets.HTML(""), StatusLine()
-        self.gallery.show(thumbnails(samples), captions(samples), selected=0)
-        super().__init__(self._arranged(), settings=Settings(0, self.methods.value))
-        self.add_class("lrp-explore")
+        self.views, self.details = views(self), details(self)
+        self.actions = Actions(self, f"lrp_widgets · explore · {type(explainer.model).__name__}")
+        super().__init__(arranged(self), settings=Settings(0, self.methods.value))
+        self.add_class("lrp-app").add_class("lrp-explore")
         self._first_picture()
         self._latest: Latest[Settings] = Latest(self._work, self._show, self._fail, self._rest)
         self._connect()
+        self.actions.note(self.settings)
         self._latest.request(self.settings)
 
     def settled(self, timeout: float | None = None) -> bool:
@@ -126,45 +125,97 @@ class Dashboard(ipywidgets.VBox):
     # Settings down: a handler replaces one of them and does nothing else.
 
     def _connect(self) -> None:
-        self.observe(lambda change: self._latest.request(change["new"]), "settings")
+        self.observe(self._asked, "settings")
         self.methods.observe(lambda change: self._set(method=change["new"]), "value")
-        self.gallery.observe(self._picked_sample, "selected")
-        self.pad.observe(self._drawn, "sequence")
-        self.source.observe(self._switched, "value")
+        self.source.observe(lambda change: self._set(sample=change["new"]), "value")
         self.classes.observe(self._picked_class, ["selected", "auto"])
+        self.against.observe(self._picked_class, "value")
         self.layers.observe(self._picked_layer, "selected")
+        self.heatmap.observe(self._picked_pixel, "clicked")
         self.heatmap.on_msg(self._looked_at)
-        for part in (self.methods, self.gallery, self.pad, self.classes, self.layers, self.heatmap, self.look):
-            part.observe(lambda change: self._refuse(change["new"]), "problem")
+        for part in (
+            self.methods,
+            self.source,
+            self.classes,
+            self.layers,
+            self.heatmap,
+            self.look,
+            self.views,
+            self.details,
+            self.inspection.channels,
+            self.inspection.arithmetic,
+            self.pins.view,
+            self.actions.toolbar,
+        ):
+            part.observe(lambda change: self.refuse(change["new"]), "problem")
+
+    def _asked(self, change: Any) -> None:
+        self.actions.note(change["new"])
+        self._latest.request(change["new"])
 
     def _set(self, **changes: Any) -> None:
+        if self._bringing:
+            return
+        if "filters" in changes:
+            changes["method"] = with_filters(self.settings, changes.pop("filters"))
+        elif "method" in changes:  # sliders know nothing of filters
+            changes["method"] = with_filters(
+                dataclasses.replace(self.settings, method=changes["method"]),
+                getattr(self.settings.method, "filters", ()),
+            )
+        if "layer" in changes and changes["layer"] != self.settings.layer:
+            changes.setdefault("channel", -1)
         self.settings = dataclasses.replace(self.settings, **changes)
+        if "method" in changes and self.methods.value != (plain := _unfiltered(changes["method"])):
+            self.bring(dataclasses.replace(self.settings, method=plain))
 
-    def _picked_sample(self, change: Any) -> None:
-        if change["new"] >= 0:
-            self._set(sample=change["new"])
-
-    def _drawn(self, change: Any) -> None:
-        if not self.pad.empty:
-            self._set(sample=self.pad.pixels)
-
-    def _switched(self, change: Any) -> None:
-        drawing = change["new"] == "Draw"
-        self.pad.layout.display, self.gallery.layout.display = (None, "none") if drawing else ("none", None)
-        if not drawing and self.gallery.selected >= 0:
-            self._set(sample=self.gallery.selected)
-        elif drawing and not self.pad.empty:
-            self._set(sample=self.pad.pixels)
+    def bring(self, settings: Settings) -> None:
+        """Bring every control to settings that come from elsewhere (undo, a pin, a link), and explain them."""
+        self._bringing = True
+        try:
+            self.methods.value = _unfiltered(settings.method)
+            self.source.value = settings.sample
+            target = settings.target
+            self.classes.auto = target is None
+            self.against.value = target.b if isinstance(target, Contrast) else -1
+        finally:
+            self._bringing = False
+        self.settings = settings
 
     def _picked_class(self, change: Any) -> None:
-        if not self._latest.on_worker():  # what the worker shows is no choice
-            self._set(target=None if self.classes.auto or self.classes.selected < 0 else self.classes.selected)
+        if self._latest.on_worker() or self._bringing:  # what the worker shows is no choice
+            return
+        chosen, other = self.classes.selected, self.against.value
+        if other >= 0 and chosen >= 0 and other != chosen:
+            self._set(target=Contrast(chosen, other))
+        else:
+            self._set(target=None if self.classes.auto or chosen < 0 else chosen)
 
     def _picked_layer(self, change: Any) -> None:
-        if not self._latest.on_worker():
-            self._set(layer=change["new"])
+        if self._latest.on_worker():
+            return
+        self.composite.choose(change["new"])
+        self._set(layer=change["new"])
 
-    def _refuse(self, problem: str) -> None:
+    def _picked_pixel(self, change: Any) -> None:
+        at = change["new"]
+        if at and not self._latest.on_worker():
+            self._set(trail=(Pixel(self.settings.layer, at["y"], at["x"], self.settings.channel),))
+            self.views.selected = "Arithmetic"
+
+    def filter_region(self, block: bool) -> None:
+        """Let only what lies inside of the region drawn on the picture pass the layer that is shown, or block it."""
+        layer, region = self.settings.layer, self.heatmap.region
+        if not layer or not region:
+            self.refuse("Choose a layer and draw a region on its map first: a filter needs both.")
+            return
+        height, width = self.heatmap.shape
+        polygon = tuple((x / width, y / height) for x, y in region)
+        others = tuple(f for f in getattr(self.settings.method, "filters", ()) if f.layer != layer or not f.region)
+        self._set(filters=(*others, Filter(layer, region=polygon, block=block)))
+
+    def refuse(self, problem: str) -> None:
+        """Say in the status line what cannot be done."""
         if problem:
             self._latest.request(_Refusal(problem))  # type: ignore[arg-type]
 
@@ -183,7 +234,7 @@ class Dashboard(ipywidgets.VBox):
         if explanation is None or settings is not self._answered:  # else a browser looks now and wants the curve
             known = self._ahead.known(x, settings.method, settings.target)
             guess = self._ahead.guess(x, settings.method, settings.target)
-            if settings.layer:  # maps of layers are the engine's alone
+            if settings.layer or settings.trail:  # maps of layers are the engine's alone
                 known = guess = None
             if known is None and guess is not None:
                 yield guess
@@ -191,6 +242,9 @@ class Dashboard(ipywidgets.VBox):
                 explanation = known or self._explained(x, settings, superseded, guess is not None)
             except Abandoned:  # a picture stands there, and a newer request waits
                 return
+            yield settings, explanation
+        for pin in self.pins.missing(settings):
+            self.pins.know(pin, self.explainer.explain(self._input(pin.sample), pin.target, pin.method))
             yield settings, explanation
         small = is_small(self.explainer.model, x)
         if superseded() and (not small or time.monotonic() - self._curve_drawn < CURVE_EVERY):
@@ -208,7 +262,7 @@ class Dashboard(ipywidgets.VBox):
             yield found
 
     def _explained(self, x: Tensor, settings: Settings, superseded: Callable[[], bool], guessed: bool) -> Explanation:
-        show = None if settings.layer or self.explanation is None else self._show_preview
+        show = None if settings.layer or settings.trail or self.explanation is None else self._show_preview
         with cores_for(self.explainer.model, x):
             return self._ahead.explain(x, settings.method, settings.target, show, superseded, guessed)
 
@@ -217,16 +271,8 @@ class Dashboard(ipywidgets.VBox):
         if (settings := self._answered) is not None:
             self._ahead.fill(self._input(settings.sample), settings.method, settings.target, superseded)
 
-    def _input(self, sample: int | bytes) -> Tensor:
-        if isinstance(sample, int):
-            return self._memo("input", lambda sample: self.samples.inputs[sample : sample + 1], sample)
-        return self._memo("input", self._from_drawing, sample)
-
-    def _from_drawing(self, pixels: bytes) -> Tensor:
-        ink = np.frombuffer(pixels, np.uint8).reshape(1, 1, 28, 28).astype(np.float32) / 255
-        like = self.samples.inputs
-        low, high = (float(np.mean(bound)) for bound in (self.samples.low, self.samples.high))
-        return torch.from_numpy(low + ink * (high - low)).to(like)
+    def _input(self, sample: Any) -> Tensor:
+        return self._memo("input", lambda sample: input_of(sample, self.samples), sample)
 
     def _show(self, result: Any) -> None:
         if isinstance(result, list):
@@ -252,20 +298,38 @@ class Dashboard(ipywidgets.VBox):
         names = tuple(self.samples.name(i) for i in range(explanation.scores[0].numel()))
         known = {layer.name for layer in explanation.layers}
         layer = settings.layer if settings.layer in known else ""
+        shown = dataclasses.replace(settings, layer=layer)
         picture = picture_of(explanation, layer)
+        if layer and settings.channel >= 0:
+            picture = channel_map(explanation.layer(layer)[0], settings.channel)
         image = None if layer else image_of(explanation.inputs[0], self.samples)
         what = f"Relevance of {layer or 'the input'} for class {said_target(explanation, names)}"
         said = stamp(explanation)
         self.heatmap.show(picture, image, stamp=said, description=f"{what}. {said}")
         scores = explanation.scores[0].flatten().double()
         chosen = self.settings.target  # the newest choice, so that an older answer does not move it back
+        chosen = chosen.a if isinstance(chosen, Contrast) else chosen
         if chosen is None or not 0 <= chosen < len(names):
             chosen = int(scores.argmax())
         self.classes.show(names, scores.tolist(), scores.softmax(0).tolist(), chosen)
         self.layers.show(ledger_rows(explanation), selected=self.settings.layer if self.settings.layer in known else "")
         self.equation.value = equations(explanation)
+        self._show_rules(settings)
+        self.inspection.show(shown, explanation)
+        self.pins.show(shown, explanation, image)
         self.status.ok(status(explanation))
         self.explanation, self._answered = explanation, settings
+
+    def _show_rules(self, settings: Settings) -> None:
+        """Tell the editor of the own composite the rule of each layer, or what it is to begin with."""
+        if not isinstance(settings.method, LRP):
+            return
+        composite, tape = settings.method.composite, self.explainer.tape(self._input(settings.sample))
+        rules = self._memo("rules", lambda composite, tape: resolve(composite, tape), composite, tape)
+        if isinstance(composite, by_depth):
+            self.composite.show([step.name for step in parametric_steps(tape)], rules)
+        else:
+            self.methods.offer(OWN, LRP(by_depth.like(composite, tape)))
 
     def _fail(self, error: BaseException) -> None:
         self._answered = None
@@ -273,29 +337,18 @@ class Dashboard(ipywidgets.VBox):
         known = "The picture is the last one that worked" if self.heatmap.sequence else "There is no picture yet"
         self.status.error(error, f"{known}; any move tries again.")
 
+    def _count(self) -> int:
+        """How many classes there are; none where the model cannot say yet."""
+        with suppress(Exception):  # whatever is wrong, the first explanation says it
+            return min(MOST_CLASSES, self.explainer.tape(self.samples.inputs[:1]).scores[0].numel())
+        return 0
+
     def _first_picture(self) -> None:
         """Explain before the page is asked for, so that it opens on a picture."""
         try:
             self._show(next(self._work(self.settings, lambda: False)))
         except Exception as error:
             self._fail(error)
-
-    def _arranged(self) -> list[ipywidgets.Widget]:
-        model = type(self.explainer.model).__name__
-        title = ipywidgets.HTML(f'<div class="lrp-title"><b>lrp_widgets</b> · explore <span>{model}</span></div>')
-        style = ipywidgets.HTML(f"<style>{(Path(__file__).parent / 'explore.css').read_text(encoding='utf-8')}</style>")
-        style.add_class("lrp-style")
-        self.pad.layout.display = "none"
-        if tuple(self.samples.inputs.shape[1:]) != (1, 28, 28):  # the pad draws 28 × 28 in grey
-            self.source.layout.display = "none"
-        left = _column(
-            "lrp-left", "Input", self.source, self.gallery, self.pad, "Class", self.classes, "Method", self.methods
-        )
-        middle = _column("lrp-middle", self.heatmap, self.look, self.curve)
-        right = _column("lrp-right", "Layers", self.layers, "Rules in force", self.equation, self.doctor)
-        grid = ipywidgets.Box([left, middle, right])
-        grid.add_class("lrp-grid")
-        return [style, title, grid, self.status]
 
 
 class _Refusal:
@@ -305,8 +358,5 @@ class _Refusal:
         self.error = ValueError(problem)
 
 
-def _column(name: str, *parts: ipywidgets.Widget | str) -> ipywidgets.VBox:
-    made = [ipywidgets.HTML(f'<div class="lrp-heading">{p}</div>') if isinstance(p, str) else p for p in parts]
-    column = ipywidgets.VBox(made)
-    column.add_class(name)
-    return column
+def _unfiltered(method: Any) -> Any:
+    return dataclasses.replace(method, filters=()) if getattr(method, "filters", ()) else method

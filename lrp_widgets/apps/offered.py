@@ -8,22 +8,31 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lrp_widgets.engine.presets import PRESETS
+from lrp_widgets.engine.presets import PRESETS, by_depth
 from lrp_widgets.methods import LRP, METHODS, Method
 from lrp_widgets.samples import Samples
 
-__all__ = ["captions", "choices", "image_of", "thumbnails"]
+__all__ = ["OWN", "captions", "choices", "image_of", "own_composite", "thumbnails"]
+
+OWN = by_depth.title
 
 
 def choices(samples: Samples) -> list[tuple[str, Method]]:
     """Every preset as LRP, with the box of the samples, and every other method."""
-    presets = []
-    for preset in PRESETS:
-        box: dict[str, Any] = {"low": samples.low, "high": samples.high}
-        if not _holds_zero(samples) and preset().input == "zB":
-            box["input"] = "w2"  # z^B needs a box that holds zero, and refuses another one
-        presets.append((preset.title, LRP(preset(**box))))
+    presets = [(preset.title, LRP(_boxed(preset, samples))) for preset in PRESETS]
     return presets + [(method.title, method()) for method in METHODS if method is not LRP]
+
+
+def own_composite(samples: Samples) -> by_depth:
+    """The composite that the user writes herself, as it begins."""
+    return _boxed(by_depth, samples)
+
+
+def _boxed(preset: Any, samples: Samples) -> Any:
+    box: dict[str, Any] = {"low": samples.low, "high": samples.high}
+    if not _holds_zero(samples) and preset().input == "zB":
+        box["input"] = "w2"  # z^B needs a box that holds zero, and refuses another one
+    return preset(**box)
 
 
 def _holds_zero(samples: Samples) -> bool:

@@ -12,7 +12,7 @@ from lrp_widgets.engine.doctor import Finding
 from lrp_widgets.engine.explanation import Explanation, pooled
 from lrp_widgets.params import params_of
 
-__all__ = ["equations", "findings", "ledger_rows", "picture_of", "said_target", "stamp", "status"]
+__all__ = ["equations", "findings", "ledger_rows", "numbers_of", "picture_of", "said_target", "stamp", "status"]
 
 CAUSES = {"epsilon": "ε"}  # as the literature writes them
 
@@ -117,7 +117,7 @@ def equations(explanation: Explanation) -> str:
     entries = [entry for entry in composite.entries if entry.rule in used]
     entries.sort(key=lambda entry: entry.where == "input")
     return "".join(
-        _equation(_where(entry, len(entries) > 1), entry.rule.equation, _numbers(entry.rule)) for entry in entries
+        _equation(_where(entry, len(entries) > 1), entry.rule.equation, numbers_of(entry.rule)) for entry in entries
     )
 
 
@@ -128,7 +128,8 @@ def _where(entry: Entry, others: bool) -> str:
     return said.get(entry.where, f"{entry.where} layers")
 
 
-def _numbers(rule: Any) -> str:
+def numbers_of(rule: Any) -> str:
+    """The parameters of a rule in force: α = 2, β = 1.00."""
     known = [f"{p.label} = {getattr(rule, p.name):.4g}" for p in params_of(rule) if p.kind == "number"]
     known += [note for p in params_of(rule) if (note := rule.note(p.name))]
     if getattr(rule, "relative", False):

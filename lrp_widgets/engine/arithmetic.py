@@ -222,13 +222,42 @@ class Calculator:
                 relevance,
             )
 
+    def of_value(self, value: int) -> Tensor:
+        """The relevance of any value of the tape, without the batch."""
+        return self._row(self.relevance, value)[0]
+
     def at_input(self, index: Index) -> Neuron | None:
         """The input's element as it enters the first layer that it reaches; None where it reaches none."""
-        return self._above(self.tape.inputs[0], index)
+        return self.entering(self.tape.inputs[0], index)
+
+    def entering(self, value: int, index: Index) -> Neuron | None:
+        """An element of any value of the tape, as it enters the next layer; None where it reaches none."""
+        # Nudge it, and see what enters the next layer differently.
+        before = self.tape.values[value]
+        nudged, at = before.clone(), (self.row, *index)
+        nudged[at] += 1e-3 * (before[at].abs() + 1e-3 * before.abs().max())
+        moved = {value: (before, nudged)}
+        for step in self.tape.steps:
+            if not any(known in moved for known in step.inputs):
+                continue
+            if step.affine is not None:
+                plain, other = moved[step.inputs[0]]
+                difference = (other - plain)[self.row].abs()
+                if float(difference.max()) > 0:
+                    place = torch.unravel_index(difference.argmax(), difference.shape)
+                    return Neuron(step.name, tuple(map(int, place)))
+                continue
+            both = [(self.tape.values[known],) * 2 for known in step.inputs]
+            both = [moved.get(known, same) for known, same in zip(step.inputs, both, strict=True)]
+            made = (replay(step, [pair[side] for pair in both]) for side in (0, 1))
+            for known, plain, other in zip(step.outputs, *made, strict=False):
+                if known is not None and plain.is_floating_point():
+                    moved[known] = (plain, other)
+        return None
 
     def above(self, neuron: Neuron) -> Neuron | None:
         """A neuron that leaves a layer, as it enters the next one; None where nothing follows."""
-        return self._above(_made(self._step(neuron.layer)), neuron.index)
+        return self.entering(_made(self._step(neuron.layer)), neuron.index)
 
     def below(self, neuron: Neuron) -> Neuron | None:
         """The neuron of the layer below that gets most of what a neuron that enters a layer gets; None at the input."""
@@ -252,30 +281,6 @@ class Calculator:
                 if r is not None:
                     arriving[value] = arriving[value] + r if value in arriving else r
         return found
-
-    def _above(self, value: int, index: Index) -> Neuron | None:
-        """Nudge the neuron and see which one enters the next layer differently."""
-        before = self.tape.values[value]
-        nudged, at = before.clone(), (self.row, *index)
-        nudged[at] += 1e-3 * (before[at].abs() + 1e-3 * before.abs().max())
-        moved = {value: (before, nudged)}
-        for step in self.tape.steps:
-            if not any(known in moved for known in step.inputs):
-                continue
-            if step.affine is not None:
-                plain, other = moved[step.inputs[0]]
-                difference = (other - plain)[self.row].abs()
-                if float(difference.max()) > 0:
-                    place = torch.unravel_index(difference.argmax(), difference.shape)
-                    return Neuron(step.name, tuple(map(int, place)))
-                continue
-            both = [(self.tape.values[known],) * 2 for known in step.inputs]
-            both = [moved.get(known, same) for known, same in zip(step.inputs, both, strict=True)]
-            made = (replay(step, [pair[side] for pair in both]) for side in (0, 1))
-            for known, plain, other in zip(step.outputs, *made, strict=False):
-                if known is not None and plain.is_floating_point():
-                    moved[known] = (plain, other)
-        return None
 
     def _step(self, name: str) -> Step:
         if name not in self.steps:

@@ -280,7 +280,7 @@ class by_depth(_Preset):
         names, count = [step.name for step in parametric_steps(tape)], len(rules)
         box: dict[str, Any] = {"input": None}
         box |= {name: getattr(composite, name) for name in KEPT_AS_IT_IS if hasattr(composite, name)}
-        sees = resolve(Composite((Entry(Zero(), "input"), Entry(Flat()))), tape)
+        sees = resolve(Composite(entries=(Entry(Zero(), "input"), Entry(Flat()))), tape)
         at_input = {name for name, rule in sees.items() if rule == Zero() and box.get("input")}
         counted = [i for i, name in enumerate(names) if name not in at_input]
         changes = [0, count] + [

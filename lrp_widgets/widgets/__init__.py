@@ -4,6 +4,7 @@ from lrp_widgets.widgets.arithmetic import ArithmeticView
 from lrp_widgets.widgets.channels import ChannelsView
 from lrp_widgets.widgets.classes import ClassPicker
 from lrp_widgets.widgets.compare import CompareView
+from lrp_widgets.widgets.composite import CompositeEditor
 from lrp_widgets.widgets.control import Control
 from lrp_widgets.widgets.curve import CurveView
 from lrp_widgets.widgets.drawing import DrawingPad
@@ -14,7 +15,9 @@ from lrp_widgets.widgets.latest import Latest
 from lrp_widgets.widgets.layers import LayersView
 from lrp_widgets.widgets.look import LookEditor
 from lrp_widgets.widgets.method import MethodPicker
+from lrp_widgets.widgets.pages import Pages
 from lrp_widgets.widgets.status import StatusLine
+from lrp_widgets.widgets.toolbar import Toolbar
 from lrp_widgets.widgets.upload import UploadPad
 
 WIDGETS = (
@@ -22,6 +25,7 @@ WIDGETS = (
     ChannelsView,
     ClassPicker,
     CompareView,
+    CompositeEditor,
     CurveView,
     DrawingPad,
     Gallery,
@@ -29,8 +33,10 @@ WIDGETS = (
     LayersView,
     LookEditor,
     MethodPicker,
+    Pages,
     SettingEditor,
     StatusLine,
+    Toolbar,
     UploadPad,
 )
 
@@ -40,6 +46,7 @@ __all__ = [
     "ChannelsView",
     "ClassPicker",
     "CompareView",
+    "CompositeEditor",
     "Control",
     "CurveView",
     "DrawingPad",
@@ -49,7 +56,9 @@ __all__ = [
     "LayersView",
     "LookEditor",
     "MethodPicker",
+    "Pages",
     "SettingEditor",
     "StatusLine",
+    "Toolbar",
     "UploadPad",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -12,7 +13,9 @@ import traitlets
 from lrp_widgets.params import Setting, params_of
 from lrp_widgets.widgets.control import Control
 
-__all__ = ["SettingEditor"]
+__all__ = ["Editors", "SettingEditor"]
+
+Editors = tuple[tuple[type, Callable[[Any], Any]], ...]
 
 
 class SettingEditor(ipywidgets.VBox):
@@ -25,9 +28,11 @@ class SettingEditor(ipywidgets.VBox):
     value = traitlets.Any()
     problem = traitlets.Unicode("")
 
-    def __init__(self, setting: Setting) -> None:
+    def __init__(self, setting: Setting, editors: Editors = ()) -> None:
+        """editors: (type, make) for settings inside that have an editor of their own, `make(setting)`."""
+        self._editors = editors
         self._parts: dict[str, Control | SettingEditor] = {}
-        self._kept: dict[type, tuple[dict[str, Control | SettingEditor], list[ipywidgets.Widget]]] = {}
+        self._kept: dict[tuple[type, ...], tuple[dict[str, Control | SettingEditor], list[ipywidgets.Widget]]] = {}
         self._refilling = False
         super().__init__(value=setting)
         self.add_class("lrp-editor")
@@ -53,16 +58,16 @@ class SettingEditor(ipywidgets.VBox):
             control.note(setting.note(known.name))
             place = folded if known.advanced else choices if known.kind in ("choice", "switch") else sliders
             place.append(self._watched(known.name, control))
-        inner = [
-            self._watched(field.name, SettingEditor(getattr(setting, field.name)))
-            for field in dataclasses.fields(setting)
-            if field.init and isinstance(getattr(setting, field.name), Setting)
-        ]
+        inner = [self._watched(name, self._editor_of(part)) for name, part in _inside(setting).items()]
         if folded:
             more = ipywidgets.Accordion([ipywidgets.VBox(folded)], titles=["Where the literature differs"])
             more.add_class("lrp-more")
             choices.append(more)
         return [*sliders, *inner, *choices]
+
+    def _editor_of(self, setting: Setting) -> Any:
+        make = next((make for kind, make in self._editors if isinstance(setting, kind)), None)
+        return make(setting) if make else SettingEditor(setting, self._editors)
 
     def _watched(self, name: str, part: Control | SettingEditor) -> Control | SettingEditor:
         self._parts[name] = part
@@ -85,11 +90,11 @@ class SettingEditor(ipywidgets.VBox):
 
     def _refill(self, change: Any = None) -> None:
         """Show the setting. The controls of each kind of setting are made once: a browser never forgets a widget."""
-        kind = type(self.value)
-        if kind not in self._kept:
+        kinds = tuple(type(value) for value in (self.value, *_inside(self.value).values()))
+        if kinds not in self._kept:
             self._parts = {}
-            self._kept[kind] = (self._parts, self._controls())
-        self._parts, controls = self._kept[kind]
+            self._kept[kinds] = (self._parts, self._controls())
+        self._parts, controls = self._kept[kinds]
         self._refilling = True
         try:
             for name, part in self._parts.items():
@@ -99,3 +104,9 @@ class SettingEditor(ipywidgets.VBox):
         finally:
             self._refilling = False
         self.children = controls
+
+
+def _inside(setting: Setting) -> dict[str, Setting]:
+    """The settings in the fields of another."""
+    values = {field.name: getattr(setting, field.name) for field in dataclasses.fields(setting) if field.init}
+    return {name: value for name, value in values.items() if isinstance(value, Setting)}

@@ -1,0 +1,105 @@
+"""Where the parts of the explore app stand: input and controls left, pictures in the middle, layers right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import ipywidgets
+
+from lrp_widgets.widgets import Pages
+
+__all__ = ["against", "arranged", "details", "folded", "views"]
+
+STYLE = Path(__file__).parent / "explore.css"
+
+
+def views(dashboard: Any) -> Pages:
+    """What stands under the picture."""
+    return Pages(
+        {
+            "Curve": dashboard.curve,
+            "Compare": dashboard.pins.view,
+            "Arithmetic": dashboard.inspection.arithmetic,
+        },
+        {
+            "Curve": "Pixel flipping: how fast the score falls as the most relevant pixels go",
+            "Compare": "Pinned explanations beside the present one, on one scale",
+            "Arithmetic": "Click a pixel: every number of its relevance",
+        },
+    )
+
+
+def details(dashboard: Any) -> Pages:
+    """What stands under the layers."""
+    keep, block = (
+        ipywidgets.Button(
+            description=f"{word} region",
+            tooltip=f"{word.title()} what lies inside of the region drawn on this layer's map",
+        )
+        for word in ("keep", "block")
+    )
+    keep.on_click(lambda _: dashboard.filter_region(block=False))
+    block.on_click(lambda _: dashboard.filter_region(block=True))
+    foot = ipywidgets.HBox([keep, block])
+    foot.add_class("lrp-foot")
+    return Pages(
+        {
+            "Rules": ipywidgets.VBox([dashboard.equation]),
+            "Channels": ipywidgets.VBox([dashboard.inspection.channels, foot]),
+            "Doctor": dashboard.doctor,
+        },
+        {
+            "Rules": "The equations in force, with their numbers",
+            "Channels": "The channels of the layer that is chosen above; keep or block some",
+            "Doctor": "What in this model makes its explanations less than they could be",
+        },
+    )
+
+
+def against(classes: int, name: Any) -> ipywidgets.Dropdown:
+    """Which other class the chosen one is contrasted with."""
+    options = [("nothing", -1), *((name(index), index) for index in range(classes))]
+    return ipywidgets.Dropdown(
+        options=options,
+        value=-1,
+        description="against",
+        tooltip="Explain the chosen class rather than another one: f(x) of the one minus that of the other.",
+        style={"description_width": "76px"},
+        layout={"width": "auto"},
+    )
+
+
+def arranged(dashboard: Any) -> list[ipywidgets.Widget]:
+    """The children of the dashboard, from the top down."""
+    style = ipywidgets.HTML(f"<style>{STYLE.read_text(encoding='utf-8')}</style>")
+    style.add_class("lrp-style")
+    left = _column(
+        "lrp-left",
+        "Input",
+        dashboard.source,
+        "Class",
+        dashboard.classes,
+        dashboard.against,
+        "Method",
+        dashboard.methods,
+    )
+    middle = _column("lrp-middle", dashboard.heatmap, folded("Look", dashboard.look), dashboard.views)
+    right = _column("lrp-right", "Layers", dashboard.layers, dashboard.details)
+    grid = ipywidgets.Box([left, middle, right])
+    grid.add_class("lrp-grid")
+    return [style, dashboard.actions.toolbar, grid, dashboard.status]
+
+
+def folded(title: str, part: ipywidgets.Widget, opened: bool = False) -> ipywidgets.Accordion:
+    """A part that can be folded away."""
+    box = ipywidgets.Accordion([part], titles=[title], selected_index=0 if opened else None)
+    box.add_class("lrp-more")
+    return box
+
+
+def _column(name: str, *parts: ipywidgets.Widget | str) -> ipywidgets.VBox:
+    made = [ipywidgets.HTML(f'<div class="lrp-heading">{p}</div>') if isinstance(p, str) else p for p in parts]
+    column = ipywidgets.VBox(made)
+    column.add_class(name)
+    return column

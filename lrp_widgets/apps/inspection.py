@@ -1,0 +1,247 @@
+"""Inspection: the channels of the chosen layer, what a filter lets through, and the arithmetic of a neuron."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lrp_widgets.apps.reading import numbers_of
+from lrp_widgets.apps.settings import Pixel, Settings
+from lrp_widgets.engine.arithmetic import Arithmetic, Calculator, Neuron
+from lrp_widgets.engine.explainer import Explainer
+from lrp_widgets.engine.explanation import Explanation
+from lrp_widgets.engine.filter import Filter
+from lrp_widgets.methods import LRP
+from lrp_widgets.widgets import ArithmeticView, ChannelsView
+
+__all__ = ["Inspection", "channel_map", "neuron_at", "with_filters"]
+
+MOST_CHANNELS = 12
+MOST_MESSAGES = 10
+AXES = {1: ("neuron",), 2: ("token", "feature"), 3: ("channel", "row", "column")}
+
+
+class Inspection:
+    """Fills ChannelsView and ArithmeticView from an explanation; what is done there asks for other settings.
+
+    change(**changes): replaces settings.  Everything named `show…` runs on the worker.
+    """
+
+    def __init__(self, explainer: Explainer, change: Callable[..., None]) -> None:
+        self.explainer, self._change = explainer, change
+        self.channels, self.arithmetic = ChannelsView(), ArithmeticView()
+        self._settings: Settings | None = None
+        self._leads: list[Neuron | None] = []  # where each row leads
+        self._turned: Neuron | None = None  # and the other direction
+        self._showing = False
+        self.channels.observe(self._chosen, "selected")
+        self.channels.observe(self._filtered, ["kept", "blocked"])
+        self.channels.observe(lambda _: self._refilter(region=True), "cleared")
+        self.arithmetic.observe(self._stepped, "stepped")
+        self.arithmetic.observe(self._turn, "direction")
+        self.arithmetic.observe(self._back, "back")
+
+    def show(self, settings: Settings, explanation: Explanation) -> None:
+        """Show what belongs to the settings."""
+        self._settings = settings
+        self._showing = True
+        try:
+            self._show_channels(settings, explanation)
+            self._show_arithmetic(settings, explanation)
+        finally:
+            self._showing = False
+
+    def _show_channels(self, settings: Settings, explanation: Explanation) -> None:
+        if not settings.layer or not explanation.layers:
+            return
+        relevance = explanation.layer(settings.layer)[0]
+        maps, whole = channel_maps(relevance)
+        totals = maps.sum(axis=(1, 2))
+        order = np.argsort(-np.abs(totals), kind="stable")[:MOST_CHANNELS]
+        here = [known for known in _filters(settings) if known.layer == settings.layer and known.channels]
+        with self.channels.one_message():
+            self.channels.show(
+                maps[order],
+                order.tolist(),
+                totals[order].tolist(),
+                settings.layer,
+                float(whole.sum()),
+                len(maps),
+                pooled=whole,
+                kept=[c for known in here if not known.block for c in known.channels],
+                blocked=[c for known in here if known.block for c in known.channels],
+            )
+            self.channels.selected = settings.channel if settings.channel in order else -1
+            others = [_said(known) for known in _filters(settings) if known not in here]
+            self.channels.filtered = " · ".join(others)
+
+    def _show_arithmetic(self, settings: Settings, explanation: Explanation) -> None:
+        if not settings.trail or not isinstance(settings.method, LRP) or not explanation.layers:
+            self.arithmetic.clear()
+            self._leads, self._turned = [], None
+            return
+        method, last = settings.method, settings.trail[-1]
+        tape, passed, *_ = self.explainer.propagate(
+            explanation.inputs, method.composite, explanation.target, lambda: False, method.filters
+        )
+        with torch.no_grad():
+            calculator = Calculator(tape, method.composite, passed.relevance)
+            neuron = neuron_at(calculator, last) if isinstance(last, Pixel) else last
+            if neuron is None:
+                self.arithmetic.clear()
+                return
+            found = calculator.of(neuron, MOST_MESSAGES)
+            self._leads = [self._lead(calculator, message.other) for message in found.messages]
+            self._turned = calculator.above(neuron) if neuron.leaves else calculator.below(neuron)
+        self.arithmetic.show(
+            {
+                "layer": f"{'leaves' if neuron.leaves else 'enters'} {neuron.layer}",
+                "index": placed(neuron),
+                "activation": found.activation,
+                "relevance": found.relevance,
+            },
+            [self._row(message) for message in found.messages],
+            " · ".join(filter(None, (found.rule.equation, numbers_of(found.rule)))),
+            _summed(found),
+            trail=[stop(known) for known in settings.trail],
+            direction="down" if neuron.leaves else "up",
+        )
+
+    @staticmethod
+    def _lead(calculator: Calculator, other: Neuron) -> Neuron | None:
+        """Where following a message leads: on into the next layer, or the neuron itself at either end."""
+        return (calculator.above(other) if other.leaves else calculator.below(other)) or other
+
+    @staticmethod
+    def _row(message: Any) -> dict[str, Any]:
+        return {
+            "name": placed(message.other, short=True),
+            "a": message.activation,
+            "w": message.weight,
+            "numerator": message.numerator,
+            "denominator": message.denominator,
+            "share": message.share,
+            "relevance": message.relevance_of_k,
+            "message": message.relevance,
+        }
+
+    # What is done in the views.
+
+    def _chosen(self, change: Any) -> None:
+        if not self._showing:
+            self._change(channel=change["new"])
+
+    def _filtered(self, change: Any) -> None:
+        if not self._showing:
+            self._refilter()
+
+    def _refilter(self, region: bool = False) -> None:
+        """Put the filter of the channels in place of the former one; with `region`, give up the others."""
+        if (settings := self._settings) is None or self._showing:
+            return
+        layer = self.channels.layer
+        others = () if region else tuple(f for f in _filters(settings) if not (f.layer == layer and f.channels))
+        own = [
+            Filter(layer, tuple(channels), block=block)
+            for channels, block in ((self.channels.kept, False), (self.channels.blocked, True))
+            if channels
+        ]
+        self._change(filters=(*others, *own))
+
+    def _stepped(self, change: Any) -> None:
+        place = change["new"].get("row")
+        if place is not None and place < len(self._leads):
+            self._go(self._leads[place])
+
+    def _turn(self, change: Any) -> None:
+        if not self._showing:
+            self._go(self._turned)
+
+    def _back(self, change: Any) -> None:
+        place = change["new"].get("position")
+        if place is not None and self._settings is not None:
+            self._change(trail=self._settings.trail[: place + 1])
+
+    def _go(self, neuron: Neuron | None) -> None:
+        if neuron is not None and self._settings is not None:
+            self._change(trail=(*self._settings.trail, neuron)[-MOST_MESSAGES:])
+
+
+def neuron_at(calculator: Calculator, pixel: Pixel) -> Neuron | None:
+    """The neuron behind a place on a map: where no channel is chosen, of the channel with most relevance there."""
+    tape = calculator.tape
+    value = tape.value_at(pixel.layer) if pixel.layer else tape.inputs[0]
+    index = _index(calculator.of_value(value), pixel)
+    step = next((step for step in calculator.steps.values() if value in step.outputs), None)
+    return calculator.entering(value, index) if step is None else Neuron(step.name, index, leaves=True)
+
+
+def _index(relevance: Tensor, pixel: Pixel) -> tuple[int, ...]:
+    if relevance.ndim == 3:
+        at = relevance[:, pixel.row, pixel.column]
+        return (int(at.abs().argmax()) if pixel.channel < 0 else pixel.channel, pixel.row, pixel.column)
+    width = folded_width(relevance.numel()) if relevance.ndim == 1 else relevance.shape[-1]
+    place = min(pixel.row * width + pixel.column, relevance.numel() - 1)
+    return tuple(int(i) for i in torch.unravel_index(torch.tensor(place), relevance.shape))
+
+
+def folded_width(n: int) -> int:
+    """The width of the rectangle into which reading.folded puts a long vector."""
+    return n // next(r for r in range(int(n**0.5), 0, -1) if n % r == 0)
+
+
+def channel_map(relevance: Tensor, channel: int) -> np.ndarray:
+    """One channel of a layer's relevance (without the batch) as a map (h, w)."""
+    return channel_maps(relevance)[0][channel]
+
+
+def channel_maps(relevance: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Relevance of a layer's output (without the batch) as maps (n, h, w) and their sum (h, w)."""
+    maps = relevance.detach().float().cpu()
+    maps = maps.reshape(len(maps), *maps.shape[1:], *[1] * max(0, 3 - maps.ndim)) if maps.ndim < 3 else maps
+    maps = maps.reshape(len(maps), maps.shape[1], -1)
+    return maps.numpy(), maps.sum(0).numpy()
+
+
+def with_filters(settings: Settings, filters: tuple[Filter, ...]) -> Any:
+    """The method of the settings with other filters, where it is one that knows them."""
+    method = settings.method
+    return dataclasses.replace(method, filters=filters) if isinstance(method, LRP) else method
+
+
+def placed(neuron: Neuron, short: bool = False) -> str:
+    """Where a neuron stands: channel 3, row 5, column 7."""
+    axes = AXES.get(len(neuron.index), ())
+    if short or len(axes) != len(neuron.index):
+        return ", ".join(map(str, neuron.index))
+    return ", ".join(f"{axis} {place}" for axis, place in zip(axes, neuron.index, strict=True))
+
+
+def stop(known: Neuron | Pixel) -> str:
+    """A stop on the way through the network, in a few letters."""
+    if isinstance(known, Pixel):
+        return f"{known.layer or 'input'} {known.row}, {known.column}"
+    return f"{known.layer} {'k' if known.leaves else 'j'} {placed(known, short=True)}"
+
+
+def _filters(settings: Settings) -> tuple[Filter, ...]:
+    return settings.method.filters if isinstance(settings.method, LRP) else ()
+
+
+def _said(known: Filter) -> str:
+    what = [f"channels {', '.join(map(str, known.channels))}"] if known.channels else []
+    what += ["a region"] if known.region else []
+    return f"{'without' if known.block else 'only'} {' in '.join(what) or 'all'} of {known.layer}"
+
+
+def _summed(found: Arithmetic) -> str:
+    shown = sum(message.relevance for message in found.messages)
+    share = f": {100 * shown / found.total:.0f} % of {found.total:.4g}" if found.total else ""
+    if found.neuron.leaves:
+        return f"{len(found.messages)} of {found.count} givers shown{share}, all that neuron k hands on"
+    return f"{len(found.messages)} of {found.count} receivers shown{share}, all that this layer gives to neuron j"
