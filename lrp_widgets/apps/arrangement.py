@@ -16,7 +16,7 @@ STYLE = Path(__file__).parent / "explore.css"
 
 def views(dashboard: Any) -> Pages:
     """What stands under the picture."""
-    return Pages(
+    pages = Pages(
         {
             "Curve": dashboard.curve,
             "Compare": dashboard.pins.view,
@@ -28,6 +28,8 @@ def views(dashboard: Any) -> Pages:
             "Arithmetic": "Click a pixel: every number of its relevance",
         },
     )
+    pages.add_class("lrp-views")
+    return pages
 
 
 def details(dashboard: Any) -> Pages:
@@ -43,18 +45,22 @@ def details(dashboard: Any) -> Pages:
     block.on_click(lambda _: dashboard.filter_region(block=True))
     foot = ipywidgets.HBox([keep, block])
     foot.add_class("lrp-foot")
-    return Pages(
+    pages = Pages(
         {
             "Rules": ipywidgets.VBox([dashboard.equation]),
+            "Composite": dashboard.composite,
             "Channels": ipywidgets.VBox([dashboard.inspection.channels, foot]),
             "Doctor": dashboard.doctor,
         },
         {
             "Rules": "The equations in force, with their numbers",
+            "Composite": "A rule for the lower, the middle and the upper layers, and for any single one",
             "Channels": "The channels of the layer that is chosen above; keep or block some",
             "Doctor": "What in this model makes its explanations less than they could be",
         },
     )
+    pages.add_class("lrp-details")
+    return pages
 
 
 def against(classes: int, name: Any) -> ipywidgets.Dropdown:

@@ -19,16 +19,16 @@ from torch import Tensor, nn
 from lrp_widgets.apps.actions import Actions
 from lrp_widgets.apps.ahead import Ahead, Preview
 from lrp_widgets.apps.arrangement import against, arranged, details, views
+from lrp_widgets.apps.composing import Composing
 from lrp_widgets.apps.cores import cores_for, is_small
 from lrp_widgets.apps.curves import Curves
-from lrp_widgets.apps.inspection import Inspection, channel_map, with_filters
+from lrp_widgets.apps.inspection import Inspection, channel_map, unfiltered, with_filters
 from lrp_widgets.apps.memory import reuse_memory
-from lrp_widgets.apps.offered import OWN, choices, image_of, own_composite
+from lrp_widgets.apps.offered import image_of
 from lrp_widgets.apps.pinning import Pins
 from lrp_widgets.apps.reading import equations, findings, ledger_rows, picture_of, said_target, stamp, status
 from lrp_widgets.apps.settings import Pixel, Settings, input_of
 from lrp_widgets.apps.source import Source
-from lrp_widgets.engine.composite import parametric_steps, resolve
 from lrp_widgets.engine.doctor import examine
 from lrp_widgets.engine.explainer import Contrast, Explainer, Output
 from lrp_widgets.engine.explanation import Explanation
@@ -37,17 +37,14 @@ from lrp_widgets.engine.memo import Memo
 from lrp_widgets.engine.presets import by_depth
 from lrp_widgets.engine.propagate import Abandoned
 from lrp_widgets.evaluation import Curve
-from lrp_widgets.methods import LRP
 from lrp_widgets.samples import Samples
 from lrp_widgets.widgets import (
     ClassPicker,
-    CompositeEditor,
     CurveView,
     HeatmapView,
     Latest,
     LayersView,
     LookEditor,
-    MethodPicker,
     StatusLine,
 )
 from lrp_widgets.widgets.control import guard
@@ -92,9 +89,8 @@ class Dashboard(ipywidgets.VBox):
         self._examined = False  # the doctor has seen the model
         self._answered: Settings | None = None  # what the picture shows
         self._bringing = False  # the controls are brought to settings that came from elsewhere
-        self.composite = CompositeEditor(own_composite(samples))
-        own = (by_depth, lambda value: self.composite)
-        self.methods = MethodPicker(choices(samples), editors=(own,))
+        self.composing = Composing(explainer, samples, lambda: not (self._bringing or self._latest.on_worker()))
+        self.methods, self.composite = self.composing.methods, self.composing.editor
         self.source, self.classes = Source(samples), ClassPicker()
         self.against = guard(against(self._count(), samples.name), self.refuse)
         self.heatmap, self.layers, self.curve = HeatmapView(size=320), LayersView(), CurveView()
@@ -126,7 +122,7 @@ class Dashboard(ipywidgets.VBox):
 
     def _connect(self) -> None:
         self.observe(self._asked, "settings")
-        self.methods.observe(lambda change: self._set(method=change["new"]), "value")
+        self.methods.observe(self._picked_method, "value")
         self.source.observe(lambda change: self._set(sample=change["new"]), "value")
         self.classes.observe(self._picked_class, ["selected", "auto"])
         self.against.observe(self._picked_class, "value")
@@ -166,14 +162,14 @@ class Dashboard(ipywidgets.VBox):
         if "layer" in changes and changes["layer"] != self.settings.layer:
             changes.setdefault("channel", -1)
         self.settings = dataclasses.replace(self.settings, **changes)
-        if "method" in changes and self.methods.value != (plain := _unfiltered(changes["method"])):
+        if "method" in changes and self.methods.value != (plain := unfiltered(changes["method"])):
             self.bring(dataclasses.replace(self.settings, method=plain))
 
     def bring(self, settings: Settings) -> None:
         """Bring every control to settings that come from elsewhere (undo, a pin, a link), and explain them."""
         self._bringing = True
         try:
-            self.methods.value = _unfiltered(settings.method)
+            self.methods.value = unfiltered(settings.method)
             self.source.value = settings.sample
             target = settings.target
             self.classes.auto = target is None
@@ -181,6 +177,11 @@ class Dashboard(ipywidgets.VBox):
         finally:
             self._bringing = False
         self.settings = settings
+
+    def _picked_method(self, change: Any) -> None:
+        if isinstance(getattr(change["new"], "composite", None), by_depth):
+            self.details.selected = "Composite"
+        self._set(method=change["new"])
 
     def _picked_class(self, change: Any) -> None:
         if self._latest.on_worker() or self._bringing:  # what the worker shows is no choice
@@ -314,22 +315,11 @@ class Dashboard(ipywidgets.VBox):
         self.classes.show(names, scores.tolist(), scores.softmax(0).tolist(), chosen)
         self.layers.show(ledger_rows(explanation), selected=self.settings.layer if self.settings.layer in known else "")
         self.equation.value = equations(explanation)
-        self._show_rules(settings)
+        self.composing.show(settings.method, explanation.inputs)
         self.inspection.show(shown, explanation)
         self.pins.show(shown, explanation, image)
         self.status.ok(status(explanation))
         self.explanation, self._answered = explanation, settings
-
-    def _show_rules(self, settings: Settings) -> None:
-        """Tell the editor of the own composite the rule of each layer, or what it is to begin with."""
-        if not isinstance(settings.method, LRP):
-            return
-        composite, tape = settings.method.composite, self.explainer.tape(self._input(settings.sample))
-        rules = self._memo("rules", lambda composite, tape: resolve(composite, tape), composite, tape)
-        if isinstance(composite, by_depth):
-            self.composite.show([step.name for step in parametric_steps(tape)], rules)
-        else:
-            self.methods.offer(OWN, LRP(by_depth.like(composite, tape)))
 
     def _fail(self, error: BaseException) -> None:
         self._answered = None
@@ -356,7 +346,3 @@ class _Refusal:
 
     def __init__(self, problem: str) -> None:
         self.error = ValueError(problem)
-
-
-def _unfiltered(method: Any) -> Any:
-    return dataclasses.replace(method, filters=()) if getattr(method, "filters", ()) else method

@@ -19,7 +19,7 @@ from lrp_widgets.engine.filter import Filter
 from lrp_widgets.methods import LRP
 from lrp_widgets.widgets import ArithmeticView, ChannelsView
 
-__all__ = ["Inspection", "channel_map", "neuron_at", "with_filters"]
+__all__ = ["Inspection", "channel_map", "neuron_at", "unfiltered", "with_filters"]
 
 MOST_CHANNELS = 12
 MOST_MESSAGES = 10
@@ -212,6 +212,11 @@ def with_filters(settings: Settings, filters: tuple[Filter, ...]) -> Any:
     """The method of the settings with other filters, where it is one that knows them."""
     method = settings.method
     return dataclasses.replace(method, filters=filters) if isinstance(method, LRP) else method
+
+
+def unfiltered(method: Any) -> Any:
+    """The method as its sliders know it."""
+    return dataclasses.replace(method, filters=()) if getattr(method, "filters", ()) else method
 
 
 def placed(neuron: Neuron, short: bool = False) -> str:

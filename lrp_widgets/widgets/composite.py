@@ -72,6 +72,8 @@ class CompositeEditor(ipywidgets.VBox):
             (f"{name} · {named(rules[name]) if name in rules else '…'}{' (own)' if name in exceptions else ''}", name)
             for name in reversed(self._layers)
         ]
+        if list(self.chooser.options) == said:
+            return
         self._moving = True
         try:
             self.chooser.options = said

@@ -15,6 +15,7 @@ __all__ = ["Control", "guard"]
 
 _STYLE = {"description_width": "76px"}
 _WIDE = {"width": "auto"}
+NONE = "(none)"
 
 
 def guard(widget: Any, tell: Callable[[str], None]) -> Any:
@@ -111,12 +112,16 @@ def _ends(known: Param, value: Any) -> dict[str, Any]:
 
 
 def _to_inner(known: Param, value: Any) -> Any:
+    if known.kind == "choice" and value is None:  # to a drop-down None is no choice at all
+        return NONE
     if known.log and value == 0:  # a log slider has no zero: its lowest place stands for it
         return 10.0 ** _ends(known, value)["min"]
     return value
 
 
 def _from_inner(known: Param, value: Any) -> Any:
+    if known.kind == "choice" and value == NONE:
+        return None
     if known.log and value:  # the browser's powers of ten differ from ours in the last digit
         return float(f"{value:.4g}")
     return tuple(value) if known.kind == "range" else value
@@ -129,7 +134,10 @@ def _made(known: Param, value: Any) -> Any:
         return ipywidgets.Checkbox(value, description=known.label, tooltip=known.help, indent=False, layout=_WIDE)
     if known.kind == "choice":
         labels = known.labels or tuple(str(choice) for choice in known.choices)
-        return ipywidgets.Dropdown(options=list(zip(labels, known.choices, strict=True)), value=value, **said)
+        choices = [_to_inner(known, choice) for choice in known.choices]
+        return ipywidgets.Dropdown(
+            options=list(zip(labels, choices, strict=True)), value=_to_inner(known, value), **said
+        )
     if known.kind == "range":
         return ipywidgets.FloatRangeSlider(value=value, step=known.step or 0.05, readout_format=".2f", **ends, **said)
     if known.kind == "integer":

@@ -31,7 +31,10 @@ class Pages(ipywidgets.VBox):
         buttons = ipywidgets.ToggleButtons(options=list(self.pages), tooltips=said)
         self.buttons = guard(buttons, self._tell)
         self.buttons.add_class("lrp-pages-buttons")
-        super().__init__([self.buttons, *self.pages.values()], selected=next(iter(self.pages)))
+        self._leaves = {name: ipywidgets.VBox([page]) for name, page in self.pages.items()}
+        for leaf in self._leaves.values():
+            leaf.add_class("lrp-page")
+        super().__init__([self.buttons, *self._leaves.values()], selected=next(iter(self.pages)))
         self.add_class("lrp-pages")
         self.buttons.observe(lambda change: setattr(self, "selected", change["new"]), "value")
         self.observe(self._turn, "selected")
@@ -51,5 +54,5 @@ class Pages(ipywidgets.VBox):
 
     def _turn(self, change: Any = None) -> None:
         self.buttons.value = self.selected
-        for name, page in self.pages.items():
-            page.layout.display = None if name == self.selected else "none"
+        for name, leaf in self._leaves.items():
+            leaf.layout.display = None if name == self.selected else "none"

@@ -1,3 +1,5 @@
+import { summarized } from "./raster.js";
+
 /**
  * How alike two maps are. Numbers that are not finite in either of them are left out.
  *
@@ -39,10 +41,5 @@ export function likeness(one, other) {
 export function difference(one, other) {
   if (one.width !== other.width || one.height !== other.height) return null;
   const values = one.values.map((value, index) => value - other.values[index]);
-  let [largest, broken] = [0, 0];
-  for (const value of values) {
-    if (!Number.isFinite(value)) broken++;
-    else if (Math.abs(value) > largest) largest = Math.abs(value);
-  }
-  return { values, width: one.width, height: one.height, largest, sum: one.sum - other.sum, broken };
+  return summarized(values, one.height, one.width);
 }

@@ -3,7 +3,7 @@ import { colourTable, onDark, watchTheme } from "./colours.js";
 import { isShortcut, make, makeRoot, nextFrame, setText, stepTo, watch } from "./dom.js";
 import { formatter, single } from "./numbers.js";
 import { makePin, makeTile } from "./pins.js";
-import { countBeyond, percentileOf, readImage, readRaster } from "./raster.js";
+import { countBeyond, percentileOf, readImage, readRaster, summarized } from "./raster.js";
 import { paintBar, paintMap, paintPixels } from "./tiles.js";
 
 /**
@@ -116,8 +116,7 @@ function render({ model, el }) {
       values.set(raster.values, at);
       at += raster.values.length;
     }
-    const broken = rasters.reduce((count, raster) => count + raster.broken, 0);
-    return percentileOf({ values, width: at, height: 1, largest, sum: 0, broken }, percent) || largest;
+    return percentileOf(summarized(values, 1, at), percent);
   }
 
   function draw() {

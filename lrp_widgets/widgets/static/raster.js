@@ -20,7 +20,17 @@ const INFINITE = 0x7f800000; // where the numbers end
 export function readRaster(bytes, [height, width]) {
   if (!bytes || !height || !width || bytes.byteLength !== 4 * height * width) return null;
   const from = bytes.byteOffset;
-  const values = new Float32Array(bytes.buffer.slice(from, from + bytes.byteLength)); // a copy, for the alignment
+  const buffer = /** @type {ArrayBuffer} */ (bytes.buffer);
+  return summarized(new Float32Array(buffer.slice(from, from + bytes.byteLength)), height, width); // a copy: aligned
+}
+
+/**
+ * @param {Float32Array<ArrayBuffer>} values row after row
+ * @param {number} height
+ * @param {number} width
+ * @returns {Raster}
+ */
+export function summarized(values, height, width) {
   let [highest, lowest, sum, broken] = [0, 0, 0, 0];
   for (const value of values) {
     if (!Number.isFinite(value)) {

@@ -11,7 +11,7 @@ const FINE = 128; // px: a wider map is rather made smaller than larger, where t
  * @param {Uint32Array} table
  */
 export function paintMap(canvas, raster, limit, table) {
-  paintPixels(canvas, colourRaster(raster, limit, table));
+  paintPixels(canvas, colourRaster(raster, { low: limit, high: limit }, table));
 }
 
 /**
