@@ -215,7 +215,8 @@ function render({ model, el }) {
     const write = formatter(1, { digits: 4 });
     setText(pin.numbers[0], cosine === null ? "–" : write(cosine));
     setText(pin.numbers[1], pearson === null ? "–" : write(pearson));
-    setText(pin.numbers[2], sum === null ? "–" : formatter(Math.abs(sum), { plus: true })(sum));
+    // As exact as the sums themselves: what is left of equal ones is rounding.
+    setText(pin.numbers[2], sum === null ? "–" : formatter(Math.max(Math.abs(raster.sum), Math.abs(present?.sum ?? 0)), { plus: true })(sum));
   }
 
   function drawChange() {
