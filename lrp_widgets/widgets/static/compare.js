@@ -206,7 +206,7 @@ function render({ model, el }) {
     setText(pin.stamp, stamp);
     const lines = model.get("differs")[key] ?? [];
     const said = lines.length ? lines : ["no setting differs"];
-    if (pin.differs.textContent !== said.join("")) pin.differs.replaceChildren(...said.map((line) => make("li", "", {}, line)));
+    if (pin.differs.textContent !== said.join("")) pin.differs.replaceChildren(...said.map((line) => make("div", "", { role: "listitem" }, line)));
     pin.choose.setAttribute("aria-pressed", String(key === chosen()?.key));
     pin.tile.toggleAttribute("data-chosen", key === chosen()?.key);
     if (!raster) return;
