@@ -9,7 +9,7 @@ from lrp_widgets.widgets.channels import ChannelsView
 MAPS = np.arange(12, dtype=np.float32).reshape(3, 2, 2) - 5
 
 
-def show(view, maps=MAPS, channels=(4, 0, 7), layer="conv1", count=8, **filters):
+def show(view, maps: np.ndarray = MAPS, channels=(4, 0, 7), layer="conv1", count=8, **filters):
     totals = [float(each.sum()) for each in maps]
     view.show(maps, list(channels), totals, layer, 20.0, count, **filters)
 
