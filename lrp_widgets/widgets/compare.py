@@ -41,8 +41,8 @@ class CompareView(BrowserWidget):
     stale = traitlets.Bool(False).tag(sync=True)  # Greyed: the present map no longer belongs to the settings.
 
     colormap = traitlets.Enum(COLORMAPS, "red-blue").tag(sync=True, from_browser=True)  # The hues, as in the heatmap.
-    percentile = Finite(100.0, min=50, max=100).tag(sync=True, from_browser=True)  # Of all |R|: where the colours end.
-    scale = Finite(None, min=0, allow_none=True).tag(sync=True, from_browser=True)  # Locked there; None: by percentile.
+    percentile = Finite(100.0, min=50, max=100).tag(sync=True, from_browser=True)  # Of |R|, the largest of all maps'.
+    scale = Finite(None, min=0, allow_none=True).tag(sync=True, from_browser=True)  # Locked; None: at `percentile`.
     chosen = traitlets.Unicode("").tag(sync=True, from_browser=True)  # Key of the pin in the difference; "": the last.
     removed = traitlets.Dict({}).tag(sync=True, from_browser=True)  # The pin to take away, {key, count}; {} for none.
     recalled = traitlets.Dict({}).tag(sync=True, from_browser=True)  # Whose settings to restore, {key, count}.

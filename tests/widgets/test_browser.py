@@ -177,6 +177,68 @@ def test_numbers_of_a_column_are_written_alike(node, largest, value, text):
     assert node("numbers", "formatter(given[0])(given[1])", [largest, value]) == text
 
 
+def test_a_column_stands_on_its_decimal_points(node):
+    column = [12.4, -0.0712345, None, 1234.4, 3.2e-7, 0]
+    texts = node("numbers", "aligned([...given, undefined])", column)
+    assert [text.rstrip("\u2007\u2008") for text in texts] == [
+        "12.40", "−0.07123", "not finite", "1234", "3.20e−7", "0.000", "–",
+    ]  # fmt: skip
+    behind = [len(text) - (text.index(".") if "." in text else text.index("\u2008")) for text in texts]
+    assert set(behind) == {6}
+
+
+@pytest.mark.parametrize(
+    ("formula", "parts"),
+    [
+        ("R_j = Σ_k a_jw", ["R", "_j", " = Σ", "_k", " a", "_jw"]),
+        ("R_{j<-k} (a_j w_jk)⁺", ["R", "_j←k", " (a", "_j", " w", "_jk", ")⁺"]),
+        ("<b>x_i</b>", ["<b>x", "_i", "</b>"]),
+        ("a_ b_1", ["a", " b", "1"]),
+        ("", []),
+    ],
+)
+def test_subscripts(node, formula, parts):
+    assert node("typeset", 'partsOf(given).map(({ text, below }) => (below ? "_" : "") + text)', formula) == parts
+
+
+def compared(node, one, other):
+    expression = (
+        "(() => { const [one, other] = given.map((rows) => {"
+        "const values = Float32Array.from(rows.flat(), (value) => value ?? NaN);"
+        "const sum = values.filter(Number.isFinite).reduce((all, value) => all + value, 0);"
+        "return { values, sum, height: rows.length, width: rows[0].length }; });"
+        "const change = difference(one, other);"
+        "return { ...likeness(one, other), change: change && [...change.values], largest: change?.largest }; })()"
+    )
+    return node("alike", expression, [one, other])
+
+
+def test_how_alike_two_maps_are(node):
+    one, other = np.random.default_rng(1).normal(size=(2, 4, 5)).astype("<f4")
+    got = compared(node, one.tolist(), other.tolist())
+    a, b = one.ravel(), other.ravel()
+    assert got["cosine"] == pytest.approx(a @ b / np.linalg.norm(a) / np.linalg.norm(b), abs=1e-6)
+    assert got["pearson"] == pytest.approx(np.corrcoef(a, b)[0, 1], abs=1e-6)
+    assert got["sum"] == pytest.approx(float(a.sum() - b.sum()), abs=1e-5)
+    assert np.allclose(got["change"], a - b) and got["largest"] == pytest.approx(np.abs(a - b).max())
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "cosine", "pearson"),
+    [
+        ([[1, 2, 3]], [[2, 4, 6]], 1, 1),
+        ([[1, 2, None]], [[2, 1, 9]], 0.8, -1),  # what is not finite is left out
+        ([[1, 1, 1]], [[1, 2, 4]], 7 / 63**0.5, None),
+        ([[0, 0]], [[1, 2]], None, None),
+        ([[1, 2]], [[1], [2]], None, None),
+    ],
+)
+def test_likeness_of_odd_maps(node, one, other, cosine, pearson):
+    got = compared(node, one, other)
+    assert got["cosine"] == (cosine if cosine is None else pytest.approx(cosine))
+    assert got["pearson"] == (pearson if pearson is None else pytest.approx(pearson))
+
+
 def ink(draw) -> list[int]:
     pad = np.zeros((280, 280), np.uint8)
     draw(pad)

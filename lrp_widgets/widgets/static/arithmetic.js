@@ -121,6 +121,11 @@ function render({ model, el }) {
         : make("button", "lrp-arithmetic-crumb", { type: "button", title: `Back to ${name}` }, name));
     trail.replaceChildren(...crumbs.flatMap((crumb, index) =>
       index ? [make("span", "lrp-muted", { "aria-hidden": "true" }, "›"), crumb] : [crumb]));
+    showEnd();
+  }
+
+  /** Of a long trail the present neuron is in sight. */
+  function showEnd() {
     trail.scrollLeft = trail.scrollWidth;
   }
 
@@ -170,8 +175,11 @@ function render({ model, el }) {
     model.set("back", { position, count: (model.get("back").count ?? 0) + 1 });
     model.save_changes();
   });
+  const resized = new ResizeObserver(showEnd);
+  resized.observe(trail);
   const endings = [
     watch(model, ["neuron", "rows", "equation", "note", "trail", "stale", "direction"], draw),
+    () => resized.disconnect(),
     () => root.remove(),
   ];
   draw();

@@ -3,7 +3,7 @@ import { colourTable, onDark, watchTheme } from "./colours.js";
 import { isShortcut, make, makeRoot, nextFrame, setText, stepTo, watch } from "./dom.js";
 import { formatter, single } from "./numbers.js";
 import { makePin, makeTile } from "./pins.js";
-import { countBeyond, percentileOf, readImage, readRaster, summarized } from "./raster.js";
+import { countBeyond, percentileOf, readImage, readRaster } from "./raster.js";
 import { paintBar, paintMap, paintPixels } from "./tiles.js";
 
 /**
@@ -55,6 +55,8 @@ function render({ model, el }) {
   const read = new Map();
   /** @type {WeakMap<HTMLCanvasElement, unknown[]>} what a canvas shows: a move paints only what it changes */
   const painted = new WeakMap();
+  /** @type {WeakMap<Raster, {percent: number, value: number}>} */
+  const percentiles = new WeakMap();
   /** @type {Map<string, Uint32Array>} */
   const tables = new Map();
   /** @type {Raster | null} */
@@ -102,21 +104,19 @@ function render({ model, el }) {
   const chosen = () => model.get("pinned").find(({ key }) => key === model.get("chosen")) ?? model.get("pinned").at(-1);
 
   /**
-   * Where the colours of all maps end.
+   * Where the colours of all maps end. Each map's percentile is kept: a move asks for that of the present map alone.
    * @param {Raster[]} rasters
    */
   function limitOf(rasters) {
-    const largest = Math.max(0, ...rasters.map((raster) => raster.largest));
     const percent = model.get("percentile");
-    if (model.get("scale")) return model.get("scale") ?? 0;
-    if (percent >= 100) return largest;
-    const values = new Float32Array(rasters.reduce((length, raster) => length + raster.values.length, 0));
-    let at = 0;
-    for (const raster of rasters) {
-      values.set(raster.values, at);
-      at += raster.values.length;
-    }
-    return percentileOf(summarized(values, 1, at), percent);
+    const ends = rasters.map((raster) => {
+      const known = percentiles.get(raster);
+      if (known?.percent === percent) return known.value;
+      const value = percentileOf(raster, percent);
+      percentiles.set(raster, { percent, value });
+      return value;
+    });
+    return model.get("scale") || Math.max(0, ...ends);
   }
 
   function draw() {
@@ -205,7 +205,7 @@ function render({ model, el }) {
     setText(pin.stamp, stamp);
     const lines = model.get("differs")[key] ?? [];
     const said = lines.length ? lines : ["no setting differs"];
-    if (pin.differs.textContent !== said.join("")) pin.differs.replaceChildren(...said.map((line) => make("li", "", {}, line)));
+    if (pin.differs.textContent !== said.join("")) pin.differs.replaceChildren(...said.map((line) => make("div", "", { role: "listitem" }, line)));
     pin.choose.setAttribute("aria-pressed", String(key === chosen()?.key));
     pin.tile.toggleAttribute("data-chosen", key === chosen()?.key);
     if (!raster) return;
@@ -214,7 +214,8 @@ function render({ model, el }) {
     const write = formatter(1, { digits: 4 });
     setText(pin.numbers[0], cosine === null ? "–" : write(cosine));
     setText(pin.numbers[1], pearson === null ? "–" : write(pearson));
-    setText(pin.numbers[2], sum === null ? "–" : formatter(Math.abs(sum), { plus: true })(sum));
+    // As exact as the sums themselves: what is left of equal ones is rounding.
+    setText(pin.numbers[2], sum === null ? "–" : formatter(Math.max(Math.abs(raster.sum), Math.abs(present?.sum ?? 0)), { plus: true })(sum));
   }
 
   function drawChange() {
@@ -257,7 +258,7 @@ function render({ model, el }) {
     lock.setAttribute("aria-pressed", String(Boolean(model.get("scale"))));
     const beyond = rasters.reduce((count, raster) => count + countBeyond(raster, limit), 0);
     const percent = model.get("percentile");
-    const how = model.get("scale") ? "locked" : percent < 100 ? `percentile ${percent} of all |R|` : "the largest |R| shown";
+    const how = model.get("scale") ? "locked" : percent < 100 ? `percentile ${percent} of |R|, the largest of the maps` : "the largest |R| shown";
     const block = Math.max(model.get("block"), ...model.get("pinned").map((pin) => pin.block));
     setText(note, `one scale for all maps: ${how}${beyond ? ` · ${beyond} clipped` : ""}` +
       (block > 1 ? ` · ${block} × ${block} pixels pooled` : "") + (rasters.length > 1 ? "" : " · pin an explanation to compare with it"));

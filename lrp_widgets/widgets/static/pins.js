@@ -26,12 +26,13 @@ export function makePin() {
   const pin = makeTile("pin");
   const remove = make("button", "lrp-compare-remove", { type: "button", "data-ask": "removed" }, "×");
   const stamp = make("div", "lrp-compare-stamp");
-  const differs = make("ul", "lrp-compare-differs");
+  const differs = make("div", "lrp-compare-differs", { role: "list" });
   const numbers = ["cosine", "Pearson r", "ΔΣR"].map((name) => {
-    const number = make("dd", "");
-    return { row: make("div", "", {}, make("dt", "lrp-muted", {}, name), number), number };
+    const number = make("span", "");
+    return { row: make("div", "", {}, make("span", "lrp-muted", {}, name), number), number };
   });
-  const likenesses = make("dl", "lrp-compare-numbers", { title: "How the present map differs from this one" },
+  // Plain elements: Jupyter styles dl, ul and their like.
+  const likenesses = make("div", "lrp-compare-numbers", { title: "How the present map differs from this one" },
     ...numbers.map(({ row }) => row));
   const recall = make("button", "", { type: "button", "data-ask": "recalled" }, "back to this");
   const choose = make("button", "", { type: "button", "data-ask": "chosen" }, "difference");
