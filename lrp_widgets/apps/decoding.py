@@ -14,7 +14,7 @@ from lrp_widgets.samples import Samples
 
 __all__ = ["MOST_PIXELS", "Picture", "decoded", "plain_name"]
 
-MOST_PIXELS = 40_000_000  # a phone's photo has 12 to 50 million; decoded, this many take 120 MB
+MOST_PIXELS = 40_000_000  # a phone takes 12 million; this many need 2 s and half a gigabyte
 FORMATS = ("PNG", "JPEG", "WEBP")  # Pillow reads many more: each is another way in
 ACCEPTED = "a PNG, JPEG, WebP or NPY file"
 

@@ -18,15 +18,17 @@ function render({ model, el }) {
   const canvas = make("canvas", "lrp-upload-picture", { role: "img" });
   const name = make("div", "lrp-upload-name lrp-cut");
   const said = make("div", "lrp-upload-said lrp-muted");
-  const shown = make("div", "lrp-upload-shown", {}, canvas, make("div", "lrp-upload-words", { role: "status" }, name, said));
-  const hint = make("div", "lrp-upload-hint", {}, "Drop a picture here");
+  const seen = make("div", "lrp-upload-seen lrp-muted", {}, canvas, "as the network sees it");
+  const words = make("div", "lrp-upload-words", { role: "status" }, name, said);
+  const shown = make("div", "lrp-upload-shown", {}, seen, words);
+  const hint = make("div", "lrp-upload-hint", {}, "Drop or paste a picture");
   const busy = make("div", "lrp-upload-busy", { role: "status" });
   const choose = make("button", "lrp-upload-choose", { type: "button" });
   const limit = make("div", "lrp-upload-limit lrp-muted");
   const input = make("input", "", { type: "file", hidden: "", tabindex: "-1" });
   const refused = make("div", "lrp-upload-refused", { role: "alert" });
-  const zone = make("div", "lrp-upload-zone", { role: "group" }, shown, hint, busy,
-    make("div", "lrp-upload-foot", {}, choose, limit), input);
+  const zone = make("div", "lrp-upload-zone", { role: "group" }, shown, hint,
+    make("div", "lrp-upload-foot", {}, choose, busy, limit), input);
   root.append(zone, refused);
 
   let own = ""; // why this page sent nothing
@@ -39,7 +41,7 @@ function render({ model, el }) {
     const picture = readImage(model.get("image"), model.get("shape"), false);
     const [title, done] = parts(model.get("said"));
     const problem = own || (waits ? "" : model.get("refused"));
-    canvas.hidden = !picture;
+    seen.hidden = !picture;
     if (picture) {
       canvas.width = picture.width;
       canvas.height = picture.height;
@@ -49,19 +51,20 @@ function render({ model, el }) {
     }
     setText(name, title);
     name.title = title;
-    setText(said, done);
+    setText(said, done.replace(/ × |\[\S+ \S+\]/g, (found) => found.replaceAll(" ", "\u00a0"))); // these stay on one line
     setText(busy, waits ? `Reading ${waits} …` : "");
     setText(refused, problem);
     shown.hidden = !model.get("said");
     hint.hidden = !shown.hidden;
     busy.hidden = !waits;
+    limit.hidden = !!waits;
     refused.hidden = !problem;
     zone.setAttribute("aria-busy", String(!!waits));
     zone.setAttribute("aria-label", model.get("description"));
     zone.dataset.state = inside ? "over" : waits ? "loading" : problem ? "refused" : shown.hidden ? "empty" : "shown";
     setText(choose, shown.hidden ? "Choose a file…" : "Another file…");
-    setText(limit, `or paste · up to ${megabytes(model.get("most_bytes"))}`);
-    zone.title = `${model.get("accepted")}, up to ${megabytes(model.get("most_bytes"))}`;
+    const most = `up to ${megabytes(model.get("most_bytes"))}`;
+    setText(limit, shown.hidden ? `${model.get("accepted")}, ${most}` : most);
     input.accept = model.get("endings");
   }
 
