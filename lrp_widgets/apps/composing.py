@@ -24,11 +24,11 @@ __all__ = ["Composing", "Elsewhere"]
 class Composing:
     """The methods to choose from, and beside them the editor of the own composite.
 
-    idle(): whether a change of that editor comes from a hand and not from here.
+    shown(): whether what changes in that editor is no hand's doing.
     """
 
-    def __init__(self, explainer: Explainer, samples: Samples, idle: Callable[[], bool]) -> None:
-        self._explainer, self._memo, self._idle = explainer, Memo(), idle
+    def __init__(self, explainer: Explainer, samples: Samples, shown: Callable[[], bool]) -> None:
+        self._explainer, self._memo, self._shown = explainer, Memo(), shown
         self.editor = CompositeEditor(own_composite(samples))
         own = Elsewhere(self.editor, "Layer by layer: under “Composite”, on the right.")
         self.methods = MethodPicker(choices(samples), editors=((by_depth, lambda _: own),))
@@ -48,7 +48,7 @@ class Composing:
 
     def _composed(self, change: Any) -> None:
         """Whoever writes her own composite means it."""
-        if self.methods.picker.value != OWN and self._idle():
+        if self.methods.picker.value != OWN and not self._shown():
             self.methods.value = LRP(change["new"])
 
 

@@ -22,7 +22,7 @@ from lrp_widgets.apps.arrangement import against, arranged, details, views
 from lrp_widgets.apps.composing import Composing
 from lrp_widgets.apps.cores import cores_for, is_small
 from lrp_widgets.apps.curves import Curves
-from lrp_widgets.apps.inspection import Inspection, channel_map, unfiltered, with_filters
+from lrp_widgets.apps.inspection import Inspection, channel_map, region_filters, unfiltered, with_filters
 from lrp_widgets.apps.memory import reuse_memory
 from lrp_widgets.apps.offered import image_of
 from lrp_widgets.apps.pinning import Pins
@@ -32,7 +32,6 @@ from lrp_widgets.apps.source import Source
 from lrp_widgets.engine.doctor import examine
 from lrp_widgets.engine.explainer import Contrast, Explainer, Output
 from lrp_widgets.engine.explanation import Explanation
-from lrp_widgets.engine.filter import Filter
 from lrp_widgets.engine.memo import Memo
 from lrp_widgets.engine.presets import by_depth
 from lrp_widgets.engine.propagate import Abandoned
@@ -88,14 +87,14 @@ class Dashboard(ipywidgets.VBox):
         self._watched = False  # a browser has painted the first picture
         self._examined = False  # the doctor has seen the model
         self._answered: Settings | None = None  # what the picture shows
-        self._bringing = False  # the controls are brought to settings that came from elsewhere
-        self.composing = Composing(explainer, samples, lambda: not (self._bringing or self._latest.on_worker()))
+        self._bringing = True  # the controls are brought to settings that come from elsewhere
+        self.composing = Composing(explainer, samples, self._shown)
         self.methods, self.composite = self.composing.methods, self.composing.editor
         self.source, self.classes = Source(samples), ClassPicker()
         self.against = guard(against(self._count(), samples.name), self.refuse)
         self.heatmap, self.layers, self.curve = HeatmapView(size=320), LayersView(), CurveView()
         self.look = LookEditor(self.heatmap, self.layers)
-        self.inspection = Inspection(explainer, self._set)
+        self.inspection = Inspection(explainer, self._set, self._shown)
         self.pins = Pins(samples, self._set, lambda: self.settings)
         self.equation, self.doctor, self.status = ipywidgets.HTML(""), ipywidgets.HTML(""), StatusLine()
         self.views, self.details = views(self), details(self)
@@ -105,6 +104,7 @@ class Dashboard(ipywidgets.VBox):
         self._first_picture()
         self._latest: Latest[Settings] = Latest(self._work, self._show, self._fail, self._rest)
         self._connect()
+        self._bringing = False
         self.actions.note(self.settings)
         self._latest.request(self.settings)
 
@@ -129,6 +129,9 @@ class Dashboard(ipywidgets.VBox):
         self.layers.observe(self._picked_layer, "selected")
         self.heatmap.observe(self._picked_pixel, "clicked")
         self.heatmap.on_msg(self._looked_at)
+        self.pins.view.observe(lambda _: setattr(self.views, "selected", "Curve"), "dismissed")
+        for view in (self.inspection.channels, self.pins.view):
+            traitlets.dlink((self.heatmap, "colormap"), (view, "colormap"))
         for part in (
             self.methods,
             self.source,
@@ -144,6 +147,10 @@ class Dashboard(ipywidgets.VBox):
             self.actions.toolbar,
         ):
             part.observe(lambda change: self.refuse(change["new"]), "problem")
+
+    def _shown(self) -> bool:
+        """Whether what changes in a control now is shown there, and no choice of a hand."""
+        return self._bringing or self._latest.on_worker()
 
     def _asked(self, change: Any) -> None:
         self.actions.note(change["new"])
@@ -184,7 +191,7 @@ class Dashboard(ipywidgets.VBox):
         self._set(method=change["new"])
 
     def _picked_class(self, change: Any) -> None:
-        if self._latest.on_worker() or self._bringing:  # what the worker shows is no choice
+        if self._shown():
             return
         chosen, other = self.classes.selected, self.against.value
         if other >= 0 and chosen >= 0 and other != chosen:
@@ -193,27 +200,24 @@ class Dashboard(ipywidgets.VBox):
             self._set(target=None if self.classes.auto or chosen < 0 else chosen)
 
     def _picked_layer(self, change: Any) -> None:
-        if self._latest.on_worker():
+        if self._shown():
             return
         self.composite.choose(change["new"])
         self._set(layer=change["new"])
 
     def _picked_pixel(self, change: Any) -> None:
         at = change["new"]
-        if at and not self._latest.on_worker():
+        if at and not self._shown():
             self._set(trail=(Pixel(self.settings.layer, at["y"], at["x"], self.settings.channel),))
             self.views.selected = "Arithmetic"
 
     def filter_region(self, block: bool) -> None:
         """Let only what lies inside of the region drawn on the picture pass the layer that is shown, or block it."""
-        layer, region = self.settings.layer, self.heatmap.region
-        if not layer or not region:
+        filters = region_filters(self.settings, self.heatmap.region, self.heatmap.shape, block)
+        if filters:
+            self._set(filters=filters)
+        else:
             self.refuse("Choose a layer and draw a region on its map first: a filter needs both.")
-            return
-        height, width = self.heatmap.shape
-        polygon = tuple((x / width, y / height) for x, y in region)
-        others = tuple(f for f in getattr(self.settings.method, "filters", ()) if f.layer != layer or not f.region)
-        self._set(filters=(*others, Filter(layer, region=polygon, block=block)))
 
     def refuse(self, problem: str) -> None:
         """Say in the status line what cannot be done."""

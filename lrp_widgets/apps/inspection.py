@@ -19,7 +19,7 @@ from lrp_widgets.engine.filter import Filter
 from lrp_widgets.methods import LRP
 from lrp_widgets.widgets import ArithmeticView, ChannelsView
 
-__all__ = ["Inspection", "channel_map", "neuron_at", "unfiltered", "with_filters"]
+__all__ = ["Inspection", "channel_map", "neuron_at", "region_filters", "unfiltered", "with_filters"]
 
 MOST_CHANNELS = 12
 MOST_MESSAGES = 10
@@ -29,16 +29,16 @@ AXES = {1: ("neuron",), 2: ("token", "feature"), 3: ("channel", "row", "column")
 class Inspection:
     """Fills ChannelsView and ArithmeticView from an explanation; what is done there asks for other settings.
 
-    change(**changes): replaces settings.  Everything named `show…` runs on the worker.
+    change(**changes): replaces settings.  shown(): whether what changes in a view is no hand's doing.
+    Everything named `show…` runs on the worker.
     """
 
-    def __init__(self, explainer: Explainer, change: Callable[..., None]) -> None:
-        self.explainer, self._change = explainer, change
+    def __init__(self, explainer: Explainer, change: Callable[..., None], shown: Callable[[], bool]) -> None:
+        self.explainer, self._change, self._shown = explainer, change, shown
         self.channels, self.arithmetic = ChannelsView(), ArithmeticView()
         self._settings: Settings | None = None
         self._leads: list[Neuron | None] = []  # where each row leads
         self._turned: Neuron | None = None  # and the other direction
-        self._showing = False
         self.channels.observe(self._chosen, "selected")
         self.channels.observe(self._filtered, ["kept", "blocked"])
         self.channels.observe(lambda _: self._refilter(region=True), "cleared")
@@ -49,12 +49,8 @@ class Inspection:
     def show(self, settings: Settings, explanation: Explanation) -> None:
         """Show what belongs to the settings."""
         self._settings = settings
-        self._showing = True
-        try:
-            self._show_channels(settings, explanation)
-            self._show_arithmetic(settings, explanation)
-        finally:
-            self._showing = False
+        self._show_channels(settings, explanation)
+        self._show_arithmetic(settings, explanation)
 
     def _show_channels(self, settings: Settings, explanation: Explanation) -> None:
         if not settings.layer or not explanation.layers:
@@ -133,16 +129,16 @@ class Inspection:
     # What is done in the views.
 
     def _chosen(self, change: Any) -> None:
-        if not self._showing:
+        if not self._shown():
             self._change(channel=change["new"])
 
     def _filtered(self, change: Any) -> None:
-        if not self._showing:
+        if not self._shown():
             self._refilter()
 
     def _refilter(self, region: bool = False) -> None:
         """Put the filter of the channels in place of the former one; with `region`, give up the others."""
-        if (settings := self._settings) is None or self._showing:
+        if (settings := self._settings) is None or self._shown():
             return
         layer = self.channels.layer
         others = () if region else tuple(f for f in _filters(settings) if not (f.layer == layer and f.channels))
@@ -159,7 +155,7 @@ class Inspection:
             self._go(self._leads[place])
 
     def _turn(self, change: Any) -> None:
-        if not self._showing:
+        if not self._shown():
             self._go(self._turned)
 
     def _back(self, change: Any) -> None:
@@ -212,6 +208,16 @@ def with_filters(settings: Settings, filters: tuple[Filter, ...]) -> Any:
     """The method of the settings with other filters, where it is one that knows them."""
     method = settings.method
     return dataclasses.replace(method, filters=filters) if isinstance(method, LRP) else method
+
+
+def region_filters(settings: Settings, region: list[Any], shape: list[int], block: bool) -> tuple[Filter, ...]:
+    """The filters with one more for a region of the layer that is shown; () where there is no layer or no region."""
+    if not settings.layer or not region:
+        return ()
+    height, width = shape
+    polygon = tuple((x / width, y / height) for x, y in region)
+    others = tuple(known for known in _filters(settings) if known.layer != settings.layer or not known.region)
+    return (*others, Filter(settings.layer, region=polygon, block=block))
 
 
 def unfiltered(method: Any) -> Any:
