@@ -199,13 +199,14 @@ def _checked_metric(name: str, metric: Any) -> Any:
 
 
 def _classes(samples: Samples, target: Any) -> list[int] | None:
-    if target is None or (isinstance(target, str) and target == "top"):
+    said = target if isinstance(target, str) else ""  # an array compares in its own way
+    if target is None or said == "top":
         return None
-    if isinstance(target, str) and target == "label":
+    if said == "label":
         if samples.labels is None:
             raise ValueError('target="label" needs Samples.labels, got None. Give them, or take target="top".')
         return [int(label) for label in samples.labels]
-    if isinstance(target, bool) or not hasattr(target, "__index__"):
+    if isinstance(target, bool | str) or not hasattr(target, "__index__"):
         raise ValueError(f'target must be "label", "top", None or a class, got {target!r}.')
     return [operator.index(target)] * len(samples)
 
@@ -214,7 +215,7 @@ def _failed(failure: Failure) -> str:
     first, last = failure.samples[0], failure.samples[-1]
     which = f"Sample {first}" if first == last else f"Samples {first} to {last} (not one alone)"
     by = f" and metric {failure.metric!r}" if failure.metric is not None else ""
-    return f"{which} could not be evaluated by method {failure.method!r}{by}: {failure.cause}"
+    return f"{which} could not be evaluated by method {failure.method!r}{by}: {failure.cause.rstrip('.')}."
 
 
 def _cores() -> int:

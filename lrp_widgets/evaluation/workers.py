@@ -17,6 +17,8 @@ from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+import cloudpickle
+
 from lrp_widgets.evaluation.measuring import Failure, Measuring, Number, Piece, one_thread
 
 __all__ = ["here", "in_processes", "on_cluster"]
@@ -206,19 +208,15 @@ def _measured(key: str, piece: Piece) -> tuple[list[Number], Exception | None]:
 
 
 def pack(measuring: Measuring) -> bytes:
-    """The model with all that is asked of it. What a notebook defines needs cloudpickle. Raises TypeError."""
+    """The model with all that is asked of it. By cloudpickle, for what a notebook defines. Raises TypeError."""
     content = (measuring.model, measuring.output, dict(measuring.methods), dict(measuring.metrics), measuring.seed)
     try:
-        dumps = importlib.import_module("cloudpickle").dumps
-    except ImportError:
-        dumps = pickle.dumps
-    try:
-        return dumps(content)
+        return cloudpickle.dumps(content)
     except Exception as error:
         raise TypeError(
             f"The model, methods and metrics must go to other processes, and pickle says "
             f"{type(error).__name__}: {error}. "
-            "Define them in a file that can be imported, pip install cloudpickle, or take jobs=1."
+            "Take out what cannot be sent, or take jobs=1."
         ) from error
 
 
@@ -230,5 +228,5 @@ def unpack(packed: bytes) -> Measuring:
 def _unpacked_said(error: Exception) -> str:
     return (
         f"A worker of evaluate could not read the model, methods and metrics: {type(error).__name__}: {error}. "
-        "Define them in a file that can be imported there, pip install cloudpickle, or take jobs=1."
+        "What they import must be there for it too; or take jobs=1."
     )
