@@ -46,6 +46,10 @@ def in_processes(measuring: Measuring, pieces: Sequence[Piece], jobs: int) -> It
             for _ in range(min(jobs, unfinished) - len(pool)):
                 worker = _Worker()
                 pool[worker.connection] = worker
+            for worker in pool.values():  # also those who once found nothing left to do: another may have died since
+                if worker.ready and worker.piece is None and left:
+                    worker.piece = left.popleft()
+                    worker.send(pickle.dumps(worker.piece[1]))
             for connection in wait(list(pool)):
                 assert isinstance(connection, Connection)
                 worker = pool[connection]
@@ -57,11 +61,9 @@ def in_processes(measuring: Measuring, pieces: Sequence[Piece], jobs: int) -> It
                     if kind == "failure":
                         raise content
                     if kind == "ready":
-                        connection.send_bytes(packed)
+                        worker.send(packed)
                         worker.ready = True
-                    worker.piece = left.popleft() if left else None
-                    if worker.piece:
-                        connection.send_bytes(pickle.dumps(worker.piece[1]))
+                    worker.piece = None  # ready, or done
                 except (EOFError, OSError):  # an OSError: it died in the middle of a message
                     del pool[connection]
                     _mourn(worker, left, lost)
@@ -84,6 +86,10 @@ class _Worker:
         other.close()  # so that its end is noticed
         self.ready = False
         self.piece: tuple[int, Piece] | None = None
+
+    def send(self, content: bytes) -> None:
+        with suppress(OSError):  # where it has died, the next thing heard of it is its end
+            self.connection.send_bytes(content)
 
 
 def _mourn(worker: _Worker, left: deque[tuple[int, Piece]], lost: list[int]) -> None:
