@@ -1,4 +1,4 @@
-# make app | lab | test | check | bench | conservation | growth | clean, from a clean clone: everything lands in ./.venv
+# make app | lab | test | check | bench | conservation | growth | quality | clean, from a clean clone: everything lands in ./.venv
 #
 #   PORT         where `make app` serves (8866)
 #   PYTHON       the interpreter for ./.venv (else the first of python3, 3.13, 3.12, 3.11 that fits)
@@ -25,7 +25,7 @@ apt = { \
 	command -v apt-get >/dev/null && $$as_root apt-get update && \
 	$$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $(1); }
 
-.PHONY: app lab test check bench conservation growth browser clean
+.PHONY: app lab test check bench conservation growth quality browser clean
 .DELETE_ON_ERROR:
 
 app: .venv/ready-app
@@ -54,6 +54,9 @@ conservation: .venv/ready-test
 growth: .venv/ready-test
 	@$(BIN)/python benchmarks/growth.py
 
+quality: .venv/ready-test
+	@LRP_WIDGETS_REPORT=$(CURDIR)/docs/paper_quality.md $(BIN)/jupyter execute notebooks/paper_quality.ipynb
+
 clean:
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis test-results
 
@@ -62,7 +65,7 @@ clean:
 	@touch $@
 
 .venv/ready-test: $(INSTALLED) | .venv/bin/python
-	$(PIP_INSTALL) -e '.[test,peers,dev]'
+	$(PIP_INSTALL) -e '.[test,peers,dev,distributed,pandas]'
 	@touch $@ .venv/ready-app
 
 # Debian's python3 comes without venv's half of the standard library.

@@ -24,12 +24,16 @@ from lrp_widgets.engine.presets import (
 from lrp_widgets.evaluation import (
     Comparison,
     Curve,
+    Summary,
+    Table,
     Verdict,
     area_between,
     axioms,
     compare_with,
     continuity,
+    evaluate,
     mean_curve,
+    metrics,
     pixel_flipping,
     sweep,
 )
@@ -106,6 +110,11 @@ __all__ = [  # noqa: RUF022 - grouped, for the reader
     "continuity",
     "axioms",
     "sweep",
+    # over a data set
+    "evaluate",
+    "metrics",
+    "Table",
+    "Summary",
     # the referee
     "compare_with",
     "Comparison",

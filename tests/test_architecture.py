@@ -21,7 +21,7 @@ import lrp_widgets as lw
 from lrp_widgets import methods, widgets
 from lrp_widgets.demo import data, models
 from lrp_widgets.engine import presets, rules
-from lrp_widgets.evaluation import neighbourhoods, removal
+from lrp_widgets.evaluation import metrics, neighbourhoods, removal
 from lrp_widgets.params import Param, Setting, params_of
 
 ROOT = Path(__file__).parents[1]
@@ -145,8 +145,9 @@ def offspring(base: type) -> set[type]:
         (presets._Preset, presets.PRESETS),
         (removal.Removal, removal.REMOVALS),
         (neighbourhoods.Neighbourhood, neighbourhoods.NEIGHBOURHOODS),
+        (metrics.Metric, metrics.METRICS),
     ],
-    ids=["RULES", "METHODS", "PRESETS", "REMOVALS", "NEIGHBOURHOODS"],
+    ids=["RULES", "METHODS", "PRESETS", "REMOVALS", "NEIGHBOURHOODS", "METRICS"],
 )
 def test_tuples_are_complete(base, members):
     assert set(members) == offspring(base)
@@ -188,7 +189,7 @@ def test_a_rule_begins_with_its_equation(kind):
     assert first.split(" · R_k")[0].startswith(kind.equation.split(" · R_k")[0].split("(…)")[0])
 
 
-EVALUATED = (*removal.REMOVALS, *neighbourhoods.NEIGHBOURHOODS)
+EVALUATED = (*removal.REMOVALS, *neighbourhoods.NEIGHBOURHOODS, *metrics.METRICS)
 
 
 @pytest.mark.parametrize(
@@ -214,7 +215,7 @@ CLAIMED = {
     *("epsilon_alpha2_beta1_flat", "epsilon_gamma_box", "montavon2019", "rules", "operators"),
     *("SmoothGrad", "IntegratedGradients", "GuidedBackprop", "Deconvolution", "GradCAM", "GuidedGradCAM"),
     *("Occlusion", "Chance", "Smoothed", "Translated"),
-    *("continuity", "axioms", "sweep", "mean_curve", "area_between"),
+    *("continuity", "axioms", "sweep", "mean_curve", "area_between", "evaluate", "metrics", "Table", "Summary"),
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import logging
 import os
 import shutil
@@ -24,11 +25,19 @@ APPS = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parents[2] / "noteboo
 
 
 def notebook(app: str) -> Path:
-    """The notebook of an app, by name. Raises ValueError that lists the apps there are."""
-    known = {path.stem: path for path in sorted(APPS.glob("*.ipynb"))}
+    """The notebook of an app, by name. Raises ValueError that lists the apps there are.
+
+    An app names the page's template in its metadata; other notebooks are there to be read, and compute for minutes.
+    """
+    known = {path.stem: path for path in sorted(APPS.glob("*.ipynb")) if _is_app(path)}
     if app not in known:
         raise ValueError(f"APP must be one of {', '.join(known)}, got {app}.")
     return known[app]
+
+
+def _is_app(path: Path) -> bool:
+    metadata = json.loads(path.read_text(encoding="utf-8"))["metadata"]
+    return metadata.get("voila", {}).get("template") == "lrp"
 
 
 def check_port(port: int) -> None:

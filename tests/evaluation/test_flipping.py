@@ -12,13 +12,9 @@ from torch import Tensor, nn
 
 import lrp_widgets as lw
 from lrp_widgets.evaluation import (
-    METRICS,
     Curve,
-    axioms,
-    continuity,
     pixel_flipping,
     random_flipping,
-    randomization,
     stream_flipping,
 )
 
@@ -251,10 +247,6 @@ def test_the_area_is_small_where_evidence_goes_first() -> None:
     assert most.area == pytest.approx((15 / 2 + 7 + 3 + 1 + 0 / 2) / 4)
     assert most.area < random_flipping(model, x, 0, patch=1).area < least.area
     assert Curve(np.array([0.0, 0.5, 1.0]), np.array([2.0, 2.0, 2.0]), "most").area == 2
-
-
-def test_the_metrics_offered() -> None:
-    assert list(METRICS) == [pixel_flipping, continuity, axioms, randomization]
 
 
 def test_the_output_that_is_meant_is_scored() -> None:
