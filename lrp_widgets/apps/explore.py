@@ -91,6 +91,7 @@ class Dashboard(ipywidgets.VBox):
         self.composing = Composing(explainer, samples, self._shown)
         self.methods, self.composite = self.composing.methods, self.composing.editor
         self.source, self.classes = Source(samples), ClassPicker()
+        self.gallery, self.pad, self.upload = self.source.gallery, self.source.pad, self.source.upload
         self.against = guard(against(self._count(), samples.name), self.refuse)
         self.heatmap, self.layers, self.curve = HeatmapView(size=320), LayersView(), CurveView()
         self.look = LookEditor(self.heatmap, self.layers)
