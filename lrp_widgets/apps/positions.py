@@ -111,9 +111,10 @@ def _numbers(known: Param, present: float, count: int) -> tuple[float, ...]:
         even = [float(f"{value:.4g}") for value in np.geomspace(low, high, count)]
     else:
         even = [round(value, 10) for value in np.linspace(low, high, count).tolist()]
-    if present not in even:  # in the place of the nearest one, so that there are no more of them
-        apart = [abs(np.log(value / present)) if known.log and present > 0 else abs(value - present) for value in even]
-        even[int(np.argmin(apart))] = present
+    if present not in even:  # in the place of the nearest one, so that there are no more of them; the ends stay
+        inside = range(1, len(even) - 1) if len(even) > 2 and low < present < high else range(len(even))
+        scale = np.log if known.log and present > 0 else float
+        even[min(inside, key=lambda i: abs(scale(even[i]) - scale(present)))] = present
     return tuple(sorted(even))
 
 
