@@ -32,7 +32,7 @@ from lrp_widgets.samples import Samples
 from lrp_widgets.widgets import HeatmapView
 from lrp_widgets.widgets.browser import module, style, to_uint8
 
-__all__ = ["export_html", "model_digest"]
+__all__ = ["export_html", "installed", "model_digest"]
 
 PARTS = Path(__file__).parent / "exported"
 MOST_BYTES = 3_000_000
@@ -189,7 +189,7 @@ def _manifest(
             f"exact map; each number shown is rounded by at most {made.error:.1e} of its map's largest |R|",
         ),
         ("Size", f"{sum(map(len, made.maps)) * 4 / 3e6:.2f} MB of maps, with 16 bits for a number"),
-        ("Made with", f"lrp_widgets {_version('lrp_widgets')}, torch {torch.__version__}"),
+        ("Made with", f"lrp_widgets {installed('lrp_widgets')}, torch {torch.__version__}"),
     ]
 
 
@@ -200,7 +200,8 @@ def _said_sample(sample: Any, samples: Samples) -> str:
     return f"number {sample}{label}"
 
 
-def _version(package: str) -> str:
+def installed(package: str) -> str:
+    """The version of a package that is installed."""
     try:
         return version(package)
     except PackageNotFoundError:  # read from a folder that was never installed

@@ -22,6 +22,7 @@ PUBLIC = {kind: f"lw.{kind.__name__}" for kind in (*METHODS, *WRAPPERS, *PRESETS
 PUBLIC |= {rule: f"lw.rules.{rule.__name__}" for rule in RULES}
 FIRST = ("composite", "method", "entries", "rule", "where")  # fields that need no name where they come first
 WIDTH = 100
+GIVEN = "# model, samples: what the dashboard was given, lw.explore(model, samples)"
 
 
 def expression(value: Any) -> str:
@@ -90,8 +91,8 @@ def _same(given: Any, default: Any) -> bool:
 
 def snippet(
     settings: Any,
-    model: str = "lw.demo.models.digits_cnn()",
-    samples: str = "lw.demo.data.digits()",
+    model: str = "model",
+    samples: str = "samples",
     *,
     output: str | int | None = None,
     one_core: bool = False,
@@ -99,7 +100,7 @@ def snippet(
 ) -> str:
     """A runnable piece of Python that ends with `explanation` and `relevance`, the map that is shown.
 
-    settings: sample, method, target and layer.  model, samples: expressions that make these.
+    settings: sample, method, target and layer.  model, samples: expressions that make these, or their bare names.
     output: as the dashboard was given it; a function stands there by its name, to be defined above.
     one_core: whether the dashboard explained on one core (apps.cores.is_small): more of them round differently.
     versions: a comment for the first line.
@@ -121,7 +122,12 @@ def snippet(
             *imports,
         ],
         ["torch.set_num_threads(1)  # as the dashboard did: more threads round differently"] if one_core else [],
-        [f"model = {model}", f"samples = {samples}", *sample],
+        [
+            *([GIVEN] if "model" in (model, samples) or "samples" in (model, samples) else []),
+            *([f"model = {model}"] if model != "model" else []),
+            *([f"samples = {samples}"] if samples != "samples" else []),
+            *sample,
+        ],
         [
             *_wrapped(settings.method, "method = "),
             f"explanation = lw.Explainer(model{chosen}).explain(x, {target}method=method)",

@@ -12,6 +12,7 @@ from lrp_widgets.widgets.layers import LayersView
 from lrp_widgets.widgets.look import LookEditor
 from lrp_widgets.widgets.method import MethodPicker
 from lrp_widgets.widgets.status import StatusLine
+from lrp_widgets.widgets.toolbar import Toolbar
 
 WIDGETS = (
     ClassPicker,
@@ -24,6 +25,7 @@ WIDGETS = (
     MethodPicker,
     SettingEditor,
     StatusLine,
+    Toolbar,
 )
 
 __all__ = [
@@ -40,4 +42,5 @@ __all__ = [
     "MethodPicker",
     "SettingEditor",
     "StatusLine",
+    "Toolbar",
 ]

@@ -18,6 +18,7 @@ from lrp_widgets.methods import METHODS, WRAPPERS
 from lrp_widgets.params import params_of
 
 MODEL, SAMPLES = lw.demo.models.digits_cnn(), lw.demo.data.digits()
+DEMO = ("lw.demo.models.digits_cnn()", "lw.demo.data.digits()")
 INK = bytes(300) + bytes(range(0, 256, 2)) + bytes(356)
 
 
@@ -187,7 +188,7 @@ def test_every_public_name_is_one():
 def test_a_snippet_in_full():
     composite = lw.layered(alpha=1.35, epsilon=1e-3, gamma=0.3, split=(0.1, 0.55), max_pooling="proportional")
     settings = Settings(3, lw.LRP(composite), 8, "features.3")
-    assert snippet(settings, one_core=True, versions="lrp_widgets 0.1.0, torch 2.13.0") == (
+    assert snippet(settings, *DEMO, one_core=True, versions="lrp_widgets 0.1.0, torch 2.13.0") == (
         """\
 # lrp_widgets 0.1.0, torch 2.13.0
 
@@ -210,10 +211,25 @@ relevance = explanation.layer('features.3')
     )
 
 
+def test_a_model_that_is_known_by_name_alone():
+    assert snippet(Settings(3, lw.Gradient())) == (
+        """\
+import lrp_widgets as lw
+
+# model, samples: what the dashboard was given, lw.explore(model, samples)
+x = samples.inputs[3:4]
+
+method = lw.Gradient()
+explanation = lw.Explainer(model).explain(x, method=method)
+relevance = explanation.relevance
+"""
+    )
+
+
 @pytest.mark.slow
 def test_a_snippet_runs_in_a_python_of_its_own(explainer, tmp_path):
     settings = Settings(6, lw.LRP(lw.layered(alpha=1.35, epsilon=3e-4)), lw.contrast(1, 2))
-    code = snippet(settings, one_core=True) + f"torch.save(relevance, {str(tmp_path / 'relevance.pt')!r})\n"
+    code = snippet(settings, *DEMO, one_core=True) + f"torch.save(relevance, {str(tmp_path / 'relevance.pt')!r})\n"
     (tmp_path / "made.py").write_text(code, encoding="utf-8")
     done = subprocess.run([sys.executable, tmp_path / "made.py"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
