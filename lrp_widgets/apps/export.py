@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from traitlets import Bytes
 
 from lrp_widgets.apps.cores import cores_for
 from lrp_widgets.apps.offered import image_of
@@ -30,7 +31,7 @@ from lrp_widgets.methods import LRP
 from lrp_widgets.methods.method import never
 from lrp_widgets.samples import Samples
 from lrp_widgets.widgets import HeatmapView
-from lrp_widgets.widgets.browser import module, style, to_uint8
+from lrp_widgets.widgets.browser import BrowserWidget, module, style, to_uint8
 
 __all__ = ["export_html", "installed", "model_digest"]
 
@@ -136,8 +137,8 @@ def _data(
     grid: Grid, made: _Made, picture: np.ndarray, image: np.ndarray | None, look: Mapping[str, Any], description: str
 ) -> dict[str, Any]:
     traits = HeatmapView.class_traits(sync=True)
-    plain = {name: trait.default() for name, trait in traits.items() if trait.metadata.get("from_browser")}
-    plain |= {name: traits[name].default() for name in ("scale", "stale", "locked") if name in traits}
+    own = traits.keys() - BrowserWidget.class_traits(sync=True).keys()  # what the widget's module asks for
+    plain = {name: traits[name].default() for name in own if not isinstance(traits[name], Bytes)}
     pixels = None if image is None else to_uint8("export_html: image", image if image.ndim == 3 else image[..., None])
     view = {**plain, "size": 420, **look, "shape": list(picture.shape), "description": description}
     view["image_shape"] = [0, 0, 0] if pixels is None else list(pixels.shape)
