@@ -145,7 +145,13 @@ def test_a_clicked_pixel_shows_its_arithmetic_and_leads_through_the_network(dash
 
 
 def press(dashboard: Dashboard, name: str) -> None:
-    dashboard.actions.press(name)
+    if name == "pin":
+        dashboard.toolbar.set_state(
+            {"pressed": {"name": "pin", "count": 1 + dashboard.toolbar.pressed.get("count", 0)}}
+        )
+    else:
+        count = 1 + dashboard.sharebar.asked.get("count", 0)
+        dashboard.sharebar.set_state({"asked": {"action": name, "count": count}})
     assert dashboard.settled(30)
 
 
@@ -242,3 +248,36 @@ def test_everything_in_the_settings_can_be_compared_and_looked_up(dashboard):
         dashboard.settings, trail=(Pixel("", 1, 2), Neuron("features.0", (0, 1, 2))), sample=Morph(b"1", 2, 0.5)
     )
     assert hash(settings) == hash(dataclasses.replace(settings))
+
+
+def test_a_state_opens_again_with_everything_in_it(dashboard):
+    slid(dashboard, "alpha", 1.5)
+    press(dashboard, "pin")
+    moved(dashboard, dashboard.source.morph, value=True)
+    moved(dashboard, dashboard.gallery, selected=5)
+    moved(dashboard, dashboard.layers, selected="features.3")
+    moved(dashboard, dashboard.inspection.channels, kept=[3])
+    moved(dashboard, dashboard.heatmap, clicked={"x": 3, "y": 4, "count": 1})
+    chosen(dashboard, dashboard.look.colormap, "vik")
+    other = lw.explore(dashboard.explainer.model, dashboard.samples, state=dashboard.sharebar.state)
+    try:
+        assert other.settled(60)
+        assert other.settings == dashboard.settings
+        np.testing.assert_array_equal(other.heatmap.relevance, dashboard.heatmap.relevance)
+        assert (other.heatmap.colormap, other.look.colormap.value) == ("vik", "vik")
+        assert len(other.pins.view.pins) == 1
+        assert (other.source.morph.value, other.gallery.selected) == (True, 5)
+    finally:
+        other.close()
+    with pytest.raises(ValueError, match="State"):
+        lw.explore(dashboard.explainer.model, dashboard.samples, state='{"lrp_widgets": 1, "sample": -1}')
+
+
+def test_the_python_of_what_is_shown_makes_it_again(dashboard):
+    moved(dashboard, dashboard.source.morph, value=True)
+    moved(dashboard, dashboard.gallery, selected=5)
+    moved(dashboard, dashboard.layers, selected="features.3")
+    moved(dashboard, dashboard.inspection.channels, selected=dashboard.inspection.channels.channels[0])
+    names = {"model": dashboard.explainer.model, "samples": dashboard.samples}
+    exec(dashboard.sharebar.python, names)
+    np.testing.assert_array_equal(names["relevance"][0].numpy(), dashboard.heatmap.relevance)
