@@ -30,7 +30,7 @@ from lrp_widgets.widgets.control import guard
 __all__ = ["Stage"]
 
 MOST_CLASSES = 1000  # offered to be contrasted with
-PIN = {"name": "pin", "label": "pin", "tooltip": "Keep this explanation beside the ones that follow", "keys": ["mod+p"]}
+PIN = {"name": "pin", "label": "pin", "tooltip": "Keep this explanation beside the ones that follow"}
 
 
 class Stage(ipywidgets.VBox):
