@@ -7,9 +7,9 @@ from typing import Any
 
 import ipywidgets
 
-from lrp_widgets.widgets import Pages
+from lrp_widgets.widgets import Folded, Pages
 
-__all__ = ["against", "arranged", "details", "folded", "views"]
+__all__ = ["against", "arranged", "details", "views"]
 
 STYLE = Path(__file__).parent / "explore.css"
 
@@ -90,20 +90,13 @@ def arranged(dashboard: Any) -> list[ipywidgets.Widget]:
         "Method",
         dashboard.methods,
     )
-    middle = _column("lrp-middle", dashboard.heatmap, folded("Look", dashboard.look), dashboard.views)
+    middle = _column("lrp-middle", dashboard.heatmap, Folded("look", dashboard.look), dashboard.views)
     right = _column("lrp-right", "Layers", dashboard.layers, dashboard.details)
     grid = ipywidgets.Box([left, middle, right])
     grid.add_class("lrp-grid")
     head = ipywidgets.Box([dashboard.toolbar, dashboard.sharebar])
     head.add_class("lrp-head")
     return [style, head, grid, dashboard.status]
-
-
-def folded(title: str, part: ipywidgets.Widget, opened: bool = False) -> ipywidgets.Accordion:
-    """A part that can be folded away."""
-    box = ipywidgets.Accordion([part], titles=[title], selected_index=0 if opened else None)
-    box.add_class("lrp-more")
-    return box
 
 
 def _column(name: str, *parts: ipywidgets.Widget | str) -> ipywidgets.VBox:

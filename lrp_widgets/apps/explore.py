@@ -265,9 +265,9 @@ class Dashboard(Stage):
             self._show_preview(result)
         elif isinstance(result[0], Curve):
             self.curve.prepare()
-            if self._watched:
-                self.curve.start()
             self.curve.show(*result)
+            if self._watched:  # with its data: a browser that loads plotly may lose what comes later
+                self.curve.start()
             self._curve_drawn = time.monotonic()
         else:
             self._show_explanation(*result)

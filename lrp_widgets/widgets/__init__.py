@@ -9,6 +9,7 @@ from lrp_widgets.widgets.control import Control
 from lrp_widgets.widgets.curve import CurveView
 from lrp_widgets.widgets.drawing import DrawingPad
 from lrp_widgets.widgets.editor import SettingEditor
+from lrp_widgets.widgets.folded import Folded
 from lrp_widgets.widgets.gallery import Gallery
 from lrp_widgets.widgets.heatmap import HeatmapView
 from lrp_widgets.widgets.latest import Latest
@@ -29,6 +30,7 @@ WIDGETS = (
     CompositeEditor,
     CurveView,
     DrawingPad,
+    Folded,
     Gallery,
     HeatmapView,
     LayersView,
@@ -52,6 +54,7 @@ __all__ = [
     "Control",
     "CurveView",
     "DrawingPad",
+    "Folded",
     "Gallery",
     "HeatmapView",
     "Latest",

@@ -50,6 +50,7 @@ class CompositeEditor(ipywidgets.VBox):
             [(AS_ITS_PART, _AsItsPart()), *_rules(value)],
             description="this layer",
             tooltip="A rule for this layer alone",
+            resets=False,
         )
         super().__init__(
             [self.split, *(self.parts[part] for part in PARTS), self.input, self.chooser, self.own], value=value
@@ -91,7 +92,7 @@ class CompositeEditor(ipywidgets.VBox):
         choices = _rules(value)
         first = next(name for name, known in choices if type(known) is type(rule))
         choices = [(name, rule if name == first else known) for name, known in choices]
-        return MethodPicker(choices, first, part, f"The rule of the {part} layers")
+        return MethodPicker(choices, first, part, f"The rule of the {part} layers", resets=False)
 
     def _tell(self, problem: str) -> None:
         self.problem = ""  # so that the same mistake twice is told twice

@@ -12,6 +12,7 @@ import traitlets
 
 from lrp_widgets.params import Setting, params_of
 from lrp_widgets.widgets.control import Control
+from lrp_widgets.widgets.folded import Folded
 
 __all__ = ["Editors", "SettingEditor"]
 
@@ -60,9 +61,7 @@ class SettingEditor(ipywidgets.VBox):
             place.append(self._watched(known.name, control))
         inner = [self._watched(name, self._editor_of(part)) for name, part in _inside(setting).items()]
         if folded:
-            more = ipywidgets.Accordion([ipywidgets.VBox(folded)], titles=["Where the literature differs"])
-            more.add_class("lrp-more")
-            choices.append(more)
+            choices.append(Folded("where the literature differs", ipywidgets.VBox(folded)))
         return [*sliders, *inner, *choices]
 
     def _editor_of(self, setting: Setting) -> Any:

@@ -33,10 +33,11 @@ class MethodPicker(ipywidgets.VBox):
         description: str = "method",
         tooltip: str = "Method, or preset of rules",
         editors: Editors = (),
+        resets: bool = True,
     ) -> None:
         """choices: (name, setting) in the order of the list.  first: the name that is chosen at the start.
 
-        editors: as in SettingEditor.
+        editors: as in SettingEditor.  resets: whether there is a button back to the defaults.
         """
         self._defaults = dict(choices)
         self._current = dict(choices)
@@ -53,7 +54,7 @@ class MethodPicker(ipywidgets.VBox):
         self.editor = SettingEditor(self._current[first], editors)
         self.restore = ipywidgets.Button(description="reset", tooltip=f"Back to the defaults of this {description}")
         self.restore.add_class("lrp-reset")
-        head = ipywidgets.HBox([self.picker, self.restore])
+        head = ipywidgets.HBox([self.picker, self.restore] if resets else [self.picker])
         super().__init__([head, self.editor], value=self._current[first])
         self.add_class("lrp-method")
         self.picker.observe(self._picked, "value")

@@ -159,7 +159,7 @@ class DashboardPage:
     def select(self, name: str) -> Locator:
         """A drop-down."""
         label = self.page.locator(".widget-label", has_text=re.compile(f"^{re.escape(name)}$"))
-        return self.root.locator(".widget-dropdown", has=label).locator("select")
+        return self.root.locator(".widget-dropdown", has=label).locator("select").first
 
     def press(self, name: str, key: str = "ArrowRight", times: int = 1) -> None:
         """Move a slider by keyboard."""
@@ -171,6 +171,16 @@ class DashboardPage:
     def source(self, name: str) -> None:
         """Show the samples, or the pad."""
         self.root.locator(".widget-toggle-button", has_text=name).click()
+
+    def turn_to(self, page: str) -> None:
+        """Have a page in sight."""
+        self.root.locator(".lrp-pages-buttons .widget-toggle-button", has_text=re.compile(f"^{page}$")).click()
+
+    def unfold(self, title: str) -> None:
+        """Open what is folded away."""
+        closed = self.root.locator(".lrp-folded-button", has_text=f"▸ {title}")
+        if closed.count():
+            closed.first.click()
 
     def draw(self, *points: tuple[float, float]) -> None:
         """Draw one stroke on the pad, in shares of its side."""
@@ -193,9 +203,10 @@ class DashboardPage:
         self.select("method").select_option(index=0)
         self.root.locator(".lrp-reset").click()
         self.root.locator('.lrp-layers-row[data-name=""]').click()
-        for name in ("show", "colours"):
-            self.select(name).select_option(index=0)
-        self.press("clip at %", "End")
+        self.turn_to("Curve")
+        self.turn_to("Rules")
+        self.unfold("look")
+        self.root.locator(".lrp-look button", has_text="reset").click()
         self.at_rest()
 
     def at_rest(self) -> None:

@@ -160,7 +160,7 @@ def test_a_drawn_one_is_seen_as_a_one(app: DashboardPage):
     app.explains(1)
     app.shows_not(before)
     expect(app.root.locator(".lrp-drawing-hint")).to_be_hidden()
-    app.root.get_by_role("button", name="Clear").click()
+    app.root.get_by_role("button", name="Clear", exact=True).click()
     expect(app.root.locator(".lrp-drawing-hint")).to_be_visible()
     app.is_ok()
     with app.explained():
