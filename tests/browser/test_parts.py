@@ -95,7 +95,7 @@ def test_a_pin_stands_beside_the_present_one(app: DashboardPage):
         app.press("α", "End")
     expect(compare.locator(".lrp-compare-differs")).to_contain_text("α 1", timeout=PATIENCE)
     with app.explained():
-        compare.get_by_role("button", name="back to this").click()
+        compare.locator("[data-ask=recalled]").click()
     app.shows(before)
     compare.locator(".lrp-compare-tile .lrp-compare-remove").click()
     expect(compare.locator(".lrp-compare-differs")).to_have_count(0, timeout=PATIENCE)
