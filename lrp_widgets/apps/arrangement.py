@@ -8,6 +8,7 @@ from typing import Any
 import ipywidgets
 
 from lrp_widgets.widgets import Pages
+from lrp_widgets.widgets.accessible import accessible
 
 __all__ = ["against", "arranged", "details", "folded", "views"]
 
@@ -97,11 +98,11 @@ def arranged(dashboard: Any) -> list[ipywidgets.Widget]:
     return [style, dashboard.actions.toolbar, grid, dashboard.status]
 
 
-def folded(title: str, part: ipywidgets.Widget, opened: bool = False) -> ipywidgets.Accordion:
+def folded(title: str, part: ipywidgets.Widget, opened: bool = False) -> ipywidgets.VBox:
     """A part that can be folded away."""
-    box = ipywidgets.Accordion([part], titles=[title], selected_index=0 if opened else None)
-    box.add_class("lrp-more")
-    return box
+    fold = ipywidgets.Accordion([part], titles=[title], selected_index=0 if opened else None)
+    fold.add_class("lrp-more")
+    return ipywidgets.VBox([fold, accessible()])
 
 
 def _column(name: str, *parts: ipywidgets.Widget | str) -> ipywidgets.VBox:
