@@ -2,7 +2,7 @@ import { make } from "./dom.js";
 
 /** @typedef {{within: string}} Traits */
 
-const NAMELESS = ".noUi-handle:not([aria-label]), select:not([aria-label])";
+const NAMELESS = ":is(.noUi-handle, select, .widget-readout[contenteditable]):not([aria-label])";
 const SWITCHES = ".widget-toggle-button:not([aria-pressed])";
 const FOLDS = ".jupyter-widget-Collapse-header:not([aria-expanded])";
 
@@ -18,6 +18,11 @@ function name(control) {
   if (control.matches("select") && text) return; // labelled already
   const said = text || label?.getAttribute("title") || control.getAttribute("title");
   if (!whole || !said) return; // its label may come later
+  if (control.matches(".widget-readout")) {
+    control.setAttribute("role", "textbox");
+    control.setAttribute("aria-label", `${said}, as a number`);
+    return;
+  }
   const handles = [...whole.querySelectorAll(".noUi-handle")];
   const end = handles.length > 1 ? `, ${control === handles[0] ? "start" : "end"}` : "";
   control.setAttribute("aria-label", said + end);
@@ -48,6 +53,7 @@ function tell(shown, className, told, attribute) {
 function unfold(head) {
   head.setAttribute("role", "button");
   head.tabIndex = 0;
+  head.querySelector("i")?.setAttribute("aria-hidden", "true"); // a letter of an icon font
   const onKey = (/** @type {KeyboardEvent} */ event) => {
     if (event.target !== head || (event.key !== "Enter" && event.key !== " ")) return;
     event.preventDefault();
@@ -89,6 +95,7 @@ function render({ model, el }) {
       waiting = requestAnimationFrame(start);
       return;
     }
+    part.classList.add("lrp-mended");
     changed.observe(part, { childList: true, subtree: true, attributes: true, attributeFilter: ["title"] });
     mend();
   }
@@ -96,6 +103,7 @@ function render({ model, el }) {
   return () => {
     cancelAnimationFrame(waiting);
     changed.disconnect();
+    part?.classList.remove("lrp-mended");
     endings.forEach((end) => end());
     root.remove();
   };
