@@ -20,9 +20,9 @@ EXAMPLE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 ROW = re.compile(r"^\| `(\w+)` \| ([^|]+) \|", re.MULTILINE)
 
 
-def kind_of(page: Path) -> type[ipywidgets.Widget]:
+def kind_of(path: Path) -> type[ipywidgets.Widget]:
     """The widget that a page is about: the one in its title."""
-    return getattr(lw.widgets, page.read_text().splitlines()[0].removeprefix("# "))
+    return getattr(lw.widgets, path.read_text().splitlines()[0].removeprefix("# "))
 
 
 def examples() -> Iterator[Any]:
@@ -44,14 +44,14 @@ def test_every_widget_has_its_page():
     assert linked == set(snake.values())
 
 
-@pytest.mark.parametrize(("page", "code"), [*examples()])
-def test_an_example_ends_on_its_widget(page: Path, code: str):
+@pytest.mark.parametrize(("path", "code"), [*examples()])
+def test_an_example_ends_on_its_widget(path: Path, code: str):
     *lines, last = ast.parse(code).body
     assert isinstance(last, ast.Expr)
     names: dict[str, Any] = {}
-    exec(compile(ast.Module(lines, []), str(page), "exec"), names)
-    shown = eval(compile(ast.Expression(last.value), str(page), "eval"), names)
-    wanted = lw.widgets.HeatmapView if page.stem == "widgets" else kind_of(page)
+    exec(compile(ast.Module(lines, []), str(path), "exec"), names)
+    shown = eval(compile(ast.Expression(last.value), str(path), "eval"), names)
+    wanted = lw.widgets.HeatmapView if path.stem == "widgets" else kind_of(path)
     try:
         assert any(isinstance(widget, wanted) for widget in within(shown))
         assert not [widget for widget in within(shown) if getattr(widget, "problem", "")]
@@ -61,10 +61,10 @@ def test_an_example_ends_on_its_widget(page: Path, code: str):
                 name.close()
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_the_traits_of_a_page_are_those_of_its_widget(page: Path):
-    kind = kind_of(page)
-    traits, said = kind.class_traits(), dict(ROW.findall(page.read_text()))
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_the_traits_of_a_page_are_those_of_its_widget(path: Path):
+    kind = kind_of(path)
+    traits, said = kind.class_traits(), dict(ROW.findall(path.read_text()))
     assert said.keys() <= traits.keys()
     assert (said.get("problem") is not None) == ("problem" in traits)
     from_browser = {name for name, trait in traits.items() if trait.metadata.get("from_browser")}
@@ -73,7 +73,7 @@ def test_the_traits_of_a_page_are_those_of_its_widget(page: Path):
         assert said.keys() == kind.class_own_traits().keys()
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_a_page_says_what_the_keyboard_does(page: Path):
-    _, keyboard = page.read_text().split("## Keyboard\n")
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_a_page_says_what_the_keyboard_does(path: Path):
+    _, keyboard = path.read_text().split("## Keyboard\n")
     assert keyboard.strip().startswith("- ")

@@ -42,7 +42,7 @@ PARTS = {
 
 
 @pytest.fixture(scope="module")
-def page(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Opened]:
+def alone(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Opened]:
     folder = tmp_path_factory.mktemp("alone")
     made = json.loads(notebook("explore").read_text())
     (cell,) = made["cells"]
@@ -63,29 +63,29 @@ def _text(name: str) -> str:
     return (DOCS / f"{name}.md").read_text()
 
 
-def test_each_is_drawn_without_an_app_around_it(page: Opened):
+def test_each_is_drawn_without_an_app_around_it(alone: Opened):
     assert {path.stem for path in DOCS.glob("*.md")} == set(PARTS)
     for part in PARTS.values():
-        page.page.locator(part).first.wait_for(state="attached", timeout=120_000)
-    page.check()
+        alone.page.locator(part).first.wait_for(state="attached", timeout=120_000)
+    alone.check()
 
 
-def test_it_has_no_grave_violation_either(page: Opened):
-    page.page.locator(PARTS["curve_view"]).first.wait_for(state="attached", timeout=120_000)
-    assert violations(page.dashboard(), {"include": [["#rendered_cells"]]}) == []
+def test_it_has_no_grave_violation_either(alone: Opened):
+    alone.page.locator(PARTS["curve_view"]).first.wait_for(state="attached", timeout=120_000)
+    assert violations(alone.dashboard(), {"include": [["#rendered_cells"]]}) == []
 
 
-def test_a_slider_linked_in_the_page_moves_both_pictures(page: Opened):
-    views = page.page.locator(".jp-Cell", has=page.page.locator(".widget-slider")).last.locator(".lrp-heatmap")
+def test_a_slider_linked_in_the_page_moves_both_pictures(alone: Opened):
+    views = alone.page.locator(".jp-Cell", has=alone.page.locator(".widget-slider")).last.locator(".lrp-heatmap")
     expect(views).to_have_count(2, timeout=PATIENCE)
     before = [views.nth(place).locator("canvas").evaluate_all(READ) for place in (0, 1)]
-    handle = page.page.locator(".noUi-handle").last
+    handle = alone.page.locator(".noUi-handle").last
     handle.focus()
     for _ in range(4):
-        page.page.keyboard.press("PageDown")
+        alone.page.keyboard.press("PageDown")
     for place in (0, 1):
         wait_until(
             lambda place=place: views.nth(place).locator("canvas").evaluate_all(READ) != before[place],
-            page.page,
+            alone.page,
             f"picture {place} looks different",
         )
