@@ -21,6 +21,17 @@ PICTURE = base64.b64decode(  # 1 × 1, white
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8/5+hHgAHggJ/PchI7wAAAABJRU5ErkJggg=="
 )
 
+STOP = """() => {
+  const at = document.activeElement;
+  const { outlineStyle, outlineWidth } = getComputedStyle(at);
+  const columns = [".lrp-toolbar", ".lrp-left", ".lrp-middle", ".lrp-right"];
+  return {
+    tag: at.tagName, role: at.getAttribute("role"), name: at.getAttribute("aria-label") ?? at.textContent.trim(),
+    outline: outlineStyle === "none" ? 0 : parseFloat(outlineWidth),
+    column: columns.findIndex((column) => at.closest(column)),
+  };
+}"""
+
 
 def violations(app: DashboardPage, context: Any = APP, impacts: tuple[str, ...] = GRAVE, **options: Any) -> list[str]:
     """What axe-core holds against the page as it is now, one line an element."""
@@ -106,6 +117,28 @@ def themed(request: pytest.FixtureRequest, browser: Browser, voila: str) -> Iter
     opened.page.goto(f"{voila}?theme={request.param}")
     yield opened.dashboard().opened().has_curve()
     opened.context.close()
+
+
+def test_tab_reaches_every_control_and_shows_where_it_is(themed: DashboardPage):
+    stops = []
+    while len(stops) < 60 and (not stops or stops[-1]["tag"] != "BODY"):
+        themed.page.keyboard.press("Tab")
+        stops.append(themed.page.evaluate(STOP))
+    assert stops.pop()["tag"] == "BODY"  # past the last one
+    assert [stop for stop in stops if stop["outline"] < 1] == []
+    assert [stop for stop in stops if stop["tag"] == "DIV" and not stop["role"]] == []
+    reached = [stop["name"] for stop in stops]
+    for name in (
+        "α",
+        "layer split, start",
+        "layer split, end",
+        "α, as a number",
+        "Where the literature differs",
+        "Look",
+    ):
+        assert name in reached
+    # Columns from left to right, each from the top down.
+    assert [stop["column"] for stop in stops] == sorted(stop["column"] for stop in stops)
 
 
 def test_no_grave_violation_in_any_state(themed: DashboardPage):

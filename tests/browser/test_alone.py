@@ -40,6 +40,8 @@ PARTS = {
     "heatmap_view": ".lrp-heatmap canvas",  # the last one is that of the linked views
 }
 
+OURS = ("widget", "composite", "curve", "editor", "look", "method", "pages")
+
 
 @pytest.fixture(scope="module")
 def alone(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Opened]:
@@ -72,7 +74,8 @@ def test_each_is_drawn_without_an_app_around_it(alone: Opened):
 
 def test_it_has_no_grave_violation_either(alone: Opened):
     alone.page.locator(PARTS["curve_view"]).first.wait_for(state="attached", timeout=120_000)
-    assert violations(alone.dashboard(), {"include": [["#rendered_cells"]]}) == []
+    # Ours alone: the slider that the linked example adds is a bare one of ipywidgets.
+    assert violations(alone.dashboard(), {"include": [[f".lrp-{part}"] for part in OURS]}) == []
 
 
 def test_a_slider_linked_in_the_page_moves_both_pictures(alone: Opened):
