@@ -95,7 +95,9 @@ def arranged(dashboard: Any) -> list[ipywidgets.Widget]:
     right = _column("lrp-right", "Layers", dashboard.layers, dashboard.details)
     grid = ipywidgets.Box([left, middle, right])
     grid.add_class("lrp-grid")
-    return [style, dashboard.actions.toolbar, grid, dashboard.status]
+    head = ipywidgets.Box([dashboard.toolbar, dashboard.sharebar])
+    head.add_class("lrp-head")
+    return [style, head, grid, dashboard.status]
 
 
 def folded(title: str, part: ipywidgets.Widget, opened: bool = False) -> ipywidgets.VBox:

@@ -8,27 +8,22 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-import ipywidgets
 import traitlets
 from torch import Tensor, nn
 
-from lrp_widgets.apps.actions import Actions
 from lrp_widgets.apps.ahead import Ahead, Preview
-from lrp_widgets.apps.arrangement import against, arranged, details, views
-from lrp_widgets.apps.composing import Composing
 from lrp_widgets.apps.cores import cores_for, is_small
 from lrp_widgets.apps.curves import Curves
-from lrp_widgets.apps.inspection import Inspection, channel_map, region_filters, unfiltered, with_filters
+from lrp_widgets.apps.inspection import channel_map, region_filters, unfiltered, with_filters
 from lrp_widgets.apps.memory import reuse_memory
 from lrp_widgets.apps.offered import image_of
-from lrp_widgets.apps.pinning import Pins
 from lrp_widgets.apps.reading import equations, findings, ledger_rows, picture_of, said_target, stamp, status
-from lrp_widgets.apps.settings import Pixel, Settings, input_of
-from lrp_widgets.apps.source import Source
+from lrp_widgets.apps.settings import PARTS, Pixel, Settings, input_of
+from lrp_widgets.apps.sharing import Sharing
+from lrp_widgets.apps.stage import Stage
 from lrp_widgets.engine.doctor import examine
 from lrp_widgets.engine.explainer import Contrast, Explainer, Output
 from lrp_widgets.engine.explanation import Explanation
@@ -38,38 +33,36 @@ from lrp_widgets.engine.propagate import Abandoned
 from lrp_widgets.evaluation import Curve
 from lrp_widgets.samples import Samples
 from lrp_widgets.widgets import (
-    ClassPicker,
-    CurveView,
-    HeatmapView,
     Latest,
-    LayersView,
-    LookEditor,
-    StatusLine,
 )
-from lrp_widgets.widgets.control import guard
 
 __all__ = ["Dashboard", "Settings", "explore"]
 
-MOST_CLASSES = 1000  # offered to be contrasted with
 EXAMINED = 16  # inputs that the model doctor looks at; of a large network one
 CURVE_EVERY = 0.15  # s: during a drag the curve is drawn at least this often
 
 
-def explore(model: nn.Module, samples: Samples | Tensor, output: Output = None) -> Dashboard:
+def explore(
+    model: nn.Module, samples: Samples | Tensor, output: Output = None, state: Mapping[str, Any] | str | None = None
+) -> Dashboard:
     """The dashboard of a model on samples: an ipywidgets widget.
 
     model: any nn.Module in evaluation mode.  samples: lw.Samples, or a tensor of inputs with values in [0, 1].
     output: which output to explain where the model returns several, as in lw.Explainer.
+    state: what to show first: the dict, JSON or link that the dashboard gave ("copy state").
     Raises TypeError where these are something else; whatever goes wrong later stands in the status line.
     """
     if isinstance(samples, Tensor):
         samples = Samples(samples)
     if not isinstance(samples, Samples):
         raise TypeError(f"explore() needs lw.Samples or a tensor of inputs, got {type(samples).__name__}.")
-    return Dashboard(Explainer(model, output), samples)
+    dashboard = Dashboard(Explainer(model, output), samples)
+    if state is not None:
+        dashboard.sharing.open(state, raises=True)
+    return dashboard
 
 
-class Dashboard(ipywidgets.VBox):
+class Dashboard(Stage):
     """Controls on the left, pictures in the middle, layers on the right.
 
     settings: what is asked for; setting it asks the engine.  explanation: the last answer; observe it.
@@ -88,24 +81,16 @@ class Dashboard(ipywidgets.VBox):
         self._examined = False  # the doctor has seen the model
         self._answered: Settings | None = None  # what the picture shows
         self._bringing = True  # the controls are brought to settings that come from elsewhere
-        self.composing = Composing(explainer, samples, self._shown)
-        self.methods, self.composite = self.composing.methods, self.composing.editor
-        self.source, self.classes = Source(samples), ClassPicker()
-        self.against = guard(against(self._count(), samples.name), self.refuse)
-        self.heatmap, self.layers, self.curve = HeatmapView(size=320), LayersView(), CurveView()
-        self.look = LookEditor(self.heatmap, self.layers)
-        self.inspection = Inspection(explainer, self._set, self._shown)
-        self.pins = Pins(samples, self._set, lambda: self.settings)
-        self.equation, self.doctor, self.status = ipywidgets.HTML(""), ipywidgets.HTML(""), StatusLine()
-        self.views, self.details = views(self), details(self)
-        self.actions = Actions(self, f"lrp_widgets · explore · {type(explainer.model).__name__}")
-        super().__init__(arranged(self), settings=Settings(0, self.methods.value))
-        self.add_class("lrp-app").add_class("lrp-explore")
+        super().__init__(explainer, samples)
+        self.settings = Settings(0, self.methods.value)
         self._first_picture()
         self._latest: Latest[Settings] = Latest(self._work, self._show, self._fail, self._rest)
         self._connect()
         self._bringing = False
-        self.actions.note(self.settings)
+        self.sharing = Sharing(
+            self.sharebar, explainer, samples, self.heatmap, self.settings,
+            put=self.bring, refuse=self.refuse, input_of=self._input, more=PARTS,
+        )  # fmt: skip
         self._latest.request(self.settings)
 
     def settled(self, timeout: float | None = None) -> bool:
@@ -116,6 +101,7 @@ class Dashboard(ipywidgets.VBox):
         """End the worker and remove the widgets."""
         if latest := getattr(self, "_latest", None):  # ipywidgets closes what was never finished, too
             latest.close()
+            self.sharing.close()
         super().close()
 
     # Settings down: a handler replaces one of them and does nothing else.
@@ -129,31 +115,14 @@ class Dashboard(ipywidgets.VBox):
         self.layers.observe(self._picked_layer, "selected")
         self.heatmap.observe(self._picked_pixel, "clicked")
         self.heatmap.on_msg(self._looked_at)
-        self.pins.view.observe(lambda _: setattr(self.views, "selected", "Curve"), "dismissed")
-        for view in (self.inspection.channels, self.pins.view):
-            traitlets.dlink((self.heatmap, "colormap"), (view, "colormap"))
-        for part in (
-            self.methods,
-            self.source,
-            self.classes,
-            self.layers,
-            self.heatmap,
-            self.look,
-            self.views,
-            self.details,
-            self.inspection.channels,
-            self.inspection.arithmetic,
-            self.pins.view,
-            self.actions.toolbar,
-        ):
-            part.observe(lambda change: self.refuse(change["new"]), "problem")
+        self.toolbar.on_press(lambda _: self.pin())
 
     def _shown(self) -> bool:
         """Whether what changes in a control now is shown there, and no choice of a hand."""
         return self._bringing or self._latest.on_worker()
 
     def _asked(self, change: Any) -> None:
-        self.actions.note(change["new"])
+        self.sharing.changed(change["new"])
         self._latest.request(change["new"])
 
     def _set(self, **changes: Any) -> None:
@@ -210,6 +179,15 @@ class Dashboard(ipywidgets.VBox):
         if at and not self._shown():
             self._set(trail=(Pixel(self.settings.layer, at["y"], at["x"], self.settings.channel),))
             self.views.selected = "Arithmetic"
+
+    def pin(self) -> None:
+        """Keep the present explanation beside the ones that follow."""
+        try:
+            self.pins.pin()
+        except ValueError as error:
+            self.refuse(str(error))
+        else:
+            self.views.selected = "Compare"
 
     def filter_region(self, block: bool) -> None:
         """Let only what lies inside of the region drawn on the picture pass the layer that is shown, or block it."""
@@ -330,12 +308,6 @@ class Dashboard(ipywidgets.VBox):
         self.heatmap.stale = True
         known = "The picture is the last one that worked" if self.heatmap.sequence else "There is no picture yet"
         self.status.error(error, f"{known}; any move tries again.")
-
-    def _count(self) -> int:
-        """How many classes there are; none where the model cannot say yet."""
-        with suppress(Exception):  # whatever is wrong, the first explanation says it
-            return min(MOST_CLASSES, self.explainer.tape(self.samples.inputs[:1]).scores[0].numel())
-        return 0
 
     def _first_picture(self) -> None:
         """Explain before the page is asked for, so that it opens on a picture."""

@@ -55,11 +55,14 @@ class Inspection:
     def _show_channels(self, settings: Settings, explanation: Explanation) -> None:
         if not settings.layer or not explanation.layers:
             return
-        relevance = explanation.layer(settings.layer)[0]
-        maps, whole = channel_maps(relevance)
+        here = [known for known in _filters(settings) if known.layer == settings.layer and known.channels]
+        if here:  # what could pass, so that the choice among channels stays
+            others = tuple(known for known in _filters(settings) if known not in here)
+            method = with_filters(settings, others)
+            explanation = self.explainer.explain(explanation.inputs, explanation.target, method, aside=True)
+        maps, whole = channel_maps(explanation.layer(settings.layer)[0])
         totals = maps.sum(axis=(1, 2))
         order = np.argsort(-np.abs(totals), kind="stable")[:MOST_CHANNELS]
-        here = [known for known in _filters(settings) if known.layer == settings.layer and known.channels]
         with self.channels.one_message():
             self.channels.show(
                 maps[order],
@@ -73,8 +76,7 @@ class Inspection:
                 blocked=[c for known in here if known.block for c in known.channels],
             )
             self.channels.selected = settings.channel if settings.channel in order else -1
-            others = [_said(known) for known in _filters(settings) if known not in here]
-            self.channels.filtered = " · ".join(others)
+            self.channels.filtered = " · ".join(_said(known) for known in _filters(settings) if known not in here)
 
     def _show_arithmetic(self, settings: Settings, explanation: Explanation) -> None:
         if not settings.trail or not isinstance(settings.method, LRP) or not explanation.layers:
@@ -199,6 +201,7 @@ def channel_map(relevance: Tensor, channel: int) -> np.ndarray:
 def channel_maps(relevance: Tensor) -> tuple[np.ndarray, np.ndarray]:
     """Relevance of a layer's output (without the batch) as maps (n, h, w) and their sum (h, w)."""
     maps = relevance.detach().float().cpu()
+    maps = maps.reshape(1) if maps.ndim == 0 else maps
     maps = maps.reshape(len(maps), *maps.shape[1:], *[1] * max(0, 3 - maps.ndim)) if maps.ndim < 3 else maps
     maps = maps.reshape(len(maps), maps.shape[1], -1)
     return maps.numpy(), maps.sum(0).numpy()

@@ -13,7 +13,7 @@ from lrp_widgets.engine.target import Contrast
 from lrp_widgets.methods import Method
 from lrp_widgets.samples import Samples
 
-__all__ = ["Given", "Morph", "Pixel", "Sample", "Settings", "input_of"]
+__all__ = ["PARTS", "Given", "Morph", "Pixel", "Sample", "Settings", "input_of"]
 
 PAD = 28  # the side of what the drawing pad gives
 
@@ -22,12 +22,22 @@ PAD = 28  # the side of what the drawing pad gives
 class Given:
     """An input from outside, as the model takes it.
 
-    values: float32, little-endian.  shape: (channels, height, width).  said: where it comes from and what became of it.
+    values: of numpy's `dtype`, little-endian.  shape: a batch of one.  said: where it comes from, what became of it.
     """
 
     values: bytes
     shape: tuple[int, ...]
+    dtype: str = "float32"
     said: str = ""
+
+    def __post_init__(self) -> None:
+        if self.dtype != "float32" or not isinstance(self.values, bytes) or not isinstance(self.said, str):
+            raise TypeError(f"Given.values must be the bytes of float32 numbers, got {self.dtype!r}.")
+        whole = isinstance(self.shape, tuple) and all(type(n) is int and n > 0 for n in self.shape)
+        if not whole or self.shape[:1] != (1,) or 4 * int(np.prod(self.shape)) != len(self.values):
+            raise ValueError(
+                f"Given.shape must be that of {len(self.values) // 4} numbers in one row, got {self.shape}."
+            )
 
 
 @dataclass(frozen=True)
@@ -37,6 +47,12 @@ class Morph:
     start: int | bytes | Given
     stop: int
     share: float
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.start, int | bytes | Given) or type(self.stop) is not int:
+            raise TypeError(f"Morph must lead from an input to the number of a sample, got {self.stop!r}.")
+        if not isinstance(self.share, int | float) or not 0 <= self.share <= 1:
+            raise ValueError(f"Morph.share must lie in [0, 1], got {self.share!r}.")
 
 
 Sample = int | bytes | Given | Morph  # the index of a sample, the bytes of a drawn picture, …
@@ -70,6 +86,18 @@ class Settings:
     trail: tuple[Neuron | Pixel, ...] = ()
     pins: tuple[Settings, ...] = ()
 
+    def __post_init__(self) -> None:
+        if not hasattr(self.method, "relevance"):
+            raise TypeError(f"Settings.method must be a method such as LRP, got {self.method!r}.")
+        if not isinstance(self.layer, str) or type(self.channel) is not int:
+            raise TypeError(f"Settings.layer and .channel must be a name and a number, got {self.layer!r}.")
+        for name, kinds in (("trail", (Neuron, Pixel)), ("pins", (Settings,))):
+            if not isinstance(parts := getattr(self, name), tuple) or not all(isinstance(p, kinds) for p in parts):
+                raise TypeError(f"Settings.{name} must be a tuple of {kinds[-1].__name__}, got {parts!r}.")
+
+
+PARTS: tuple[type, ...] = (Settings, Given, Morph, Pixel, Neuron)  # what a state may name beside methods and rules
+
 
 def input_of(sample: Sample, samples: Samples) -> Tensor:
     """The sample as the model takes it, a batch of one."""
@@ -78,7 +106,11 @@ def input_of(sample: Sample, samples: Samples) -> Tensor:
     if isinstance(sample, bytes):
         return _drawn(sample, samples)
     if isinstance(sample, Given):
-        values = np.frombuffer(sample.values, "<f4").reshape(1, *sample.shape)
+        if sample.shape[1:] != tuple(samples.inputs.shape[1:]):
+            raise ValueError(
+                f"The input must have the shape {tuple(samples.inputs.shape[1:])}, got {sample.shape[1:]}."
+            )
+        values = np.frombuffer(sample.values, "<f4").reshape(sample.shape)
         return torch.from_numpy(values.copy()).to(samples.inputs)
     start, stop = input_of(sample.start, samples), input_of(sample.stop, samples)
     return torch.lerp(start, stop, sample.share)

@@ -108,7 +108,7 @@ class Source(ipywidgets.VBox):
             self.upload.refuse(str(error))
             self._tell(str(error))
             return
-        self._given = Given(x[0].float().cpu().numpy().astype("<f4").tobytes(), tuple(x.shape[1:]), said)
+        self._given = Given(x.float().cpu().numpy().astype("<f4").tobytes(), tuple(x.shape), said=said)
         self.upload.show(image_of(x[0], self._samples), said)
         self._give(self._given)
 

@@ -302,7 +302,9 @@ class by_depth(_Preset):
         by_part = [lower if i < first else middle if i < second else upper for i in range(count)]
         overrides = tuple(Entry(rules[names[i]], names[i]) for i in counted if rules[names[i]] != by_part[i])
         if lower != middle or middle != upper:  # else any split will do
-            box["split"] = (first / count, second / count)
+            said = getattr(composite, "split", (0.0, 0.0))
+            same = tuple(sum((i + 0.5) / count < end for i in range(count)) for end in said) == (first, second)
+            box["split"] = said if same else (first / count, second / count)
         return cls(lower=lower, middle=middle, upper=upper, overrides=overrides, **box)
 
 

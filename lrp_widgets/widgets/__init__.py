@@ -16,6 +16,7 @@ from lrp_widgets.widgets.layers import LayersView
 from lrp_widgets.widgets.look import LookEditor
 from lrp_widgets.widgets.method import MethodPicker
 from lrp_widgets.widgets.pages import Pages
+from lrp_widgets.widgets.sharebar import ShareBar
 from lrp_widgets.widgets.status import StatusLine
 from lrp_widgets.widgets.toolbar import Toolbar
 from lrp_widgets.widgets.upload import UploadPad
@@ -35,6 +36,7 @@ WIDGETS = (
     MethodPicker,
     Pages,
     SettingEditor,
+    ShareBar,
     StatusLine,
     Toolbar,
     UploadPad,
@@ -58,6 +60,7 @@ __all__ = [
     "MethodPicker",
     "Pages",
     "SettingEditor",
+    "ShareBar",
     "StatusLine",
     "Toolbar",
     "UploadPad",

@@ -90,6 +90,7 @@ class LookEditor(ipywidgets.Box):
         # A drop-down has no value in the browser, only an index: these take the way through Python.
         for name, control in choices.items():
             control.observe(lambda change, name=name: self._pass_on(name, change["new"]), "value")
+            heatmap.observe(lambda change, control=control: setattr(control, "value", change["new"]), name)
         self.locked.observe(self._switch_lock, "value")
         self.restore.on_click(lambda _: self.reset())
         foot = ipywidgets.HBox(_guarded([self.pixelated, self.locked, self.restore], self._tell), layout=_FOOT)

@@ -16,6 +16,7 @@ import lrp_widgets as lw
 from lrp_widgets.apps.explore import Dashboard
 from lrp_widgets.engine.presets import PRESETS
 from lrp_widgets.methods import METHODS
+from lrp_widgets.widgets.control import NONE
 
 PATIENCE = 60.0  # s: far longer than anything here takes
 FIRST = lw.LRP(lw.layered())  # what a dashboard of the digits opens with
@@ -62,7 +63,7 @@ def slid(dashboard: Dashboard, name: str, value: Any) -> None:
 def chosen(dashboard: Dashboard, part: Any, value: Any) -> None:
     """Choose a value in a drop-down."""
     values = [option[1] if isinstance(option, tuple) else option for option in part.options]
-    moved(dashboard, part, index=values.index(value))
+    moved(dashboard, part, index=values.index(NONE if value is None else value))
 
 
 def fresh(dashboard: Dashboard) -> lw.Explanation:
@@ -164,6 +165,10 @@ def test_every_method_of_the_list_is_explained_with_its_defaults(dashboard):
     wanted |= {method.title: method() for method in METHODS if method is not lw.LRP}
     assert list(dashboard.methods.picker.options) == list(wanted)
     for title in [*list(wanted)[1:], next(iter(wanted))]:
+        if wanted[title] == lw.LRP(lw.by_depth()):  # begins with the rules of the preset before it
+            wanted[title] = lw.LRP(
+                lw.by_depth.like(PRESETS[-2](), dashboard.explainer.tape(dashboard.explanation.inputs))
+            )
         chosen(dashboard, dashboard.methods.picker, title)
         assert dashboard.settings.method == wanted[title]
         assert dashboard.explanation.method == wanted[title]
@@ -195,7 +200,7 @@ def test_how_it_looks_asks_nobody(dashboard):
     chosen(dashboard, dashboard.look.arrangement, "beside")
     chosen(dashboard, dashboard.look.colormap, "grey")
     moved(dashboard, dashboard.heatmap, percentile=95.0, opacity=0.5)  # as the browser's own link does
-    moved(dashboard, dashboard.heatmap, clicked={"x": 3, "y": 4, "count": 1})
+    moved(dashboard, dashboard.heatmap, region=[[1, 1], [9, 1], [9, 9]])
     assert (dashboard.heatmap.arrangement, dashboard.heatmap.colormap, dashboard.layers.colormap) == (
         "beside", "grey", "grey",
     )  # fmt: skip
@@ -224,8 +229,8 @@ def test_reset_brings_back_the_first_picture(dashboard):
 
 def test_a_drawing_is_explained_and_the_samples_come_back(dashboard, samples):
     ink = (samples.inputs[17, 0] * 255).round().to(torch.uint8).numpy()
-    moved(dashboard, dashboard.source, index=1)
-    assert (dashboard.gallery.layout.display, dashboard.pad.layout.display) == ("none", None)
+    moved(dashboard, dashboard.source.pages.buttons, index=1)
+    assert dashboard.source.pages.selected == "Draw"
     assert dashboard.settings.sample == 0  # nothing is drawn yet
     moved(dashboard, dashboard.pad, pixels=memoryview(ink.tobytes()), empty=False, sequence=1)
     assert dashboard.settings.sample == ink.tobytes()
@@ -233,9 +238,9 @@ def test_a_drawing_is_explained_and_the_samples_come_back(dashboard, samples):
     assert dashboard.classes.selected == samples.labels[17]
     moved(dashboard, dashboard.pad, pixels=memoryview(bytes(784)), empty=True, sequence=2)
     assert dashboard.settings.sample == ink.tobytes()  # an empty pad is no question
-    moved(dashboard, dashboard.source, index=0)
+    moved(dashboard, dashboard.source.pages.buttons, index=0)
     assert (dashboard.settings.sample, dashboard.classes.selected) == (0, 4)
-    moved(dashboard, dashboard.source, index=1)
+    moved(dashboard, dashboard.source.pages.buttons, index=1)
     assert dashboard.settings.sample == 0
 
 

@@ -189,7 +189,12 @@ FORGED: list[tuple[str, Callable[[Dashboard], Any], dict[str, Any], str]] = [
         "input rule: Invalid selection: index out of bounds",
     ),
     ("a method", lambda d: d.methods.picker, {"index": 88}, "method: Invalid selection: index out of bounds"),
-    ("the source", lambda d: d.source, {"index": 2}, "ToggleButtons: Invalid selection: index out of bounds"),
+    (
+        "the source",
+        lambda d: d.source.pages.buttons,
+        {"index": 3},
+        "ToggleButtons: Invalid selection: index out of bounds",
+    ),
     ("a look", lambda d: d.look.arrangement, {"index": 9}, "show: Invalid selection: index out of bounds"),
     (
         "a drawing of the wrong length",
@@ -288,7 +293,8 @@ def test_models_of_other_things_than_grey_digits(explored, model, inputs, pictur
     assert dashboard.status.level == "ok", dashboard.status.text
     assert (dashboard.heatmap.shape, dashboard.gallery.shape) == (picture, thumbnails)
     assert len(dashboard.classes.names) == classes
-    assert dashboard.source.layout.display == "none"  # the pad draws grey digits only
+    pictures = inputs.ndim == 4
+    assert list(dashboard.source.pages.pages) == ["Samples", *["Upload"] * pictures]  # the pad draws grey digits only
     for part, state in (
         (dashboard.gallery, {"selected": 3}),
         (dashboard.classes, {"selected": classes - 1, "auto": False}),

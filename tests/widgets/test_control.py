@@ -13,7 +13,7 @@ from lrp_widgets.engine.presets import PRESETS, layered
 from lrp_widgets.engine.rules import RULES, AlphaBeta, Epsilon, Gamma
 from lrp_widgets.methods import METHODS
 from lrp_widgets.params import Param, Setting, choice, param, params_of, span, switch
-from lrp_widgets.widgets.control import Control
+from lrp_widgets.widgets.control import NONE, Control
 
 KINDS = {
     "number": (ipywidgets.FloatSlider, ipywidgets.FloatLogSlider),
@@ -67,7 +67,11 @@ def test_a_slider_is_as_its_field_describes_it(setting, known: Param):
         assert known.low <= ends[0] and ends[1] <= known.high
     if known.kind == "choice":
         assert inner.options == tuple(
-            zip(known.labels or tuple(str(each) for each in known.choices), known.choices, strict=True)
+            zip(
+                known.labels or tuple(str(each) for each in known.choices),
+                [NONE if each is None else each for each in known.choices],
+                strict=True,
+            )
         )
 
 
@@ -80,7 +84,7 @@ def test_the_kinds_of_a_strangers_fields():
     assert (strength.min, strength.max, strength.description, strength.tooltip) == (0, 2, "σ", "How strong.")
     assert (inner["count"].min, inner["count"].max, inner["count"].step) == (1, 9, 1)
     assert (inner["small"].min, inner["small"].max, inner["small"].base) == (-4, 0, 10)
-    assert inner["mode"].options == (("quiet", None), ("loud · very", "loud"))
+    assert inner["mode"].options == (("quiet", NONE), ("loud · very", "loud"))
     assert (inner["part"].min, inner["part"].max, inner["part"].value) == (0, 1, (0.25, 0.5))
 
 

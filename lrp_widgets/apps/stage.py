@@ -1,0 +1,100 @@
+"""Stage: the widgets of the explore app, made and put in their places; what they do is the dashboard's."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+import ipywidgets
+import traitlets
+
+from lrp_widgets.apps.arrangement import against, arranged, details, views
+from lrp_widgets.apps.composing import Composing
+from lrp_widgets.apps.inspection import Inspection
+from lrp_widgets.apps.pinning import Pins
+from lrp_widgets.apps.source import Source
+from lrp_widgets.engine.explainer import Explainer
+from lrp_widgets.samples import Samples
+from lrp_widgets.widgets import (
+    ClassPicker,
+    CurveView,
+    HeatmapView,
+    LayersView,
+    LookEditor,
+    ShareBar,
+    StatusLine,
+    Toolbar,
+)
+from lrp_widgets.widgets.control import guard
+
+__all__ = ["Stage"]
+
+MOST_CLASSES = 1000  # offered to be contrasted with
+PIN = {"name": "pin", "label": "pin", "tooltip": "Keep this explanation beside the ones that follow"}
+
+
+class Stage(ipywidgets.VBox):
+    """Every part of the app as an attribute: `heatmap`, `layers`, `methods`, `source`, `curve`, …
+
+    Whoever extends it says what happens: `_set(**changes)`, `_shown()` and `refuse(problem)`.
+    """
+
+    settings: Any
+
+    def __init__(self, explainer: Explainer, samples: Samples) -> None:
+        self.explainer, self.samples = explainer, samples
+        self.composing = Composing(explainer, samples, self._shown)
+        self.methods, self.composite = self.composing.methods, self.composing.editor
+        self.source, self.classes = Source(samples), ClassPicker()
+        self.gallery, self.pad, self.upload = self.source.gallery, self.source.pad, self.source.upload
+        self.against = guard(against(self._count(), samples.name), self.refuse)
+        self.heatmap, self.layers, self.curve = HeatmapView(size=320), LayersView(), CurveView()
+        self.look = LookEditor(self.heatmap, self.layers)
+        self.inspection = Inspection(explainer, self._set, self._shown)
+        self.pins = Pins(samples, self._set, lambda: self.settings)
+        self.equation, self.doctor, self.status = ipywidgets.HTML(""), ipywidgets.HTML(""), StatusLine()
+        self.views, self.details = views(self), details(self)
+        self.toolbar = Toolbar((PIN,), f"lrp_widgets · explore · {type(explainer.model).__name__}")
+        self.sharebar = ShareBar(scope="lrp-app")
+        super().__init__(arranged(self))
+        self.add_class("lrp-app").add_class("lrp-explore")
+        self._link()
+
+    def _set(self, **changes: Any) -> None:
+        """Replace settings."""
+        raise NotImplementedError
+
+    def _shown(self) -> bool:
+        """Whether what changes in a control now is shown there, and no choice of a hand."""
+        raise NotImplementedError
+
+    def refuse(self, problem: str) -> None:
+        """Say what cannot be done."""
+        raise NotImplementedError
+
+    def _link(self) -> None:
+        self.pins.view.observe(lambda _: setattr(self.views, "selected", "Curve"), "dismissed")
+        for view in (self.inspection.channels, self.pins.view):
+            traitlets.dlink((self.heatmap, "colormap"), (view, "colormap"))
+        for part in (
+            self.methods,
+            self.source,
+            self.classes,
+            self.layers,
+            self.heatmap,
+            self.look,
+            self.composite,
+            self.views,
+            self.details,
+            self.inspection.channels,
+            self.inspection.arithmetic,
+            self.pins.view,
+            self.toolbar,
+        ):
+            part.observe(lambda change: self.refuse(change["new"]), "problem")
+
+    def _count(self) -> int:
+        """How many classes there are; none where the model cannot say yet."""
+        with suppress(Exception):  # whatever is wrong, the first explanation says it
+            return min(MOST_CLASSES, self.explainer.tape(self.samples.inputs[:1]).scores[0].numel())
+        return 0
