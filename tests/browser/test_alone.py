@@ -34,6 +34,7 @@ PARTS = {
     "method_picker": ".lrp-method .noUi-handle",
     "pages": ".lrp-pages .lrp-heatmap",
     "setting_editor": ".lrp-editor .noUi-handle",
+    "share_bar": ".lrp-sharebar button",
     "status_line": ".lrp-status-text",
     "toolbar": ".lrp-toolbar-button",
     "upload_pad": ".lrp-upload-picture",
