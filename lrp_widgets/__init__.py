@@ -1,6 +1,6 @@
 """A live LRP explainer for PyTorch, and its dashboard."""
 
-from lrp_widgets import demo
+from lrp_widgets import demo, widgets
 from lrp_widgets.apps.explore import explore
 from lrp_widgets.engine import operators, rules
 from lrp_widgets.engine.composite import Composite, Depth, Entry
@@ -60,6 +60,8 @@ __all__ = [  # noqa: RUF022 - grouped, for the reader
     "explore",
     "Samples",
     "demo",
+    # its parts, for your own notebook
+    "widgets",
     # explaining
     "Explainer",
     "Explanation",

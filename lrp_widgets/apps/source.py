@@ -13,6 +13,7 @@ from lrp_widgets.apps.picture_file import from_file
 from lrp_widgets.apps.settings import PAD, Given, Morph, Sample
 from lrp_widgets.samples import Samples
 from lrp_widgets.widgets import DrawingPad, Gallery, Pages, UploadPad
+from lrp_widgets.widgets.accessible import accessible
 from lrp_widgets.widgets.control import guard
 
 __all__ = ["Source"]
@@ -57,7 +58,7 @@ class Source(ipywidgets.VBox):
             ),
             self._tell,
         )  # fmt: skip
-        row = ipywidgets.HBox([self.morph, self.share])
+        row = ipywidgets.HBox([self.morph, self.share, accessible()])
         super().__init__([self.pages, row])
         self.add_class("lrp-source")
         if not samples.inputs.is_floating_point() or len(samples) < 2:

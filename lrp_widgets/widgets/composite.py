@@ -14,6 +14,7 @@ from lrp_widgets.engine.composite import Entry
 from lrp_widgets.engine.presets import by_depth
 from lrp_widgets.engine.rules import RULES, Rule
 from lrp_widgets.params import params_of
+from lrp_widgets.widgets.accessible import accessible
 from lrp_widgets.widgets.control import Control, guard
 from lrp_widgets.widgets.method import MethodPicker
 
@@ -53,7 +54,15 @@ class CompositeEditor(ipywidgets.VBox):
             resets=False,
         )
         super().__init__(
-            [self.split, *(self.parts[part] for part in PARTS), self.input, self.chooser, self.own], value=value
+            [
+                accessible(),
+                self.split,
+                *(self.parts[part] for part in PARTS),
+                self.input,
+                self.chooser,
+                self.own,
+            ],
+            value=value,
         )
         self.add_class("lrp-composite")
         for name, control in (("split", self.split), ("input", self.input), *self.parts.items()):

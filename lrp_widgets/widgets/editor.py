@@ -11,6 +11,7 @@ import ipywidgets
 import traitlets
 
 from lrp_widgets.params import Setting, params_of
+from lrp_widgets.widgets.accessible import accessible
 from lrp_widgets.widgets.control import Control
 from lrp_widgets.widgets.folded import Folded
 
@@ -28,6 +29,7 @@ class SettingEditor(ipywidgets.VBox):
 
     value = traitlets.Any()
     problem = traitlets.Unicode("")
+    _outermost = True  # it looks after the controls of those inside
 
     def __init__(self, setting: Setting, editors: Editors = ()) -> None:
         """editors: (type, make) for settings inside that have an editor of their own, `make(setting)`."""
@@ -35,6 +37,7 @@ class SettingEditor(ipywidgets.VBox):
         self._parts: dict[str, Control | SettingEditor] = {}
         self._kept: dict[tuple[type, ...], tuple[dict[str, Control | SettingEditor], list[ipywidgets.Widget]]] = {}
         self._refilling = False
+        self._hidden: list[ipywidgets.Widget] = []
         super().__init__(value=setting)
         self.add_class("lrp-editor")
         self._refill()
@@ -66,7 +69,7 @@ class SettingEditor(ipywidgets.VBox):
 
     def _editor_of(self, setting: Setting) -> Any:
         make = next((make for kind, make in self._editors if isinstance(setting, kind)), None)
-        return make(setting) if make else SettingEditor(setting, self._editors)
+        return make(setting) if make else _Inner(setting, self._editors)
 
     def _watched(self, name: str, part: Control | SettingEditor) -> Control | SettingEditor:
         self._parts[name] = part
@@ -102,7 +105,15 @@ class SettingEditor(ipywidgets.VBox):
                     part.note(self.value.note(name))
         finally:
             self._refilling = False
-        self.children = controls
+        if controls and self._outermost and not self._hidden:
+            self._hidden.append(accessible())
+        self.children = [*self._hidden, *controls] if controls else []
+
+
+class _Inner(SettingEditor):
+    """The editor of a setting inside another."""
+
+    _outermost = False
 
 
 def _inside(setting: Setting) -> dict[str, Setting]:

@@ -7,6 +7,7 @@ from typing import Any
 import ipywidgets
 import traitlets
 
+from lrp_widgets.widgets.accessible import accessible
 from lrp_widgets.widgets.control import guard
 
 __all__ = ["Folded"]
@@ -26,7 +27,7 @@ class Folded(ipywidgets.VBox):
         self.button = guard(ipywidgets.ToggleButton(opened, layout={"width": "auto"}), self._tell)
         self.button.add_class("lrp-folded-button")
         self._leaf = ipywidgets.VBox([part])
-        super().__init__([self.button, self._leaf], opened=opened)
+        super().__init__([self.button, self._leaf, accessible(".lrp-folded-button")], opened=opened)
         self.add_class("lrp-folded")
         self.button.observe(lambda change: setattr(self, "opened", change["new"]), "value")
         self.observe(self._turn, "opened")

@@ -8,6 +8,7 @@ from typing import Any
 import ipywidgets
 import traitlets
 
+from lrp_widgets.widgets.accessible import accessible
 from lrp_widgets.widgets.control import guard
 from lrp_widgets.widgets.heatmap import ARRANGEMENTS, COLORMAPS, SIGNS, HeatmapView
 from lrp_widgets.widgets.layers import LayersView
@@ -94,7 +95,7 @@ class LookEditor(ipywidgets.Box):
         self.restore.on_click(lambda _: self.reset())
         foot = ipywidgets.HBox(_guarded([self.pixelated, self.locked, self.restore], self._tell), layout=_FOOT)
         rows = _guarded([self.arrangement, self.colormap, self.signs, self.percentile, self.opacity], self._tell)
-        super().__init__([*rows, foot], layout=_GRID)
+        super().__init__([*rows, foot, accessible()], layout=_GRID)
         self.add_class("lrp-look")
         self._enable()
 

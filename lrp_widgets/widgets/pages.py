@@ -8,6 +8,7 @@ from typing import Any
 import ipywidgets
 import traitlets
 
+from lrp_widgets.widgets.accessible import accessible
 from lrp_widgets.widgets.control import guard
 
 __all__ = ["Pages"]
@@ -34,7 +35,8 @@ class Pages(ipywidgets.VBox):
         self._leaves = {name: ipywidgets.VBox([page]) for name, page in self.pages.items()}
         for leaf in self._leaves.values():
             leaf.add_class("lrp-page")
-        super().__init__([self.buttons, *self._leaves.values()], selected=next(iter(self.pages)))
+        hidden = accessible(".lrp-pages-buttons")
+        super().__init__([self.buttons, *self._leaves.values(), hidden], selected=next(iter(self.pages)))
         self.add_class("lrp-pages")
         self.buttons.observe(lambda change: setattr(self, "selected", change["new"]), "value")
         self.observe(self._turn, "selected")

@@ -1,0 +1,112 @@
+import { make } from "./dom.js";
+
+/** @typedef {{within: string}} Traits */
+
+const NAMELESS = ":is(.noUi-handle, select, .widget-readout[contenteditable]):not([aria-label])";
+const SWITCHES = ".widget-toggle-button:not([aria-pressed])";
+const FOLDS = ".jupyter-widget-Collapse-header:not([aria-expanded])";
+
+/**
+ * To assistive technology a slider's handle is a control of its own, and its label one of somebody else's; a list
+ * without a label has but a tooltip.
+ * @param {Element} control
+ */
+function name(control) {
+  const whole = control.closest(".widget-inline-hbox");
+  const label = whole?.querySelector(".widget-label");
+  const text = label?.textContent?.trim();
+  if (control.matches("select") && text) return; // labelled already
+  const said = text || label?.getAttribute("title") || control.getAttribute("title");
+  if (!whole || !said) return; // its label may come later
+  if (control.matches(".widget-readout")) {
+    control.setAttribute("role", "textbox");
+    control.setAttribute("aria-label", `${said}, as a number`);
+    return;
+  }
+  const handles = [...whole.querySelectorAll(".noUi-handle")];
+  const end = handles.length > 1 ? `, ${control === handles[0] ? "start" : "end"}` : "";
+  control.setAttribute("aria-label", said + end);
+}
+
+/**
+ * Keeps an attribute as a class says: what is pressed or open is only drawn so.
+ * @param {Element} shown has the class
+ * @param {string} className
+ * @param {Element} told has the attribute
+ * @param {string} attribute
+ */
+function tell(shown, className, told, attribute) {
+  const say = () => told.setAttribute(attribute, String(shown.classList.contains(className)));
+  const changed = new MutationObserver(say);
+  changed.observe(shown, { attributes: true, attributeFilter: ["class"] });
+  say();
+  return () => {
+    changed.disconnect();
+    told.removeAttribute(attribute);
+  };
+}
+
+/**
+ * The head of a fold takes clicks alone.
+ * @param {HTMLElement} head
+ */
+function unfold(head) {
+  head.setAttribute("role", "button");
+  head.tabIndex = 0;
+  head.querySelector("i")?.setAttribute("aria-hidden", "true"); // a letter of an icon font
+  const onKey = (/** @type {KeyboardEvent} */ event) => {
+    if (event.target !== head || (event.key !== "Enter" && event.key !== " ")) return;
+    event.preventDefault();
+    head.click();
+  };
+  head.addEventListener("keydown", onKey);
+  const end = tell(head.parentElement ?? head, "jupyter-widget-Collapse-open", head, "aria-expanded");
+  return () => {
+    end();
+    head.removeEventListener("keydown", onKey);
+  };
+}
+
+/** @param {import("./anywidget").Context<Traits>} context */
+function render({ model, el }) {
+  const root = make("div", "lrp-accessible", { hidden: "" });
+  el.append(root);
+  let waiting = 0;
+  /** @type {(() => void)[]} */
+  const endings = [];
+  const changed = new MutationObserver(() => mend());
+  /** @type {Element | null} */
+  let part = null;
+
+  function mend() {
+    if (!part) return;
+    part.querySelectorAll(NAMELESS).forEach(name);
+    for (const button of part.querySelectorAll(SWITCHES))
+      endings.push(tell(button, "mod-active", button, "aria-pressed"));
+    for (const head of part.querySelectorAll(FOLDS)) endings.push(unfold(/** @type {HTMLElement} */ (head)));
+  }
+
+  /** Looks at the box that this stands in, once it stands there. */
+  function start() {
+    const box = el.closest(".widget-box");
+    const within = model.get("within");
+    part = within ? box?.querySelector(within) ?? null : box;
+    if (!part) {
+      waiting = requestAnimationFrame(start);
+      return;
+    }
+    part.classList.add("lrp-mended");
+    changed.observe(part, { childList: true, subtree: true, attributes: true, attributeFilter: ["title"] });
+    mend();
+  }
+  start();
+  return () => {
+    cancelAnimationFrame(waiting);
+    changed.disconnect();
+    part?.classList.remove("lrp-mended");
+    endings.forEach((end) => end());
+    root.remove();
+  };
+}
+
+export default { render };
