@@ -24,7 +24,7 @@ PICTURE = base64.b64decode(  # 1 × 1, white
 STOP = """() => {
   const at = document.activeElement;
   const { outlineStyle, outlineWidth } = getComputedStyle(at);
-  const columns = [".lrp-toolbar", ".lrp-left", ".lrp-middle", ".lrp-right"];
+  const columns = [".lrp-head", ".lrp-left", ".lrp-middle", ".lrp-right"];
   return {
     tag: at.tagName, role: at.getAttribute("role"), name: at.getAttribute("aria-label") ?? at.textContent.trim(),
     outline: outlineStyle === "none" ? 0 : parseFloat(outlineWidth),
@@ -101,7 +101,7 @@ def compare(app: DashboardPage) -> None:
 
 def look(app: DashboardPage) -> None:
     page_of(app, "Curve")
-    app.root.get_by_role("button", name="Look", exact=True).press("Enter")
+    app.root.get_by_role("button", name="▸ look", exact=True).press("Enter")
     expect(app.root.locator(".lrp-look")).to_be_visible(timeout=PATIENCE)
 
 
@@ -133,8 +133,8 @@ def test_tab_reaches_every_control_and_shows_where_it_is(themed: DashboardPage):
         "layer split, start",
         "layer split, end",
         "α, as a number",
-        "Where the literature differs",
-        "Look",
+        "▸ where the literature differs",
+        "▸ look",
     ):
         assert name in reached
     # Columns from left to right, each from the top down.
