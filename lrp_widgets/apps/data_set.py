@@ -49,7 +49,10 @@ class DataSet(QualityPage):
         style: Any = {"style": {"description_width": "76px"}, "layout": {"width": "auto"}}
         names = [NOW, *self._choices]
         self.methods = guard(
-            ipywidgets.SelectMultiple(description="methods", options=names, value=names[:3], rows=6, **style), tell
+            ipywidgets.SelectMultiple(
+                description="methods", options=names, value=[names[0], *names[2:4]], rows=6, **style
+            ),
+            tell,
         )
         self.metrics = guard(
             ipywidgets.SelectMultiple(
@@ -67,9 +70,9 @@ class DataSet(QualityPage):
         note = ipywidgets.HTML(
             f"The first of {len(samples)} samples; explained is "
             + ("each one's label." if samples.labels is not None else "the class with the highest score.")
-            + " Ctrl or Shift chooses several."
+            + " Ctrl or Shift chooses several in a list."
         )
-        note.add_class("lrp-note")
+        note.add_class("lrp-hint")
         self.running = Running("evaluate", self._act, tell)
         self.table = ipywidgets.HTML("")
         self.table.add_class("lrp-card")
@@ -77,6 +80,7 @@ class DataSet(QualityPage):
         controls.add_class("lrp-three")
         self.view = ipywidgets.VBox([controls, self.running, self.table])
         self._starts = 0
+        self.measured: Table | None = None  # what stands in the table
 
     def start(self) -> None:
         """Evaluate what is chosen."""
@@ -126,6 +130,7 @@ class DataSet(QualityPage):
 
     def show(self, result: tuple[Table, int, int, Any]) -> None:
         table, done, total, left = result
+        self.measured = table
         self.running.tell(done, total, left, "numbers")
         self.table.value = _summary(table)
 

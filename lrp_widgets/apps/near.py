@@ -44,8 +44,8 @@ class Continuity(QualityPage):
         )
         self.other.show(thumbnails(few), captions(few), selected=min(1, len(few) - 1))
         self.other.layout.display = "none"
-        self.ratios = LinesView(height=150, title="‖R(x) − R(x')‖₁ / ‖x − x'‖₂")
-        self.sums = LinesView(height=150, title="Along the path")
+        self.ratios = LinesView(height=210, title="‖ΔR‖₁ / ‖Δx‖₂")
+        self.sums = LinesView(height=210, title="Along the path")
         self.maps = MapsView(size=84, marked="jump", description="The maps along the path: choose a place")
         lines = ipywidgets.Box([self.ratios, self.sums])
         lines.add_class("lrp-two")
@@ -104,7 +104,7 @@ class Continuity(QualityPage):
                 {"name": "each step", "x": between, "y": path.ratios, "points": True},
                 {"name": "largest so far", "x": between, "y": path.running, "colour": 2, "dashed": True},
             ],
-            f"at most {number(path.value)} · median {number(path.median)} · {counted} over {path.jump:g} medians",
+            f"max {number(path.value)} · median {number(path.median)} · {counted} (> {path.jump:g} medians)",
             marks=[{"x": between[i], "y": path.ratios[i], "text": f"jump at {number(between[i])}"} for i in jumps],
             position=place,
             x_label=axis,

@@ -23,6 +23,7 @@ __all__ = ["ResponseSurface"]
 
 NONE = "(none)"
 MOST = 9  # values of a parameter
+WIDE = 470  # px of the maps side by side
 OFTEN = 0.3  # s between two pictures of what is there
 TITLES = {
     "area": "area under f ↓",
@@ -58,18 +59,22 @@ class ResponseSurface(QualityPage):
         style: Any = {"style": {"description_width": "76px"}, "layout": {"width": "auto"}}
         self.first = guard(ipywidgets.Dropdown(description="parameter", options=[NONE], **style), tell)
         self.second = guard(ipywidgets.Dropdown(description="and", options=[NONE], **style), tell)
-        self.count = guard(ipywidgets.IntSlider(5, min=2, max=MOST, description="values each", **style), tell)
+        self.count = guard(ipywidgets.IntSlider(5, min=2, max=MOST, description="values", **style), tell)
         self.pareto = guard(ipywidgets.Dropdown(description="best in", options=CHOICES, **style), tell)
         self.running = Running("sweep", self._act, tell)
         self.maps = MapsView(size=84, marked="Pareto", description="Settings, each with its map: choose one")
-        self.curves = {name: LinesView(height=108, title=title) for name, title in TITLES.items()}
+        self.curves = {
+            name: LinesView(height=170, title=title, legend=name == "area") for name, title in TITLES.items()
+        }
         controls = ipywidgets.Box([self.first, self.second, self.count, self.pareto])
         controls.add_class("lrp-four")
         curves = ipywidgets.Box(list(self.curves.values()))
-        curves.add_class("lrp-four")
-        self.view = ipywidgets.VBox([controls, self.running, curves, self.maps])
+        curves.add_class("lrp-curves")
+        pair = ipywidgets.Box([ipywidgets.VBox([self.maps]), curves])
+        pair.add_class("lrp-pair")
+        self.view = ipywidgets.VBox([controls, self.running, pair])
         self._starts = 0
-        self._results: list[Swept] = []
+        self.results: list[Swept] = []
         self._sweeping: Sweeping | None = None
         self._drawn = 0.0
         self._names: tuple[str, ...] = ()
@@ -113,8 +118,8 @@ class ResponseSurface(QualityPage):
         self._change(swept=Sweeping(self._starts, settings, over))
 
     def _picked(self, event: Any) -> None:
-        if (picked := event["new"]) and picked["index"] < len(self._results):
-            self._put(self._results[picked["index"]].method)
+        if (picked := event["new"]) and picked["index"] < len(self.results):
+            self._put(self.results[picked["index"]].method)
 
     def key(self, asked: Asked) -> Any:
         return asked.swept
@@ -142,7 +147,7 @@ class ResponseSurface(QualityPage):
         if not results:
             self._drawn = 0.0
         elif len(results) == total or time.monotonic() - self._drawn > OFTEN:
-            self._sweeping, self._results = sweeping, list(results)
+            self._sweeping, self.results = sweeping, list(results)
             self._draw()
             self._drawn = time.monotonic()
 
@@ -150,7 +155,7 @@ class ResponseSurface(QualityPage):
         self.offer(asked.settings.method)
         if self._method != asked.settings.method or self._objectives != asked.objectives:
             self._method, self._objectives = asked.settings.method, asked.objectives
-            if self._results:
+            if self.results:
                 self._draw()
 
     def stop(self) -> None:
@@ -158,20 +163,23 @@ class ResponseSurface(QualityPage):
 
     def _draw(self) -> None:
         assert self._sweeping is not None
-        results, best = self._results, pareto(self._results, self._objectives)
+        results, best = self.results, pareto(self.results, self._objectives)
         over = self._sweeping.over
         known = {each.name: each for each in sweepable(self._sweeping.settings.method)}
         captions = [
             {
-                "title": " · ".join(f"{known[name].label} {_said(value)}" for name, value in result.parameters),
-                "text": f"area {number(result.area)}\njump {number(result.continuity)}\n"
-                f"Gini {number(result.sparsity)}\nabsorbed {number(result.absorbed, 2)}",
+                "title": " · ".join(
+                    f"{known[name].symbol} {_said(value)}".strip() for name, value in result.parameters
+                ),
+                "text": f"area {number(result.area)} · jump {number(result.continuity)} · "
+                f"Gini {number(result.sparsity)} · absorbed {number(result.absorbed, 2)}",
                 "marked": marked,
             }
             for result, marked in zip(results, best, strict=True)
         ]
         now = next((i for i, result in enumerate(results) if result.method == self._method), -1)
-        self.maps.columns = len(over[1][1]) if len(over) == 2 else 0
+        columns = len(over[1][1]) if len(over) == 2 else min(5, len(over[0][1]))
+        self.maps.columns, self.maps.size = columns, min(92, WIDE // columns)
         self.maps.show([_two(result.heatmap) for result in results], captions, now)
         for name, view in self.curves.items():
             self._curve(view, name, known, best)
@@ -184,7 +192,7 @@ class ResponseSurface(QualityPage):
         lines, marks = [], []
         for colour, other in enumerate(over[1][1] if len(over) == 2 else (None,)):
             own = [
-                (r, b) for r, b in zip(self._results, best, strict=True) if other is None or r.parameters[1][1] == other
+                (r, b) for r, b in zip(self.results, best, strict=True) if other is None or r.parameters[1][1] == other
             ]
             x = [place(result.parameters[0][1]) for result, _ in own]
             y = [abs(getattr(result, name)) if name == "absorbed" else getattr(result, name) for result, _ in own]
@@ -209,4 +217,4 @@ def _two(heatmap: np.ndarray) -> np.ndarray:
 
 
 def _said(value: Any) -> str:
-    return number(value, 3) if isinstance(value, float) else str(value)
+    return number(value, 2) if isinstance(value, float) else str(value)

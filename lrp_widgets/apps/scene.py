@@ -115,4 +115,5 @@ def number(value: float, digits: int = 3) -> str:
     """A number for a caption; – where there is none."""
     if not np.isfinite(value):
         return "–" if np.isnan(value) else "∞"
-    return f"{value:.{digits}g}".replace("-", "−")
+    text = f"{value:.{digits}g}".replace("-", "−")
+    return text.replace("e−0", "e−").replace("e+0", "e").replace("e+", "e")

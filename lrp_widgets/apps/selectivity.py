@@ -51,7 +51,7 @@ class Selectivity(QualityPage):
         self.flipping = SettingEditor(Flipping(patch=side))
         self.flipping.add_class("lrp-three")
         self.heatmap = HeatmapView(size=236, arrangement="beside" if picture else "heatmap")
-        self.curve = LinesView(height=240, title="Pixel flipping", x_label="removed", percent=True)
+        self.curve = LinesView(height=330, title="Pixel flipping", x_label="removed", percent=True)
         self.scrubber = guard(
             ipywidgets.IntSlider(
                 0,

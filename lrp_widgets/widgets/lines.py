@@ -33,6 +33,7 @@ class LinesView(BrowserWidget):
     x_label = traitlets.Unicode("").tag(sync=True)  # Under the x axis.
     percent = traitlets.Bool(False).tag(sync=True)  # x is a share, written in per cent.
     logarithmic = traitlets.Bool(False).tag(sync=True)  # The x axis goes by powers of ten; all x are positive then.
+    legend = traitlets.Bool(True).tag(sync=True)  # Say which line is which, where there are several.
     height = traitlets.Int(200, min=60, max=2000).tag(sync=True)  # Of the drawing, px.
     sequence = traitlets.Int(0).tag(sync=True)  # Goes up with each drawing.
     stale = traitlets.Bool(False).tag(sync=True)  # Greyed: the lines no longer belong to the settings.

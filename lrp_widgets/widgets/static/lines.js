@@ -9,7 +9,7 @@ import { makeSvg } from "./svg.js";
  * }} Line
  * @typedef {{
  *   lines: Line[], marks: {x: number | null, y: number | null, text: string}[], position: number | null, title: string,
- *   text: string, x_label: string, percent: boolean, logarithmic: boolean, height: number, sequence: number,
+ *   text: string, x_label: string, percent: boolean, logarithmic: boolean, legend: boolean, height: number, sequence: number,
  *   stale: boolean,
  * }} Traits
  * @typedef {{to: (value: number) => number, low: number, high: number}} Axis
@@ -48,6 +48,9 @@ export function pathOf(points) {
   return path;
 }
 
+/** @param {number} value */
+const short = (value) => (single(value).includes(".") ? single(value).replace(/\.?0+$/, "") : single(value));
+
 /** @param {import("./anywidget").Context<Traits>} context */
 function render({ model, el }) {
   const root = makeRoot(el, "lrp-lines");
@@ -83,7 +86,7 @@ function render({ model, el }) {
     setText(text, model.get("text"));
     root.dataset.sequence = String(model.get("sequence"));
     root.toggleAttribute("data-stale", model.get("stale"));
-    legend.hidden = lines.length < 2 && !lines.some(({ low }) => low);
+    legend.hidden = !model.get("legend") || lines.length < 2 && !lines.some(({ low }) => low);
     legend.replaceChildren(...lines.map((line) =>
       make("span", `lrp-lines-key lrp-lines-${line.colour % COLOURS}${line.dashed ? " lrp-lines-dashed" : ""}`, {}, line.name)));
     const width = Math.round(drawing.clientWidth);
@@ -130,7 +133,7 @@ function render({ model, el }) {
     const parts = [];
     const largest = Math.max(Math.abs(y.low), Math.abs(y.high));
     const write = formatter(largest, { digits: 3 });
-    for (const tick of ticksOf(y.low, y.high, height / 45)) {
+    for (const tick of ticksOf(y.low, y.high, height / 36)) {
       const at = y.to(tick);
       parts.push(makeSvg("line", { x1: LEFT, x2: width - RIGHT, y1: at, y2: at, class: tick === 0 ? "lrp-lines-zero" : "lrp-lines-grid" }));
       parts.push(makeSvg("text", { x: LEFT - 5, y: at + 4, "text-anchor": "end" }, write(tick)));
@@ -143,7 +146,7 @@ function render({ model, el }) {
     for (const tick of ticks) {
       const at = x.to(tick);
       if (label && at > width - RIGHT - 6.2 * label.length - 26) continue; // the label stands there
-      const number = model.get("percent") ? `${Math.round(100 * tick)} %` : single(tick).replace(/\.?0+$/, "");
+      const number = model.get("percent") ? `${Math.round(100 * tick)} %` : short(tick);
       parts.push(makeSvg("text", { x: at, y: height - 5, "text-anchor": "middle" }, number));
     }
     parts.push(makeSvg("text", { x: width - RIGHT, y: height - 5, "text-anchor": "end" }, label));

@@ -16,9 +16,8 @@ function makeTile() {
   const canvas = make("canvas", "lrp-maps-map", { "aria-hidden": "true" });
   const mark = make("span", "lrp-maps-mark");
   const title = make("span", "lrp-maps-title");
-  const text = make("span", "lrp-maps-text lrp-muted");
-  const tile = make("button", "lrp-maps-tile", { type: "button" }, canvas, title, mark, text);
-  return { tile, canvas, mark, title, text };
+  const tile = make("button", "lrp-maps-tile", { type: "button" }, canvas, title, mark);
+  return { tile, canvas, mark, title };
 }
 
 /** @param {import("./anywidget").Context<Traits>} context */
@@ -29,7 +28,8 @@ function render({ model, el }) {
   const ends = [make("span", ""), make("span", "")];
   const box = make("input", "", { type: "checkbox" });
   const foot = make("div", "lrp-maps-foot lrp-muted", {}, make("label", "", {}, box, " one scale"), ends[0], bar, ends[1]);
-  root.append(list, foot);
+  const reading = make("div", "lrp-maps-reading", { "aria-live": "polite" });
+  root.append(list, reading, foot);
   /** @type {ReturnType<typeof makeTile>[]} */
   let tiles = [];
   /** @type {(import("./raster.js").Raster | null)[]} */
@@ -63,11 +63,10 @@ function render({ model, el }) {
     const table = colourTable(model.get("colormap"), onDark(root), false);
     const limit = Math.max(0, ...rasters.map((raster) => raster?.largest ?? 0));
     rasters.forEach((raster, index) => {
-      const { tile, canvas, mark, title, text } = tiles[index];
+      const { tile, canvas, mark, title } = tiles[index];
       const caption = model.get("captions")[index];
       if (raster) paintMap(canvas, raster, shared ? limit : raster.largest, table);
       setText(title, caption.title);
-      setText(text, caption.text);
       setText(mark, caption.marked ? model.get("marked") : "");
       mark.hidden = !caption.marked;
       tile.title = [caption.title, caption.marked ? model.get("marked") : "", caption.text].filter(Boolean).join("\n");
@@ -88,7 +87,23 @@ function render({ model, el }) {
       tile.setAttribute("aria-pressed", String(index === selected));
       tile.tabIndex = index === focused ? 0 : -1;
     });
+    tell(selected);
   }
+
+  /**
+   * The numbers of one of them, in a line.
+   * @param {number} index
+   */
+  function tell(index) {
+    const caption = model.get("captions")[index];
+    reading.hidden = !model.get("captions").some(({ text }) => text);
+    const words = caption ? [caption.title, ...(caption.marked ? [model.get("marked")] : []), caption.text] : [];
+    setText(reading, words.filter(Boolean).join(" · ") || "\u00a0");
+  }
+
+  list.addEventListener("pointerover", (event) => tell(placeOf(event)));
+  list.addEventListener("pointerleave", () => tell(model.get("selected")));
+  list.addEventListener("focusin", (event) => tell(placeOf(event)));
 
   /** @param {Event} event */
   const placeOf = (event) => tiles.findIndex(({ tile }) => tile.contains(/** @type {Node} */ (event.target)));
