@@ -106,5 +106,6 @@ def values_of(known: Param, count: int) -> tuple[Any, ...]:
 def with_changes(asked: Asked, **changes: Any) -> Asked:
     """The same question with other fields, those of `settings` among them."""
     own = {name: changes.pop(name) for name in ("sample", "target", "method") if name in changes}
-    settings = dataclasses.replace(asked.settings, **own)
-    return dataclasses.replace(asked, settings=settings, **changes)
+    if own:
+        changes["settings"] = dataclasses.replace(asked.settings, **own)
+    return dataclasses.replace(asked, **changes)

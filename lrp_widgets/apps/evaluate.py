@@ -17,7 +17,7 @@ import traitlets
 from torch import Tensor, nn
 
 from lrp_widgets.apps.arrangement import STYLE
-from lrp_widgets.apps.asking import Asked, Flipping, with_changes
+from lrp_widgets.apps.asking import Asked, Flipping, Near, with_changes
 from lrp_widgets.apps.cores import cores_for
 from lrp_widgets.apps.data_set import DataSet
 from lrp_widgets.apps.history import History
@@ -105,7 +105,8 @@ class Quality(ipywidgets.VBox):
             {name: page.said for name, page in self._known.items()},
         )
         self.pages.add_class("lrp-quality-pages")
-        asked = Asked(first, self.pages.selected, flipping=Flipping(patch=side))
+        near = Near(self.continuity.near.value, max(0, self.continuity.other.selected))
+        asked = Asked(first, self.pages.selected, flipping=Flipping(patch=side), near=near)
         super().__init__(self._arranged(), asked=asked)
         self.add_class("lrp-app").add_class("lrp-explore").add_class("lrp-quality")
         self._connect()
@@ -193,9 +194,8 @@ class Quality(ipywidgets.VBox):
 
     # Results up: from here on everything runs on the worker's thread.
 
-    def _work(self, asked: Asked | _Refusal, superseded: Callable[[], bool]) -> Iterator[Callable[[], None]]:
-        refusal = asked if isinstance(asked, _Refusal) else None
-        asked = refusal.asked if refusal else asked
+    def _work(self, request: Asked | _Refusal, superseded: Callable[[], bool]) -> Iterator[Callable[[], None]]:
+        asked = request.asked if isinstance(request, _Refusal) else request
         if asked.settings != self._answered or self._scene is None:
             yield from self._explain(asked)
         scene = self._scene
@@ -208,8 +208,8 @@ class Quality(ipywidgets.VBox):
                 yield from self._go_on(page, scene, asked, superseded)
                 if superseded():
                     return
-        if refusal:
-            raise refusal.error
+        if isinstance(request, _Refusal):
+            raise request.error
 
     def _explain(self, asked: Asked) -> Iterator[Callable[[], None]]:
         settings = asked.settings

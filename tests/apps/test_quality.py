@@ -8,17 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from apps.quality_cases import PAGES, PATIENCE, chosen, lines, moved, turned
 from torch import Tensor, nn
 
 import lrp_widgets as lw
-from lrp_widgets.apps.asking import sweepable, values_of
 from lrp_widgets.apps.evaluate import Quality
 from lrp_widgets.apps.scene import number
-from lrp_widgets.evaluation import pareto, random_flipping
+from lrp_widgets.evaluation import random_flipping
 from lrp_widgets.evaluation.neighbourhoods import Between
-
-PATIENCE = 120.0  # s: far longer than anything here takes
-PAGES = ["Selectivity", "Continuity", "Report card", "Response surface", "Data set"]
 
 
 @pytest.fixture(scope="module")
@@ -52,39 +49,14 @@ class Moody(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.inner, self.trouble = lw.demo.models.digits_cnn(), None
+        self.inner = lw.demo.models.digits_cnn()
+        self.trouble: BaseException | None = None
         self.eval()
 
     def forward(self, x: Tensor) -> Tensor:
         if self.trouble:
             raise self.trouble
         return self.inner(x)
-
-
-def moved(app: Quality, part: Any, **state: Any) -> None:
-    """Move one control the way a browser does, and wait for the answer."""
-    part.set_state(state)
-    assert app.settled(PATIENCE)
-    assert app.status.level == "ok", app.status.text
-
-
-def chosen(app: Quality, part: Any, value: Any) -> None:
-    """Choose a value in a drop-down."""
-    values = [option[1] if isinstance(option, tuple) else option for option in part.options]
-    moved(app, part, index=values.index(value))
-
-
-def turned(app: Quality, page: str) -> None:
-    moved(app, app.pages.buttons, index=PAGES.index(page))
-
-
-def pressed(app: Quality, button: Any) -> None:
-    button.click()
-    assert app.settled(PATIENCE)
-
-
-def lines(view: Any) -> dict[str, list[float]]:
-    return {line["name"]: line["y"] for line in view.lines}
 
 
 def flipped(app: Quality, **options: Any) -> lw.Curve:
@@ -220,108 +192,6 @@ def test_the_way_to_another_sample(app, samples):
     )
     np.testing.assert_allclose(lines(app.continuity.sums)["f(x)"], path.scores, rtol=1e-4)
     assert len(app.continuity.ratios.marks) == len(path.jumps)
-
-
-def test_a_sweep_and_one_of_its_settings(app):
-    turned(app, "Response surface")
-    assert app.surface.maps.shape == [0, 0, 0]
-    chosen(app, app.surface.second, "gamma")
-    moved(app, app.surface.count, value=3)
-    pressed(app, app.surface.running.start)
-    known = {each.name: each for each in sweepable(app.methods.value)}
-    over = {name: values_of(known[name], 3) for name in ("alpha", "gamma")}
-    wanted = list(lw.sweep(app.explainer.model, app.explanation.inputs, app.methods.value, over))
-    assert [result.parameters for result in app.surface.results] == [result.parameters for result in wanted]
-    np.testing.assert_allclose([r.area for r in app.surface.results], [r.area for r in wanted], rtol=1e-4)
-    assert app.surface.running.text.value == "9 of 9 settings"
-    assert (app.surface.maps.shape[0], app.surface.maps.columns) == (9, 3)
-    assert tuple(caption["marked"] for caption in app.surface.maps.captions) == pareto(app.surface.results)
-    assert [len(line["x"]) for line in app.surface.curves["sparsity"].lines] == [3, 3, 3]
-    moved(app, app.surface.maps, picked={"index": 5, "count": 1})
-    assert app.methods.value == app.explanation.method == app.surface.results[5].method
-    assert app.surface.maps.selected == 5
-    moved(app, app.surface.pareto, index=3)
-    marked = tuple(caption["marked"] for caption in app.surface.maps.captions)
-    assert marked == pareto(app.surface.results, ("area", "continuity", "sparsity", "absorbed"))
-
-
-def test_a_sweep_goes_on_while_something_else_is_moved(app):
-    moves: list[float] = []
-
-    def move(change: Any) -> None:
-        if len(moves) < 3 and change["new"] > 0:
-            moves.append(change["new"])
-            app.methods.editor.control("epsilon").inner.set_state({"value": 10.0 ** -len(moves)})
-            app._latest.request(app.asked)
-
-    app.surface.running.bar.observe(move, "value")
-    turned(app, "Response surface")
-    pressed(app, app.surface.running.start)
-    assert len(moves) == 3
-    assert len(app.surface.results) == 5
-    assert {result.method.composite.epsilon for result in app.surface.results} == {1e-6}  # as it was at the start
-
-
-def test_a_cancelled_sweep_keeps_what_it_has(app):
-    def cancel(change: Any) -> None:
-        if 0 < change["new"] < 1:
-            app.asked = lw.apps.asking.with_changes(app.asked, swept=None)
-
-    turned(app, "Response surface")
-    app.surface.running.bar.observe(cancel, "value")
-    pressed(app, app.surface.running.start)
-    assert len(app.surface.results) == 1
-    assert app.surface.running.text.value == "1 of 5 settings · cancelled"
-    assert app.surface.running.cancel.disabled
-    app.surface.running.bar.unobserve(cancel, "value")
-    pressed(app, app.surface.running.start)
-    assert len(app.surface.results) == 5
-
-
-def test_the_parameters_follow_the_method(app):
-    turned(app, "Response surface")
-    chosen(app, app.methods.picker, "SmoothGrad")
-    assert [name for _, name in app.surface.first.options] == [each.name for each in sweepable(lw.SmoothGrad())]
-    chosen(app, app.methods.picker, "Gradient")
-    if not sweepable(lw.Gradient()):
-        pressed(app, app.surface.running.start)
-        said = "ValueError: Gradient has no parameter to sweep. Choose another method."
-        assert (app.status.level, app.status.text) == ("error", said)
-
-
-def test_the_data_set_is_what_evaluate_gives(app, samples):
-    turned(app, "Data set")
-    moved(app, app.data_set.count, value=6)
-    pressed(app, app.data_set.running.start)
-    names = app.data_set.methods.value
-    few = lw.Samples(samples.inputs[:6], samples.labels[:6], samples.classes)
-    methods = {name: dict(app.data_set._choices).get(name, app.methods.value) for name in names}
-    metrics = {
-        "Selectivity": lw.metrics.Selectivity(patch=4),
-        "Sparsity": lw.metrics.Sparsity(),
-        "Completeness": lw.metrics.Completeness(),
-    }
-    wanted = lw.evaluate(app.explainer.model, few, methods, metrics, batch=8, progress=False)
-    assert app.data_set.measured == wanted
-    assert app.data_set.running.text.value == "54 of 54 numbers"
-    assert "95 % bootstrap interval" in app.data_set.table.value
-    assert "Differences on the same samples" in app.data_set.table.value
-
-
-def test_an_evaluation_is_shown_slice_by_slice_and_can_be_cancelled(app, monkeypatch):
-    monkeypatch.setattr("lrp_widgets.apps.data_set.SLICE", 0.0)
-    shown: list[float] = []
-
-    def cancel(change: Any) -> None:
-        shown.append(change["new"])
-        if len(shown) == 3:
-            app.asked = lw.apps.asking.with_changes(app.asked, plan=None)
-
-    turned(app, "Data set")
-    app.data_set.running.bar.observe(cancel, "value")
-    pressed(app, app.data_set.running.start)
-    assert len(shown) == 3 and app.data_set.running.text.value == "3 of 108 numbers · cancelled"
-    assert len(app.data_set.measured) == 3
 
 
 def test_an_error_is_said_and_the_next_move_clears_it(opened):
