@@ -153,7 +153,7 @@ class _Slice:
 
 
 def _first(samples: Samples, count: int) -> Samples:
-    labels = None if samples.labels is None else list(samples.labels)[:count]
+    labels = None if samples.labels is None else samples.labels[:count]
     return Samples(samples.inputs[:count], labels, samples.classes, samples.low, samples.high)
 
 

@@ -40,7 +40,7 @@ class Continuity(QualityPage):
         few = dataclasses.replace(
             samples,
             inputs=samples.inputs[:OTHERS],
-            labels=None if samples.labels is None else list(samples.labels)[:OTHERS],
+            labels=None if samples.labels is None else samples.labels[:OTHERS],
         )
         self.other.show(thumbnails(few), captions(few), selected=min(1, len(few) - 1))
         self.other.layout.display = "none"
