@@ -70,7 +70,7 @@ def card(scores: tuple[Score, ...], before: list[Score] | None = None) -> str:
     failed = sum(score.passes is False for score in scores)
     said = f"{passed} pass, {failed} fail, {len(scores) - passed - failed} not measured"
     head = "".join(f'<th scope="col">{name}</th>' for name in ("", "number", "limit", "verdict", "what it says"))
-    return f'<table class="lrp-table"><caption>{said}</caption><tr>{head}</tr>{rows}</table>'
+    return f'<table class="lrp-table lrp-report"><caption>{said}</caption><tr>{head}</tr>{rows}</table>'
 
 
 def _row(score: Score, waiting: bool = False) -> str:

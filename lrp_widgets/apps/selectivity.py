@@ -66,9 +66,8 @@ class Selectivity(QualityPage):
         )
         self._shown: _Flipped | None = None
         self._step = 0
-        left = ipywidgets.VBox([self.heatmap])
-        right = ipywidgets.VBox([self.curve, self.scrubber])
-        pair = ipywidgets.Box([left, right])
+        left = ipywidgets.VBox([self.heatmap, self.scrubber])
+        pair = ipywidgets.Box([left, ipywidgets.VBox([self.curve])])
         pair.add_class("lrp-pair")
         self.view = ipywidgets.VBox([self.flipping, pair])
         self.flipping.observe(lambda event: change(flipping=event["new"]), "value")

@@ -66,8 +66,8 @@ def test_the_browser_may_write_nothing(view):
     ],
 )
 def test_ticks_are_round_numbers(node, given, wanted):
-    assert node("lines", "ticksOf(...given)", given) == pytest.approx(wanted)
+    assert node("axes", "ticksOf(...given)", given) == pytest.approx(wanted)
 
 
 def test_what_is_not_finite_leaves_a_gap(node):
-    assert node("lines", "pathOf(given)", [[0, 1], [2, 3], None, [4, 5]]) == "M0.0 1.0L2.0 3.0M4.0 5.0"
+    assert node("axes", "pathOf(given)", [[0, 1], [2, 3], None, [4, 5]]) == "M0.0 1.0L2.0 3.0M4.0 5.0"
