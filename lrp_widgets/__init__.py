@@ -1,6 +1,7 @@
 """A live LRP explainer for PyTorch, and its dashboard."""
 
 from lrp_widgets import demo, widgets
+from lrp_widgets.apps.evaluate import quality
 from lrp_widgets.apps.explore import explore
 from lrp_widgets.engine import operators, rules
 from lrp_widgets.engine.composite import Composite, Depth, Entry
@@ -58,6 +59,7 @@ from lrp_widgets.samples import Samples
 __all__ = [  # noqa: RUF022 - grouped, for the reader
     # the dashboard
     "explore",
+    "quality",
     "Samples",
     "demo",
     # its parts, for your own notebook

@@ -37,8 +37,10 @@ class Limits(Setting):
     """What is still good enough, and how it is measured; the literature asks for equality and gives no limits."""
 
     conservation: float = param(0.05, low=0, slider=(0, 1), help="|ΣR − f(x)| / |f(x)| at most.")
-    negative: float = param(1e-6, low=0, high=1, slider=(0, 1), help="Share of negative relevance at most.")
-    jump: float = param(10.0, low=1, slider=(1, 100), help="Largest ratio at most, in medians of the ratios.")
+    negative: float = param(
+        1e-6, low=0, high=1, slider=(1e-9, 1), log=True, help="Share of negative relevance at most."
+    )
+    jump: float = param(10.0, low=1, slider=(1, 100), step=1, help="Largest ratio at most, in medians of the ratios.")
     completeness: float = param(0.05, low=0, slider=(0, 1), help="|ΣR − (f(x) − f(x₀))| / |f(x) − f(x₀)| at most.")
     invariance: float = param(0.01, low=0, slider=(0, 1), help="max |R − R'| / max |R| at most.")
     randomized: float = param(0.5, low=0, high=1, slider=(0, 1), help="|rank correlation| at most.")

@@ -52,8 +52,10 @@ class Translation(Neighbourhood):
     unit: ClassVar[str] = "px"
     picture: ClassVar[bool] = True
 
-    reach: float = param(4.0, low=0.1, high=1000, slider=(1, 14), unit="px", help="How far either way.")
-    step: float = param(1.0, low=0.01, high=100, slider=(0.1, 2), unit="px", help="From one input to the next.")
+    reach: float = param(4.0, low=0.1, high=1000, slider=(1, 14), step=0.5, unit="px", help="How far either way.")
+    step: float = param(
+        1.0, low=0.01, high=100, slider=(0.1, 2), step=0.1, unit="px", help="From one input to the next."
+    )
     along: str = choice("horizontal", ("horizontal", "vertical", "diagonal"), help="Where the picture is moved to.")
 
     def places(self) -> np.ndarray:
@@ -74,8 +76,10 @@ class Rotation(Neighbourhood):
     unit: ClassVar[str] = "°"
     picture: ClassVar[bool] = True
 
-    reach: float = param(20.0, low=0.1, high=180, slider=(1, 90), unit="°", help="How far either way.")
-    step: float = param(4.0, low=0.01, high=90, slider=(0.5, 10), unit="°", help="From one input to the next.")
+    reach: float = param(20.0, low=0.1, high=180, slider=(1, 90), step=1, unit="°", help="How far either way.")
+    step: float = param(
+        4.0, low=0.01, high=90, slider=(0.5, 10), step=0.5, unit="°", help="From one input to the next."
+    )
 
     def places(self) -> np.ndarray:
         return _either_way(self.reach, self.step)
@@ -94,8 +98,10 @@ class Brightness(Neighbourhood):
     title: ClassVar[str] = "brightness"
     unit: ClassVar[str] = "of the range"
 
-    reach: float = param(0.2, low=0.001, high=10, slider=(0.01, 1), help="How far either way, of max x − min x.")
-    step: float = param(0.04, low=0.0001, high=10, slider=(0.01, 0.2), help="From one input to the next.")
+    reach: float = param(
+        0.2, low=0.001, high=10, slider=(0.01, 1), step=0.01, help="How far either way, of max x − min x."
+    )
+    step: float = param(0.04, low=0.0001, high=10, slider=(0.01, 0.2), step=0.01, help="From one input to the next.")
 
     def places(self) -> np.ndarray:
         return _either_way(self.reach, self.step)
@@ -115,7 +121,9 @@ class Noise(Neighbourhood):
     around: ClassVar[bool] = True
 
     samples: int = param(16, low=1, slider=(1, 64), symbol="n", help="How many noisy inputs.")
-    noise: float = param(0.02, low=1e-6, high=10, slider=(0.001, 0.2), symbol="σ", help="A share of max x − min x.")
+    noise: float = param(
+        0.02, low=1e-6, high=10, slider=(0.001, 0.2), step=0.001, symbol="σ", help="A share of max x − min x."
+    )
     seed: int = param(0, low=0, slider=(0, 99), help="Which noise.")
 
     def places(self) -> np.ndarray:

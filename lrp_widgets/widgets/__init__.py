@@ -14,7 +14,9 @@ from lrp_widgets.widgets.gallery import Gallery
 from lrp_widgets.widgets.heatmap import HeatmapView
 from lrp_widgets.widgets.latest import Latest
 from lrp_widgets.widgets.layers import LayersView
+from lrp_widgets.widgets.lines import LinesView
 from lrp_widgets.widgets.look import LookEditor
+from lrp_widgets.widgets.maps import MapsView
 from lrp_widgets.widgets.method import MethodPicker
 from lrp_widgets.widgets.pages import Pages
 from lrp_widgets.widgets.sharebar import ShareBar
@@ -34,7 +36,9 @@ WIDGETS = (
     Gallery,
     HeatmapView,
     LayersView,
+    LinesView,
     LookEditor,
+    MapsView,
     MethodPicker,
     Pages,
     SettingEditor,
@@ -59,7 +63,9 @@ __all__ = [
     "HeatmapView",
     "Latest",
     "LayersView",
+    "LinesView",
     "LookEditor",
+    "MapsView",
     "MethodPicker",
     "Pages",
     "SettingEditor",
