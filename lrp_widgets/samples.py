@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
 from torch import Tensor
 
 __all__ = ["Samples"]
@@ -210,11 +209,13 @@ def _evenly(labels: Sequence[int], limit: int | None) -> list[int]:
 
 def _stacked(files: Sequence[Path], sides: tuple[int, int] | None, channels: int) -> Tensor:
     """(n, channels, height, width) in [0, 1]. Raises ValueError that names the file that does not fit."""
+    from PIL.Image import DecompressionBombError  # here, so that whoever reads no images need not wait for it
+
     rows: list[Tensor] = []
     for file in files:
         try:
             pixels = _pixels(file, sides, channels)
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as fault:
+        except (OSError, ValueError, SyntaxError, DecompressionBombError) as fault:
             raise ValueError(
                 f"{file} must be a whole image, got {type(fault).__name__}: {fault}. Replace it, or move it away."
             ) from fault
@@ -230,6 +231,8 @@ def _stacked(files: Sequence[Path], sides: tuple[int, int] | None, channels: int
 
 def _pixels(file: Path, sides: tuple[int, int] | None, channels: int) -> Tensor:
     """One image, upright, cut to size, in [0, 1]."""
+    from PIL import Image, ImageOps
+
     with Image.open(file) as opened:
         if sides is not None:  # a JPEG is decoded at an eighth, a quarter or a half where that is enough
             opened.draft(opened.mode, (2 * max(sides), 2 * max(sides)))
