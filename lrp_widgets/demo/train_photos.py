@@ -220,8 +220,8 @@ In eval mode each block is convolution, BatchNorm, ReLU, max pooling, so that Ba
 
 ## Data
 
-CIFAR-10: its training part ({counts[0]:,} pictures, saved as JPEG) to train, its test part to test, once, after the last
-step: it chose no settings. The pictures are mirrored, moved by up to {SHIFT} pixels, and smaller in the first epochs.
+CIFAR-10: its training part ({counts[0]:,} pictures, saved as JPEG) to train, its test part to test, once, after the
+last step: it chose no settings. The pictures are mirrored, moved by up to {SHIFT} pixels, and smaller in the first epochs.
 None of them is part of this package; `demo.data.photos` shows other photographs, which the network has never seen.
 
 ## Made by
