@@ -46,6 +46,8 @@ from lrp_widgets.methods import (
     Smoothed,
     SmoothGrad,
     Translated,
+    WindowMap,
+    sliding_window,
 )
 from lrp_widgets.samples import Samples
 
@@ -77,6 +79,9 @@ __all__ = [  # noqa: RUF022 - grouped, for the reader
     # of any method
     "Smoothed",
     "Translated",
+    # images larger than the network's input
+    "sliding_window",
+    "WindowMap",
     # composites
     "Composite",
     "Entry",

@@ -23,8 +23,8 @@ from .weights import FOLDER, checksum, save_weights
 
 __all__ = ["guess", "main", "read_cifar10", "start", "train", "write"]
 
-EPOCHS = 10
-SIDES = ((0.4, 24), (0.7, 28), (1.0, 32))  # of the pictures up to a share of the training: fewer pixels, less work
+EPOCHS = 8
+SIDES = ((0.5, 24), (0.75, 28), (1.0, 32))  # of the pictures up to a share of the training: fewer pixels, less work
 BATCH, PEAK_RATE, MOMENTUM, DECAY, SMOOTHING, SHIFT = 256, 0.375, 0.85, 1.33e-3, 0.1, 2
 BIAS_RATE, CLASSIFIER_RATE = 64.0, 0.25  # times the rate: BatchNorm's biases want more, the dense layer less
 LOOK_EVERY = 20  # steps between two looks of the slow weights at the fast ones
@@ -221,8 +221,9 @@ In eval mode each block is convolution, BatchNorm, ReLU, max pooling, so that Ba
 ## Data
 
 CIFAR-10: its training part ({counts[0]:,} pictures, saved as JPEG) to train, its test part to test, once, after the
-last step: it chose no settings. The pictures are mirrored, moved by up to {SHIFT} pixels, and smaller in the first epochs.
-None of them is part of this package; `demo.data.photos` shows other photographs, which the network has never seen.
+last step: it chose no settings. The pictures are mirrored, moved by up to {SHIFT} pixels, and smaller in the first
+epochs. None of them is part of this package; `demo.data.photos` shows other photographs, which the network has never
+seen.
 
 ## Made by
 
@@ -230,9 +231,9 @@ None of them is part of this package; `demo.data.photos` shows other photographs
 {about["command"]}
 ```
 
-SGD with Nesterov momentum {MOMENTUM}, batches of {BATCH}, rate {PEAK_RATE} at its peak, label smoothing {SMOOTHING},
-whitening in the first convolution, lookahead (Jordan 2024, "94% on CIFAR-10 in 3.29 seconds on a single GPU", made
-smaller). photos_cnn.txt is the log. A run on several cores does not give the same bits twice.
+SGD with Nesterov momentum {MOMENTUM}, batches of {BATCH}, rate {PEAK_RATE} at its peak, label smoothing
+{SMOOTHING}, whitening in the first convolution, lookahead: Jordan (2024), "94% on CIFAR-10 in 3.29 seconds on a single
+GPU", made smaller. photos_cnn.txt is the log. A run on several cores does not give the same bits twice.
 
 ## Intended use and limits
 

@@ -17,7 +17,6 @@ from lrp_widgets.demo.models.faces_cnn import FacesCNN
 from lrp_widgets.demo.models.photos_cnn import PhotosCNN, ResidualBlock
 from lrp_widgets.demo.train_photos import guess, read_cifar10
 from lrp_widgets.demo.weights import FOLDER, checksum, describe
-from lrp_widgets.methods.sliding_window import sliding_window
 from lrp_widgets.samples import Samples
 
 NAMES = ("digits_cnn", "digits_mlp", "faces_cnn", "photos_cnn")
@@ -165,7 +164,7 @@ def test_finds_the_face_of_the_astronaut() -> None:
     """The best of all windows of one size lies on it: its middle at 219, 118 or so."""
     photo = data.photos("astronaut").inputs.mean(1, keepdim=True)
     explainer, target = lw.Explainer(models.faces_cnn()), lw.contrast(1, 0)
-    *_, found = sliding_window(explainer, photo, target, lw.SimpleTaylor(), side=25, stride=3, scales=(0.25,))
+    *_, found = lw.sliding_window(explainer, photo, target, lw.SimpleTaylor(), side=25, stride=3, scales=(0.25,))
     top, left, bottom, right = found.boxes[found.values.argmax()]
     assert ((top + bottom) / 2, (left + right) / 2) == pytest.approx((118, 219), abs=25)
 

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 import lrp_widgets as lw
+from lrp_widgets import WindowMap, sliding_window
 from lrp_widgets.engine.propagate import Abandoned
-from lrp_widgets.methods.sliding_window import WindowMap, shares, sliding_window
+from lrp_widgets.methods.sliding_window import shares
 
 SIDE = 6
 

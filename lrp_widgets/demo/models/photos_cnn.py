@@ -23,10 +23,10 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv1(x)
-        if self.training:  # a quarter of the numbers to normalize; the factors stay 1, so the order changes no value
-            x = self.relu(self.norm1(self.pool(x)))
-        else:  # the order in which BatchNorm folds into the convolution
-            x = self.pool(self.relu(self.norm1(x)))
+        # The factors of the norm stay 1, so the order of norm and pooling changes no value: while training, pooling
+        # comes first (a quarter to normalize); in use, the norm stands where it folds into the convolution.
+        x = self.relu(self.norm1(self.pool(x) if self.training else x))
+        x = x if self.training else self.pool(x)
         return self.relu(x + self.norm2(self.conv2(x)))
 
 
