@@ -169,6 +169,7 @@ def _card(model: nn.Module, about: dict[str, str], results: list[tuple[int, int,
     """The model card, in Markdown; results of each fold: how many were right, of how many, share of false alarms."""
     right, of = (sum(row[column] for row in results) for column in (0, 1))
     table = "\n".join(f"| {i} | {a} of {n} | {100 * f:.2f} % |" for i, (a, n, f) in enumerate(results, start=1))
+    unseen = f"{results[0][0]} of {results[0][1]} ({about['accuracy_held_out']} %)"
     alarms = [f"{100 * share:.2f}" for *_, share in results]
     return f"""# faces_cnn
 
@@ -177,7 +178,7 @@ def _card(model: nn.Module, about: dict[str, str], results: list[tuple[int, int,
 | | |
 |---|---|
 | parameters | {sum(value.numel() for value in model.parameters()):,} (float32) |
-| right, of the pictures that this network has never seen | {results[0][0]} of {results[0][1]} |
+| right, of the pictures that this network has never seen | {unseen} |
 | right, five-fold cross-validation | {right} of {of} ({about["accuracy_cross_validated"]} %) |
 | windows of unseen photographs without a face that are taken for one | {min(alarms)} to {max(alarms)} % by fold |
 | seed | {about["seed"]} |

@@ -11,6 +11,7 @@ from torch import nn
 
 import lrp_widgets as lw
 from lrp_widgets.demo import data, models
+from lrp_widgets.demo.data.photos import CLASSES
 from lrp_widgets.demo.models.digits_cnn import DigitsCNN, SumPool2d
 from lrp_widgets.demo.models.digits_mlp import DigitsMLP
 from lrp_widgets.demo.models.faces_cnn import FacesCNN
@@ -167,6 +168,19 @@ def test_finds_the_face_of_the_astronaut() -> None:
     *_, found = lw.sliding_window(explainer, photo, target, lw.SimpleTaylor(), side=25, stride=3, scales=(0.25,))
     top, left, bottom, right = found.boxes[found.values.argmax()]
     assert ((top + bottom) / 2, (left + right) / 2) == pytest.approx((118, 219), abs=25)
+
+
+def test_knows_the_cat_and_the_horse_of_other_photographs() -> None:
+    samples, model = data.photos(), models.photos_cnn()
+    labels = torch.as_tensor(samples.labels)
+    assert torch.equal(model(samples.inputs).argmax(1)[labels >= 0], labels[labels >= 0])
+    assert describe("photos_cnn")["stored"] == "float16"
+
+
+def test_finds_the_cat_in_a_whole_photograph() -> None:
+    photo, explainer = data.photos("chelsea").inputs, lw.Explainer(models.photos_cnn())
+    (found, *_) = lw.sliding_window(explainer, photo, None, lw.SimpleTaylor(), side=32, scales=(0.15, 0.12))
+    assert CLASSES[found.target] == "cat"
 
 
 def test_the_photograph_network_is_a_small_resnet() -> None:

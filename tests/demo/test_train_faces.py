@@ -59,7 +59,11 @@ def test_writes_a_file_that_loads_and_its_card(
     assert float(said["accuracy_held_out"]) == pytest.approx(right / 0.4, abs=0.01)
     card, told = (tmp_path / "faces_cnn.md").read_text(encoding="utf-8"), capsys.readouterr().out
     assert said["command"] == "python -m lrp_widgets.demo.train_faces --seed 2 --epochs 1"
-    assert said["command"] in card and said["sha256"] in card and f"| {right} of 40 |" in card
+    assert (
+        said["command"] in card
+        and said["sha256"] in card
+        and f"| {right} of 40 ({said['accuracy_held_out']} %) |" in card
+    )
     assert [line[:6] for line in told.splitlines() if line.startswith("fold")] == [f"fold {i}" for i in range(1, 6)]
     assert str(tmp_path) not in card + str(said)
 
