@@ -7,6 +7,8 @@ import io
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -21,13 +23,33 @@ from .models.photos_cnn import PhotosCNN
 from .train_digits import Set, percent
 from .weights import FOLDER, checksum, save_weights
 
-__all__ = ["guess", "main", "read_cifar10", "start", "train", "write"]
+__all__ = ["PHASES", "Phase", "guess", "main", "read_cifar10", "start", "train", "write"]
 
-EPOCHS = 8
-SIDES = ((0.5, 24), (0.75, 28), (1.0, 32))  # of the pictures up to a share of the training: fewer pixels, less work
-BATCH, PEAK_RATE, MOMENTUM, DECAY, SMOOTHING, SHIFT = 256, 0.375, 0.85, 1.33e-3, 0.1, 2
-BIAS_RATE, CLASSIFIER_RATE = 64.0, 0.25  # times the rate: BatchNorm's biases want more, the dense layer less
+BATCH, PEAK_RATE, MOMENTUM, SMOOTHING, SHIFT = 256, 0.375, 0.85, 0.1, 2
+CLASSIFIER_RATE = 0.25  # times the rate: the dense layer wants less
 LOOK_EVERY = 20  # steps between two looks of the slow weights at the fast ones
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A part of the training; all that changes during it goes by the share of it that is done.
+
+    sides: (until when, pixels): fewer pixels are less work.  rate: corners (when, share of PEAK_RATE) of its course.
+    biases: times the rate for those of BatchNorm.  trust: how steeply the slow weights come to keep to themselves.
+    """
+
+    epochs: int
+    sides: tuple[tuple[float, int], ...]
+    rate: tuple[tuple[float, float], ...]
+    decay: float
+    biases: float
+    trust: float
+
+
+PHASES = (
+    Phase(8, ((0.5, 24), (0.75, 28), (1.0, 32)), ((0.0, 0.2), (0.23, 1.0), (1.0, 0.07)), 1.33e-3, 64.0, 3.0),
+    Phase(4, ((1.0, 32),), ((0.0, 0.25), (1.0, 0.002)), 7e-4, 16.0, 0.0),
+)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -35,7 +57,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m lrp_widgets.demo.train_photos", description=__doc__)
     parser.add_argument("--cifar10", type=Path, required=True, help="folder of train.npz and test.npz")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--epochs", type=int, default=EPOCHS)
+    usual = [phase.epochs for phase in PHASES]
+    parser.add_argument("--epochs", type=int, nargs=len(PHASES), default=usual, help=f"of each phase, default: {usual}")
     parser.add_argument("--out", type=Path, default=FOLDER, help="folder to write to (default: where load() reads)")
     chosen = parser.parse_args(argv)
     data, test = read_cifar10(chosen.cifar10 / "train.npz"), read_cifar10(chosen.cifar10 / "test.npz")
@@ -47,7 +70,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     torch.manual_seed(chosen.seed)
     model = PhotosCNN()
-    train(model, data, chosen.epochs, chosen.seed, say)
+    phases = [replace(phase, epochs=epochs) for phase, epochs in zip(PHASES, chosen.epochs, strict=True)]
+    train(model, data, phases, chosen.seed, say)
     write(model, test, len(data[0]), lines, chosen.seed, chosen.epochs, chosen.out)
 
 
@@ -70,35 +94,38 @@ def read_cifar10(path: Path) -> Set:
     return torch.from_numpy(pictures).permute(0, 3, 1, 2).contiguous(), torch.from_numpy(label).long()
 
 
-def train(model: PhotosCNN, data: Set, epochs: int, seed: int, say: Callable[[str], None] = print) -> None:
+def train(model: PhotosCNN, data: Set, phases: Sequence[Phase], seed: int, say: Callable[[str], None] = print) -> None:
     """Fit `model` to `data` in place, as Jordan (2024) trains on CIFAR-10 but smaller. Leaves it in eval mode."""
     random = torch.Generator().manual_seed(seed)
     n = len(data[0])
-    steps, step = epochs * math.ceil(n / BATCH), 0
     start(model, data[0][:5000])
-    optimizer = torch.optim.SGD(_groups(model), lr=PEAK_RATE, momentum=MOMENTUM, nesterov=True)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step / steps))
     slow = {key: value.clone() for key, value in model.state_dict().items() if value.is_floating_point()}
     # Every picture is seen as often one way round as the other, not at random.
     flipped = torch.rand(n, generator=random) < 0.5
     model.train()
-    for epoch in range(epochs):
-        total, right, begin = 0.0, 0, time.perf_counter()
-        flipped = ~flipped
-        side = next(side for share, side in SIDES if epoch / epochs < share)
-        for pictures, labels in _batches(data, flipped, side, random):
-            scores = model(pictures.contiguous(memory_format=torch.channels_last))
-            loss = F.cross_entropy(scores, labels, label_smoothing=SMOOTHING)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            schedule.step()
-            step += 1
-            if step % LOOK_EVERY == 0 or step == steps:
-                _look(model, slow, 1.0 if step == steps else 0.95**5 * (step / steps) ** 3)
-            total, right = total + loss.item() * len(labels), right + int((scores.argmax(1) == labels).sum())
-        seconds = time.perf_counter() - begin
-        say(f"epoch {epoch + 1}/{epochs}: {side} px, loss {total / n:.4f}, right {right / n:.4f}, {seconds:.0f} s")
+    epoch, epochs = 0, sum(phase.epochs for phase in phases)
+    for phase in phases:
+        steps, step = phase.epochs * math.ceil(n / BATCH), 0
+        optimizer = torch.optim.SGD(_groups(model, phase), lr=PEAK_RATE, momentum=MOMENTUM, nesterov=True)
+        course = partial(np.interp, xp=[when for when, _ in phase.rate], fp=[share for _, share in phase.rate])
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda at, c=course, of=steps: float(c(at / of)))
+        for part in range(phase.epochs):
+            total, right, begin = 0.0, 0, time.perf_counter()
+            flipped = ~flipped
+            side = next(side for until, side in phase.sides if part / phase.epochs < until)
+            for pictures, labels in _batches(data, flipped, side, random):
+                scores = model(pictures.contiguous(memory_format=torch.channels_last))
+                loss = F.cross_entropy(scores, labels, label_smoothing=SMOOTHING)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                schedule.step()
+                step += 1
+                if step % LOOK_EVERY == 0 or step == steps:
+                    _look(model, slow, 1.0 if step == steps else 0.95**5 * (step / steps) ** phase.trust)
+                total, right = total + loss.item() * len(labels), right + int((scores.argmax(1) == labels).sum())
+            epoch, seconds = epoch + 1, time.perf_counter() - begin
+            say(f"epoch {epoch}/{epochs}: {side} px, loss {total / n:.4f}, right {right / n:.4f}, {seconds:.0f} s")
     model.eval()
 
 
@@ -127,7 +154,9 @@ def guess(model: nn.Module, pictures: Tensor) -> Tensor:
     return torch.cat([model(part.float() / 255).argmax(1) for part in pictures.split(500)])
 
 
-def write(model: PhotosCNN, test: Set, seen: int, lines: list[str], seed: int, epochs: int, out: Path) -> None:
+def write(
+    model: PhotosCNN, test: Set, seen: int, lines: list[str], seed: int, epochs: Sequence[int], out: Path
+) -> None:
     """Round to half precision, test that once, and write the three files."""
     for value in model.state_dict().values():
         if value.is_floating_point():
@@ -136,9 +165,10 @@ def write(model: PhotosCNN, test: Set, seen: int, lines: list[str], seed: int, e
     about = {
         "architecture": " > ".join(str(module) for module in model.modules() if not list(module.children())),
         "seed": str(seed),
-        "epochs": str(epochs),
+        "epochs": " ".join(map(str, epochs)),
         "accuracy_test": percent(float(right.mean())),
-        "command": f"python -m lrp_widgets.demo.train_photos --cifar10 path/to/cifar10 --seed {seed} --epochs {epochs}",
+        "command": f"python -m lrp_widgets.demo.train_photos --cifar10 path/to/cifar10 --seed {seed}"
+        f" --epochs {' '.join(map(str, epochs))}",
     }
     lines.append(f"test: right {float(right.mean()):.4f} of {len(right):,}")
     print(lines[-1], flush=True)
@@ -161,22 +191,17 @@ def _look(model: nn.Module, slow: dict[str, Tensor], keep: float) -> None:
             value.copy_(slow[key].lerp_(value, 1 - keep))
 
 
-def _groups(model: PhotosCNN) -> list[dict]:
+def _groups(model: PhotosCNN, phase: Phase) -> list[dict]:
     """Biases of norms, the dense layer, the rest: each with its rate, decay in proportion."""
     biases = [value for key, value in model.named_parameters() if "norm" in key and value.requires_grad]
     dense = list(model.classifier.parameters())
     taken = {id(value) for value in (*biases, *dense)}
     rest = [value for value in model.parameters() if value.requires_grad and id(value) not in taken]
     return [
-        {"params": biases, "lr": PEAK_RATE * BIAS_RATE, "weight_decay": DECAY / BIAS_RATE},
-        {"params": dense, "lr": PEAK_RATE * CLASSIFIER_RATE, "weight_decay": DECAY},
-        {"params": rest, "lr": PEAK_RATE, "weight_decay": DECAY},
+        {"params": biases, "lr": PEAK_RATE * phase.biases, "weight_decay": phase.decay / phase.biases},
+        {"params": dense, "lr": PEAK_RATE * CLASSIFIER_RATE, "weight_decay": phase.decay},
+        {"params": rest, "lr": PEAK_RATE, "weight_decay": phase.decay},
     ]
-
-
-def _rate(done: float) -> float:
-    """The rate as a share of its peak: up from 0.2 over the first 23 %, then down to 0.07, in straight lines."""
-    return float(np.interp(done, (0, 0.23, 1), (0.2, 1, 0.07)))
 
 
 def _batches(data: Set, flipped: Tensor, side: int, random: torch.Generator) -> Iterator[Set]:

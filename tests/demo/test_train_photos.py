@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from torch import nn
 
 from lrp_widgets.demo import train_photos
 from lrp_widgets.demo.models.photos_cnn import PhotosCNN
-from lrp_widgets.demo.train_photos import guess, main, read_cifar10, start, train
+from lrp_widgets.demo.train_photos import PHASES, guess, main, read_cifar10, start, train
 from lrp_widgets.demo.weights import describe, load_weights
 
 
@@ -51,18 +52,18 @@ def test_writes_weights_log_and_card(
 ) -> None:
     monkeypatch.setattr(train_photos, "BATCH", 64)
     out = tmp_path / "out"
-    main(["--cifar10", str(cifar10), "--seed", "3", "--epochs", "4", "--out", str(out)])
+    main(["--cifar10", str(cifar10), "--seed", "3", "--epochs", "3", "1", "--out", str(out)])
     assert sorted(path.name for path in out.iterdir()) == ["photos_cnn.md", "photos_cnn.safetensors", "photos_cnn.txt"]
     model, said = load_weights(PhotosCNN, "photos_cnn", out), describe("photos_cnn", out)
     pictures, labels = read_cifar10(cifar10 / "test.npz")
     right = float((guess(model, pictures) == labels).double().mean())
     assert float(said["accuracy_test"]) == pytest.approx(100 * right, abs=0.01)
     card, log = ((out / f"photos_cnn.{kind}").read_text(encoding="utf-8") for kind in ("md", "txt"))
-    assert said["command"] == "python -m lrp_widgets.demo.train_photos --cifar10 path/to/cifar10 --seed 3 --epochs 4"
+    assert said["command"] == "python -m lrp_widgets.demo.train_photos --cifar10 path/to/cifar10 --seed 3 --epochs 3 1"
     assert said["command"] in card and said["sha256"] in card and f"| {said['accuracy_test']} % |" in card
     lines = log.splitlines()
     assert lines[0] == said["command"] and lines[-1] == f"test: right {right:.4f} of 30"
-    assert float(lines[4].split("right ")[1].split(",")[0]) > 0.9  # it has learnt: hues are easy
+    assert float(lines[4].split("right ")[1].split(",")[0]) > 0.5  # it has learnt
     assert [line.split(": ")[1].split(",")[0] for line in lines[1:-1]] == ["24 px", "24 px", "28 px", "32 px"]
     assert capsys.readouterr().out.splitlines() == lines[1:]
     assert str(tmp_path) not in card + log + str(said)
@@ -91,7 +92,7 @@ def test_what_is_frozen_stays(cifar10: Path, monkeypatch: pytest.MonkeyPatch) ->
     data, said = read_cifar10(cifar10 / "train.npz"), []
     model, fresh = PhotosCNN(), PhotosCNN()
     start(fresh, data[0])
-    train(model, data, 1, 0, said.append)
+    train(model, data, [replace(PHASES[0], epochs=1)], 0, said.append)
     assert not model.training and len(said) == 1
     assert torch.equal(model.whiten.weight, fresh.whiten.weight)
     norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
