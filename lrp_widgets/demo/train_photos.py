@@ -25,7 +25,7 @@ from .weights import FOLDER, checksum, save_weights
 
 __all__ = ["PHASES", "Phase", "guess", "main", "read_cifar10", "start", "train", "write"]
 
-BATCH, PEAK_RATE, MOMENTUM, SMOOTHING, SHIFT = 256, 0.375, 0.85, 0.1, 2
+BATCH, PEAK_RATE, MOMENTUM, SMOOTHING = 256, 0.375, 0.85, 0.1
 CLASSIFIER_RATE = 0.25  # times the rate: the dense layer wants less
 LOOK_EVERY = 20  # steps between two looks of the slow weights at the fast ones
 
@@ -36,6 +36,7 @@ class Phase:
 
     sides: (until when, pixels): fewer pixels are less work.  rate: corners (when, share of PEAK_RATE) of its course.
     biases: times the rate for those of BatchNorm.  trust: how steeply the slow weights come to keep to themselves.
+    shift: how far pictures are moved, in pixels.  hole: the side of the square that is made grey; 0: none.
     """
 
     epochs: int
@@ -44,11 +45,14 @@ class Phase:
     decay: float
     biases: float
     trust: float
+    shift: int = 2
+    hole: int = 0
 
 
 PHASES = (
     Phase(8, ((0.5, 24), (0.75, 28), (1.0, 32)), ((0.0, 0.2), (0.23, 1.0), (1.0, 0.07)), 1.33e-3, 64.0, 3.0),
     Phase(4, ((1.0, 32),), ((0.0, 0.25), (1.0, 0.002)), 7e-4, 16.0, 0.0),
+    Phase(10, ((1.0, 32),), ((0.0, 0.15), (0.05, 0.475), (1.0, 0.002)), 1.33e-3, 32.0, 0.0, shift=4, hole=8),
 )
 
 
@@ -113,7 +117,7 @@ def train(model: PhotosCNN, data: Set, phases: Sequence[Phase], seed: int, say: 
             total, right, begin = 0.0, 0, time.perf_counter()
             flipped = ~flipped
             side = next(side for until, side in phase.sides if part / phase.epochs < until)
-            for pictures, labels in _batches(data, flipped, side, random):
+            for pictures, labels in _batches(data, flipped, side, phase, random):
                 scores = model(pictures.contiguous(memory_format=torch.channels_last))
                 loss = F.cross_entropy(scores, labels, label_smoothing=SMOOTHING)
                 optimizer.zero_grad()
@@ -204,15 +208,20 @@ def _groups(model: PhotosCNN, phase: Phase) -> list[dict]:
     ]
 
 
-def _batches(data: Set, flipped: Tensor, side: int, random: torch.Generator) -> Iterator[Set]:
-    """The whole set once, shuffled, moved by up to SHIFT pixels, mirrored as told, side × side pixels."""
+def _batches(data: Set, flipped: Tensor, side: int, phase: Phase, random: torch.Generator) -> Iterator[Set]:
+    """The whole set once, shuffled, moved, mirrored as told, side × side pixels, with a hole in some."""
+    shift, line = phase.shift, torch.arange(32)
     for rows in torch.randperm(len(data[0]), generator=random).split(BATCH):
         pictures = data[0][rows].float() / 255
         pictures = torch.where(flipped[rows, None, None, None], pictures.flip(3), pictures)
-        wide = F.pad(pictures, (SHIFT,) * 4, mode="reflect")
-        right, down = torch.randint(2 * SHIFT + 1, (2, len(rows), 1), generator=random) + torch.arange(32)
+        wide = F.pad(pictures, (shift,) * 4, mode="reflect")
+        right, down = torch.randint(2 * shift + 1, (2, len(rows), 1), generator=random) + line
         pictures = wide[torch.arange(len(rows))[:, None, None], :, down[:, :, None], right[:, None, :]]
         pictures = pictures.permute(0, 3, 1, 2)
+        if phase.hole:  # around any pixel, so that some of it may lie outside
+            down, right = torch.randint(33, (2, len(rows), 1), generator=random) - phase.hole // 2
+            rows_of, columns_of = ((line >= at) & (line < at + phase.hole) for at in (down, right))
+            pictures = torch.where((rows_of[:, :, None] & columns_of[:, None])[:, None], 0.45, pictures)
         if side != 32:
             pictures = F.interpolate(pictures, size=side, mode="bilinear", antialias=True, align_corners=False)
         yield pictures, data[1][rows]
@@ -246,9 +255,9 @@ In eval mode each block is convolution, BatchNorm, ReLU, max pooling, so that Ba
 ## Data
 
 CIFAR-10: its training part ({counts[0]:,} pictures, saved as JPEG) to train, its test part to test, once, after the
-last step: it chose no settings. The pictures are mirrored, moved by up to {SHIFT} pixels, and smaller in the first
-epochs. None of them is part of this package; `demo.data.photos` shows other photographs, which the network has never
-seen.
+last step: it chose no settings. The pictures are mirrored and moved by some pixels, smaller in the first epochs, and
+have a hole in the last ones. None of them is part of this package; `demo.data.photos` shows other photographs, which
+the network has never seen.
 
 ## Made by
 

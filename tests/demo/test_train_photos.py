@@ -14,7 +14,7 @@ from torch import nn
 
 from lrp_widgets.demo import train_photos
 from lrp_widgets.demo.models.photos_cnn import PhotosCNN
-from lrp_widgets.demo.train_photos import PHASES, guess, main, read_cifar10, start, train
+from lrp_widgets.demo.train_photos import PHASES, _batches, guess, main, read_cifar10, start, train
 from lrp_widgets.demo.weights import describe, load_weights
 
 
@@ -52,19 +52,21 @@ def test_writes_weights_log_and_card(
 ) -> None:
     monkeypatch.setattr(train_photos, "BATCH", 64)
     out = tmp_path / "out"
-    main(["--cifar10", str(cifar10), "--seed", "3", "--epochs", "3", "1", "--out", str(out)])
+    main(["--cifar10", str(cifar10), "--seed", "3", "--epochs", "3", "1", "1", "--out", str(out)])
     assert sorted(path.name for path in out.iterdir()) == ["photos_cnn.md", "photos_cnn.safetensors", "photos_cnn.txt"]
     model, said = load_weights(PhotosCNN, "photos_cnn", out), describe("photos_cnn", out)
     pictures, labels = read_cifar10(cifar10 / "test.npz")
     right = float((guess(model, pictures) == labels).double().mean())
     assert float(said["accuracy_test"]) == pytest.approx(100 * right, abs=0.01)
     card, log = ((out / f"photos_cnn.{kind}").read_text(encoding="utf-8") for kind in ("md", "txt"))
-    assert said["command"] == "python -m lrp_widgets.demo.train_photos --cifar10 path/to/cifar10 --seed 3 --epochs 3 1"
+    assert (
+        said["command"] == "python -m lrp_widgets.demo.train_photos --cifar10 path/to/cifar10 --seed 3 --epochs 3 1 1"
+    )
     assert said["command"] in card and said["sha256"] in card and f"| {said['accuracy_test']} % |" in card
     lines = log.splitlines()
     assert lines[0] == said["command"] and lines[-1] == f"test: right {right:.4f} of 30"
-    assert float(lines[4].split("right ")[1].split(",")[0]) > 0.5  # it has learnt
-    assert [line.split(": ")[1].split(",")[0] for line in lines[1:-1]] == ["24 px", "24 px", "28 px", "32 px"]
+    assert float(lines[-2].split("right ")[1].split(",")[0]) > 0.5  # it has learnt
+    assert [line.split(": ")[1].split(",")[0] for line in lines[1:-1]] == ["24 px", "24 px", "28 px", "32 px", "32 px"]
     assert capsys.readouterr().out.splitlines() == lines[1:]
     assert str(tmp_path) not in card + log + str(said)
 
@@ -108,3 +110,22 @@ def test_a_folder_without_cifar10_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError) as caught:
         main(["--cifar10", str(tmp_path)])
     assert str(caught.value) == f"{tmp_path / 'train.npz'} must hold jpeg, offset and label, got no label, offset."
+
+
+def test_pictures_are_moved_mirrored_and_have_a_hole(cifar10: Path) -> None:
+    white = torch.full((300, 3, 32, 32), 255, dtype=torch.uint8), torch.arange(300)
+    phase, random = PHASES[-1], torch.Generator().manual_seed(0)
+    batches = list(_batches(white, torch.zeros(300, dtype=torch.bool), 32, phase, random))
+    pictures, labels = (torch.cat(part) for part in zip(*batches, strict=True))
+    assert sorted(labels.tolist()) == list(range(300))
+    gone = (pictures[:, 0] != 1).sum((1, 2))
+    assert gone.max() == phase.hole**2 and gone.min() < phase.hole**2 and gone.float().mean() > 40
+    dot = torch.zeros(300, 3, 32, 32, dtype=torch.uint8)
+    dot[:, :, 10, 12] = 255
+    found = [
+        torch.cat([pictures for pictures, _ in _batches((dot, labels), flipped, 32, PHASES[0], random)]).nonzero()
+        for flipped in (torch.zeros(300, dtype=torch.bool), torch.ones(300, dtype=torch.bool))
+    ]
+    assert {int(place) for place in found[0][:, 2]} == {8, 9, 10, 11, 12}
+    assert {int(place) for place in found[0][:, 3]} == {10, 11, 12, 13, 14}
+    assert {int(place) for place in found[1][:, 3]} == {17, 18, 19, 20, 21}
