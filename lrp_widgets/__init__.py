@@ -53,6 +53,8 @@ from lrp_widgets.methods import (
     Smoothed,
     SmoothGrad,
     Translated,
+    WindowMap,
+    sliding_window,
 )
 from lrp_widgets.samples import Samples
 
@@ -88,6 +90,9 @@ __all__ = [  # noqa: RUF022 - grouped, for the reader
     "Smoothed",
     "Translated",
     "Filter",
+    # images larger than the network's input
+    "sliding_window",
+    "WindowMap",
     # composites
     "Composite",
     "Entry",

@@ -145,7 +145,8 @@ lw.Samples(X, [0, 1, 1]) → ValueError: Samples.labels must hold one class inde
 lw.Samples(X, [0, "one"]) → TypeError: Samples.labels must hold one class index per input (2), got [0, 'one'].
 lw.Samples(X, [0.5, 1]) → TypeError: Samples.labels must hold one class index per input (2), got torch.float32. Convert
     them with .long().
-lw.Samples(X, [0, -1]) → ValueError: Samples.labels must hold one class index per input (2), none below 0, got -1.
+lw.Samples(X, [0, -2]) → ValueError: Samples.labels must hold one class index per input (2), or -1 where it is not
+    known, got -2.
 lw.Samples(X, classes=5) → TypeError: Samples.classes must be the class names in the order of the outputs, got 5.
 lw.Samples(X, low=1, high=0) → ValueError: Samples.low must be below Samples.high, got 1.0 and 0.0.
 lw.Samples(X, low=(0, 0, 0)) → ValueError: Samples.low must be one number or one per channel (4), got 3.

@@ -21,7 +21,7 @@ from .models.digits_cnn import DigitsCNN, SumPool2d
 from .models.digits_mlp import DigitsMLP
 from .weights import FOLDER, checksum, save_weights
 
-__all__ = ["CHOICES", "accuracy", "augment", "main", "read_mnist", "train"]
+__all__ = ["CHOICES", "Set", "accuracy", "augment", "main", "percent", "read_mnist", "start", "train"]
 
 CHOICES: dict[str, Callable[[], nn.Module]] = {"cnn": DigitsCNN, "mlp": DigitsMLP}
 EPOCHS = {"cnn": 40, "mlp": 120}  # each some minutes on one core
@@ -60,32 +60,11 @@ def read_mnist(folder: Path) -> Set:
     return torch.from_numpy(pictures).float()[:, None] / 255, torch.from_numpy(labels).long()
 
 
-def train(model: nn.Module, data: Set, epochs: int, seed: int, say: Callable[[str], None] = print) -> None:
-    """Fit `model` to augmented `data` in place; every bias is kept ≤ 0. Leaves the model in eval mode."""
-    random = torch.Generator().manual_seed(seed)
-    steps = epochs * math.ceil(len(data[0]) / BATCH)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=PEAK_RATE, weight_decay=DECAY)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=PEAK_RATE, total_steps=steps)
-    biases = [value for name, value in model.named_parameters() if name.endswith("bias")]
-    model.train()
-    for epoch in range(epochs):
-        total, start = 0.0, time.perf_counter()
-        for pictures, labels in _batches(data, random):
-            loss = F.cross_entropy(model(augment(pictures, random)), labels)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            schedule.step()
-            with torch.no_grad():
-                for bias in biases:
-                    bias.clamp_(max=0)
-            total += loss.item() * len(labels)
-        say(f"epoch {epoch + 1}/{epochs}: loss {total / len(data[0]):.4f}, {time.perf_counter() - start:.1f} s")
-    model.eval()
+def augment(pictures: Tensor, random: torch.Generator, border: str = "zeros") -> Tensor:
+    """Each picture turned by up to 12°, slanted, scaled by up to 12 % and moved by up to 2.5 pixels.
 
-
-def augment(pictures: Tensor, random: torch.Generator) -> Tensor:
-    """Each picture turned by up to 12°, slanted, scaled by up to 12 % and moved by up to 2.5 pixels."""
+    border: what lies around a picture, as in torch's grid_sample.
+    """
     n, side = len(pictures), pictures.shape[-1]
     turn, slant, wide, high, right, down = 2 * torch.rand(6, n, generator=random) - 1
     turn, slant, wide, high = turn * math.radians(12), slant * 0.15, 1 + 0.12 * wide, 1 + 0.12 * high
@@ -96,7 +75,39 @@ def augment(pictures: Tensor, random: torch.Generator) -> Tensor:
         ],
         1,
     )
-    return F.grid_sample(pictures, F.affine_grid(theta, list(pictures.shape), align_corners=False), align_corners=False)
+    grid = F.affine_grid(theta, list(pictures.shape), align_corners=False)
+    return F.grid_sample(pictures, grid, padding_mode=border, align_corners=False)
+
+
+def train(
+    model: nn.Module,
+    data: Set,
+    epochs: int,
+    seed: int,
+    say: Callable[[str], None] = print,
+    changed: Callable[[Tensor, torch.Generator], Tensor] = augment,
+) -> None:
+    """Fit `model` to `data`, each picture `changed` anew; every bias is kept ≤ 0. Leaves the model in eval mode."""
+    random = torch.Generator().manual_seed(seed)
+    steps = epochs * math.ceil(len(data[0]) / BATCH)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=PEAK_RATE, weight_decay=DECAY)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=PEAK_RATE, total_steps=steps)
+    biases = [value for name, value in model.named_parameters() if name.endswith("bias")]
+    model.train()
+    for epoch in range(epochs):
+        total, start = 0.0, time.perf_counter()
+        for pictures, labels in _batches(data, random):
+            loss = F.cross_entropy(model(changed(pictures, random)), labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            with torch.no_grad():
+                for bias in biases:
+                    bias.clamp_(max=0)
+            total += loss.item() * len(labels)
+        say(f"epoch {epoch + 1}/{epochs}: loss {total / len(data[0]):.4f}, {time.perf_counter() - start:.1f} s")
+    model.eval()
 
 
 @torch.no_grad()
@@ -114,7 +125,7 @@ def _make(name: str, mnist: Path, seed: int, epochs: int, out: Path) -> None:
     data = torch.cat([pictures[~unseen], seen_digits[0]]), torch.cat([labels[~unseen], seen_digits[1]])
     torch.manual_seed(seed)
     model = CHOICES[name]()
-    _start(model)
+    start(model)
     begin = time.perf_counter()
     train(model, data, epochs, seed, say=lambda line: print(f"{name} {line}", flush=True))
     on_mnist = accuracy(model, (pictures[unseen], labels[unseen]))
@@ -123,8 +134,8 @@ def _make(name: str, mnist: Path, seed: int, epochs: int, out: Path) -> None:
         "architecture": " > ".join(str(module) for module in model.modules() if not list(module.children())),
         "seed": str(seed),
         "epochs": str(epochs),
-        "accuracy_mnist_held_out": _percent(on_mnist),
-        "accuracy_digits_held_out": _percent(on_digits),
+        "accuracy_mnist_held_out": percent(on_mnist),
+        "accuracy_digits_held_out": percent(on_digits),
         "command": f"python -m lrp_widgets.demo.train_digits --mnist path/to/mnist --model {name} --seed {seed}"
         f" --epochs {epochs}",
     }
@@ -134,12 +145,12 @@ def _make(name: str, mnist: Path, seed: int, epochs: int, out: Path) -> None:
     counts = (int((~unseen).sum()), int(unseen.sum()), len(seen_digits[0]), len(unseen_digits[0]))
     (out / f"{file}.md").write_text(_card(file, model, about, counts), encoding="utf-8")
     print(
-        f"{file}: MNIST held out {_percent(on_mnist)} %, scikit-learn held out {_percent(on_digits)} %, "
+        f"{file}: MNIST held out {percent(on_mnist)} %, scikit-learn held out {percent(on_digits)} %, "
         f"{time.perf_counter() - begin:.0f} s"
     )
 
 
-def _start(model: nn.Module) -> None:
+def start(model: nn.Module) -> None:
     """He initialization without bias; a layer behind a sum pooling starts as if the pooling took the mean."""
     pooled = 1
     for module in model.modules():
@@ -165,7 +176,7 @@ def _pair(split: str) -> Set:
     return samples.inputs, torch.as_tensor(samples.labels)
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
     """In percent, rounded down: what is stated is reached."""
     return f"{math.floor(share * 10_000) / 100:.2f}"
 

@@ -1,6 +1,7 @@
 """Explanation methods, one family a file; METHODS is what a dashboard offers.
 
-WRAPPERS explain by another method, so that there is no picking them by name alone.
+WRAPPERS explain by another method, so that there is no picking them by name alone. `sliding_window` (the function from
+here on, not the file it lives in) explains images larger than the network's input by any of them.
 """
 
 from lrp_widgets.methods.chance import Chance
@@ -11,6 +12,7 @@ from lrp_widgets.methods.integrated_gradients import IntegratedGradients
 from lrp_widgets.methods.lrp import LRP
 from lrp_widgets.methods.method import Method
 from lrp_widgets.methods.occlusion import Occlusion
+from lrp_widgets.methods.sliding_window import WindowMap, sliding_window
 from lrp_widgets.methods.smoothgrad import Smoothed, SmoothGrad
 from lrp_widgets.methods.translated import Translated
 
@@ -48,4 +50,6 @@ __all__ = [
     "SmoothGrad",
     "Smoothed",
     "Translated",
+    "WindowMap",
+    "sliding_window",
 ]

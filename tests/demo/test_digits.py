@@ -36,7 +36,7 @@ def test_what_it_returns() -> None:
 
 
 def test_the_tuple_is_complete() -> None:
-    assert list(data.DATA) == [data.digits]
+    assert list(data.DATA) == [data.digits, data.faces, data.photos]
 
 
 def test_splits_part_the_whole(whole: Samples) -> None:

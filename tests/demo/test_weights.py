@@ -54,6 +54,18 @@ def test_what_is_saved_comes_back(saved) -> None:
     assert describe("small", path.parent) == {"seed": "7", "format": "1", "sha256": checksum(model.state_dict())}
 
 
+def test_half_precision_comes_back_in_single(tmp_path: Path) -> None:
+    model, path = small(), tmp_path / "small.safetensors"
+    save_weights(model, path, {}, half=True)
+    with safe_open(path, framework="pt") as file:
+        assert file.get_tensor("weight").dtype == torch.float16
+    again = load_weights(small, "small", tmp_path)
+    assert again.weight.dtype == torch.float32
+    assert torch.equal(again.weight, model.weight.half().float())
+    rewrite(path, {"weight": torch.zeros(2, 3).half(), "bias": torch.zeros(2)})
+    assert fault(path) == "bias must be float16 (2,), got float32 (2,)"
+
+
 def test_others_may_read_what_is_saved(saved) -> None:
     path = saved[1]
     plain = path.with_name("plain")

@@ -1,8 +1,10 @@
 """Demo data: each file has a `load()` that returns Samples. To add a data set, write one file and name it in DATA."""
 
-# `digits` is the function from here on, not the file it lives in.
+# `digits`, `faces` and `photos` are the functions from here on, not the files they live in.
 from .digits import load as digits
+from .faces import load as faces
+from .photos import load as photos
 
-__all__ = ["DATA", "digits"]
+__all__ = ["DATA", "digits", "faces", "photos"]
 
-DATA = (digits,)
+DATA = (digits, faces, photos)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ...samples import Samples
+from ..installed import file_of
 
 __all__ = ["CLASSES", "SPLITS", "held_out", "like_mnist", "load"]
 
@@ -31,7 +29,8 @@ def load(split: str = "test") -> Samples:
     """
     if split not in SPLITS:
         raise ValueError(f"digits.split must be one of {', '.join(map(repr, SPLITS))}, got {split!r}.")
-    table = np.loadtxt(_file(), delimiter=",", dtype=np.float32)
+    file = file_of("sklearn", "datasets/data/digits.csv.gz", "demo.data.digits", "the digits that come")
+    table = np.loadtxt(file, delimiter=",", dtype=np.float32)
     if split != "all":
         table = table[held_out(len(table)) == (split == "test")]
     ink = torch.from_numpy(table[:, :-1]).reshape(-1, 8, 8) / 16
@@ -74,21 +73,3 @@ def _measure(mass: Tensor, inked: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     last = n - inked.flip(1).int().argmax(1)
     centre = (mass * (torch.arange(n) + 0.5)).sum(1) / mass.sum(1).clamp(min=1e-6)
     return first, last, centre
-
-
-def _file() -> Path:
-    """The file of scikit-learn that holds the digits; importing sklearn.datasets for it would take seconds."""
-    spec = importlib.util.find_spec("sklearn")
-    if spec is None or not spec.submodule_search_locations:
-        raise ModuleNotFoundError(
-            "demo.data.digits reads the digits that come with scikit-learn, which is not installed: "
-            "pip install scikit-learn.",
-            name="sklearn",
-        )
-    path = Path(spec.submodule_search_locations[0]) / "datasets" / "data" / "digits.csv.gz"
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"demo.data.digits must find datasets/data/digits.csv.gz inside scikit-learn, got nothing at {path}. "
-            "Reinstall scikit-learn."
-        )
-    return path

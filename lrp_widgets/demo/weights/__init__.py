@@ -36,22 +36,25 @@ def load_weights(make: Callable[[], Model], name: str, folder: Path = FOLDER) ->
     if said.get("format") != FORMAT:
         raise _error(path, f"its format must be {FORMAT!r}, got {said.get('format')!r}")
     needed = model.state_dict()
+    stored = _half(needed) if said.get("stored") == "float16" else needed
     if missing := sorted(needed.keys() - tensors.keys()):
         raise _error(path, f"it must hold {', '.join(needed)}, got no {', '.join(missing)}")
     if unknown := sorted(tensors.keys() - needed.keys()):
         raise _error(path, f"it must hold {', '.join(needed)} and nothing else, got also {', '.join(unknown)}")
-    for key, expected in needed.items():
+    for key, expected in stored.items():
         if _form(tensors[key]) != _form(expected):
             raise _error(path, f"{key} must be {_form(expected)}, got {_form(tensors[key])}")
     if (found := checksum(tensors)) != said.get("sha256"):
         raise _error(path, f"the sha256 of its tensors must be {said.get('sha256')}, got {found}")
-    model.load_state_dict(tensors, assign=True)
+    model.load_state_dict({key: value.to(needed[key].dtype) for key, value in tensors.items()}, assign=True)
     return model.eval()
 
 
-def save_weights(model: nn.Module, path: Path, about: Mapping[str, str]) -> None:
-    """Write the weights of `model` with `about`, the format and the checksum as metadata."""
+def save_weights(model: nn.Module, path: Path, about: Mapping[str, str], half: bool = False) -> None:
+    """Write the weights of `model` with `about`, the format and the checksum as metadata; `half`: as float16."""
     tensors = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
+    if half:
+        tensors, about = _half(tensors), {**about, "stored": "float16"}
     # Not save_file(): it makes files that only their owner may read, and a package built from them would too.
     path.write_bytes(save(tensors, metadata={**about, "format": FORMAT, "sha256": checksum(tensors)}))
 
@@ -83,6 +86,11 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise _error(
             path, f"it must be a whole safetensors file, got {path.stat().st_size} bytes that are not one"
         ) from fault
+
+
+def _half(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The same in half precision, where they are floating point: half the bytes."""
+    return {key: value.half() if value.is_floating_point() else value for key, value in tensors.items()}
 
 
 def _form(tensor: Tensor) -> str:
