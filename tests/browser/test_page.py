@@ -112,6 +112,7 @@ def test_two_dashboards_on_one_page_do_not_touch_each_other(two: Opened):
     with one.explained():
         one.draw((0.5, 0.15), (0.47, 0.85))
     one.at_rest()
+    one.unfold("look")
     with one.repainted():
         one.select("colours").select_option("grey")
     assert (other.pixels(), other.sequence, other.said) == (before, sequence, said)
