@@ -14,8 +14,9 @@ BROWSER = [kind for kind in lw.widgets.WIDGETS if issubclass(kind, BrowserWidget
 
 
 def mending(widget: ipywidgets.Widget) -> int:
-    """How many of them there are in a widget, at any depth."""
-    inside = sum(mending(child) for child in getattr(widget, "children", ()))
+    """How many of them there are in a widget, at any depth; what folds has one for its title, which is its own."""
+    children = getattr(widget, "children", ())
+    inside = sum(mending(child) for child in (children[:2] if isinstance(widget, lw.widgets.Folded) else children))
     return inside + isinstance(widget, _Accessible)
 
 
@@ -29,6 +30,7 @@ def test_it_stands_in_what_is_made_of_ipywidgets():
     assert mending(lw.widgets.Pages({"one": lw.widgets.StatusLine()})) == 1
     assert mending(lw.widgets.SettingEditor(lw.alpha_beta())) == 1
     assert mending(lw.widgets.MethodPicker([("LRP", lw.LRP(lw.epsilon()))])) == 1
+    assert isinstance(lw.widgets.Folded("more", lw.widgets.StatusLine()).children[2], _Accessible)
     assert lw.widgets.CompositeEditor().children[0].within == ""
 
 

@@ -15,7 +15,7 @@ def pages() -> Pages:
 
 
 def seen(pages: Pages) -> list[bool]:
-    return [leaf.layout.display != "none" for leaf in pages.children[1:]]
+    return [leaf.layout.display != "none" for leaf in pages.children[1:3]]
 
 
 def test_one_page_is_in_sight(pages):
