@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from lrp_widgets.apps.ahead import Ahead, Preview
 from lrp_widgets.apps.cores import cores_for, is_small
 from lrp_widgets.apps.curves import Curves
-from lrp_widgets.apps.inspection import channel_map, region_filters, unfiltered, with_filters
+from lrp_widgets.apps.inspection import region_filters, unfiltered, with_filters
 from lrp_widgets.apps.memory import reuse_memory
 from lrp_widgets.apps.offered import image_of
 from lrp_widgets.apps.reading import equations, findings, ledger_rows, picture_of, said_target, stamp, status
@@ -32,9 +32,7 @@ from lrp_widgets.engine.presets import by_depth
 from lrp_widgets.engine.propagate import Abandoned
 from lrp_widgets.evaluation import Curve
 from lrp_widgets.samples import Samples
-from lrp_widgets.widgets import (
-    Latest,
-)
+from lrp_widgets.widgets import Latest
 
 __all__ = ["Dashboard", "Settings", "explore"]
 
@@ -282,9 +280,7 @@ class Dashboard(Stage):
         known = {layer.name for layer in explanation.layers}
         layer = settings.layer if settings.layer in known else ""
         shown = dataclasses.replace(settings, layer=layer)
-        picture = picture_of(explanation, layer)
-        if layer and settings.channel >= 0:
-            picture = channel_map(explanation.layer(layer)[0], settings.channel)
+        picture = picture_of(explanation, layer, settings.channel)
         image = None if layer else image_of(explanation.inputs[0], self.samples)
         what = f"Relevance of {layer or 'the input'} for class {said_target(explanation, names)}"
         said = stamp(explanation)

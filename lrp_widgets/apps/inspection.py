@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lrp_widgets.apps.reading import numbers_of
+from lrp_widgets.apps.reading import channel_maps, folded_shape, numbers_of
 from lrp_widgets.apps.settings import Pixel, Settings
 from lrp_widgets.engine.arithmetic import Arithmetic, Calculator, Neuron
 from lrp_widgets.engine.explainer import Explainer
@@ -19,7 +19,7 @@ from lrp_widgets.engine.filter import Filter
 from lrp_widgets.methods import LRP
 from lrp_widgets.widgets import ArithmeticView, ChannelsView
 
-__all__ = ["Inspection", "channel_map", "neuron_at", "region_filters", "unfiltered", "with_filters"]
+__all__ = ["Inspection", "neuron_at", "region_filters", "unfiltered", "with_filters"]
 
 MOST_CHANNELS = 12
 MOST_MESSAGES = 10
@@ -60,7 +60,8 @@ class Inspection:
             others = tuple(known for known in _filters(settings) if known not in here)
             method = with_filters(settings, others)
             explanation = self.explainer.explain(explanation.inputs, explanation.target, method, aside=True)
-        maps, whole = channel_maps(explanation.layer(settings.layer)[0])
+        maps = channel_maps(explanation.layer(settings.layer)[0])
+        whole = maps.sum(axis=0)
         totals = maps.sum(axis=(1, 2))
         order = np.argsort(-np.abs(totals), kind="stable")[:MOST_CHANNELS]
         with self.channels.one_message():
@@ -183,28 +184,9 @@ def _index(relevance: Tensor, pixel: Pixel) -> tuple[int, ...]:
     if relevance.ndim == 3:
         at = relevance[:, pixel.row, pixel.column]
         return (int(at.abs().argmax()) if pixel.channel < 0 else pixel.channel, pixel.row, pixel.column)
-    width = folded_width(relevance.numel()) if relevance.ndim == 1 else relevance.shape[-1]
+    width = folded_shape(relevance.numel())[1] if relevance.ndim == 1 else relevance.shape[-1]
     place = min(pixel.row * width + pixel.column, relevance.numel() - 1)
     return tuple(int(i) for i in torch.unravel_index(torch.tensor(place), relevance.shape))
-
-
-def folded_width(n: int) -> int:
-    """The width of the rectangle into which reading.folded puts a long vector."""
-    return n // next(r for r in range(int(n**0.5), 0, -1) if n % r == 0)
-
-
-def channel_map(relevance: Tensor, channel: int) -> np.ndarray:
-    """One channel of a layer's relevance (without the batch) as a map (h, w)."""
-    return channel_maps(relevance)[0][channel]
-
-
-def channel_maps(relevance: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """Relevance of a layer's output (without the batch) as maps (n, h, w) and their sum (h, w)."""
-    maps = relevance.detach().float().cpu()
-    maps = maps.reshape(1) if maps.ndim == 0 else maps
-    maps = maps.reshape(len(maps), *maps.shape[1:], *[1] * max(0, 3 - maps.ndim)) if maps.ndim < 3 else maps
-    maps = maps.reshape(len(maps), maps.shape[1], -1)
-    return maps.numpy(), maps.sum(0).numpy()
 
 
 def with_filters(settings: Settings, filters: tuple[Filter, ...]) -> Any:

@@ -26,7 +26,7 @@ LEFT_OUT = {"trail", "pins"}  # they change no picture
 class Pins:
     """Keeps the maps of `Settings.pins` in a CompareView.
 
-    change(**changes): replaces settings; put(settings): puts others in their place.
+    change(**changes): replaces settings.  now(): those in force.
     """
 
     def __init__(self, samples: Samples, change: Callable[..., None], now: Callable[[], Settings]) -> None:
@@ -53,7 +53,7 @@ class Pins:
 
     def know(self, settings: Settings, explanation: Explanation) -> None:
         """Note the map of some settings, for they may be pinned."""
-        self._maps[alone(settings)] = (picture_of(explanation, settings.layer), stamp(explanation))
+        self._maps[alone(settings)] = (picture_of(explanation, settings.layer, settings.channel), stamp(explanation))
 
     def show(self, settings: Settings, explanation: Explanation, image: np.ndarray | None) -> None:
         """Show the present map beside the pins. On the worker."""

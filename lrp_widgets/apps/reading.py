@@ -6,13 +6,17 @@ import html
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from lrp_widgets.engine.composite import Depth, Entry
 from lrp_widgets.engine.doctor import Finding
 from lrp_widgets.engine.explanation import Explanation, pooled
 from lrp_widgets.params import params_of
 
-__all__ = ["equations", "findings", "ledger_rows", "numbers_of", "picture_of", "said_target", "stamp", "status"]
+__all__ = [
+    "channel_maps", "equations", "findings", "folded_shape", "ledger_rows", "numbers_of", "picture_of", "said_target",
+    "stamp", "status",
+]  # fmt: skip
 
 CAUSES = {"epsilon": "ε"}  # as the literature writes them
 
@@ -93,19 +97,29 @@ def ledger_rows(explanation: Explanation, row: int = 0) -> list[dict[str, Any]]:
     return rows
 
 
-def picture_of(explanation: Explanation, layer: str, row: int = 0) -> np.ndarray:
-    """The map to show: of the input, or of a layer; a long vector is folded into the squarest rectangle it fills."""
+def picture_of(explanation: Explanation, layer: str, channel: int = -1, row: int = 0) -> np.ndarray:
+    """The map to show: of the input, of a layer, or of one channel of it.
+
+    A long vector is folded into the squarest rectangle it fills.
+    """
     if not layer:
         return explanation.heatmap(row)
+    if channel >= 0:
+        return channel_maps(explanation.layer(layer)[row])[channel]
     values = pooled(explanation.layer(layer)[row])
-    return values if values.shape[0] > 1 else folded(values)
+    return values if values.shape[0] > 1 else values.reshape(folded_shape(values.size))
 
 
-def folded(values: np.ndarray) -> np.ndarray:
-    """(1, n) as (rows, n / rows) with the divisor of n that is nearest to its root from below."""
-    n = values.size
+def channel_maps(relevance: Tensor) -> np.ndarray:
+    """Relevance of a layer's output (without the batch) as maps (channels, h, w)."""
+    maps = relevance.detach().float().cpu()
+    return maps[(...,) + (None,) * max(0, 3 - maps.ndim)].flatten(2).numpy()
+
+
+def folded_shape(n: int) -> tuple[int, int]:
+    """(rows, n / rows) with the divisor of n that is nearest to its root from below."""
     rows = next(r for r in range(int(n**0.5), 0, -1) if n % r == 0)
-    return values.reshape(rows, n // rows)
+    return rows, n // rows
 
 
 def equations(explanation: Explanation) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -20,27 +19,6 @@ from lrp_widgets.widgets.control import NONE
 
 PATIENCE = 60.0  # s: far longer than anything here takes
 FIRST = lw.LRP(lw.layered())  # what a dashboard of the digits opens with
-
-
-@pytest.fixture(scope="module")
-def samples() -> lw.Samples:
-    return lw.demo.data.digits()
-
-
-@pytest.fixture
-def explored(samples) -> Iterator[Callable[..., Dashboard]]:
-    """Opens dashboards, by default of the demo network on the digits, and closes them."""
-    opened: list[Dashboard] = []
-
-    def explore(model: nn.Module | None = None, inputs: Any = None) -> Dashboard:
-        made = lw.explore(model or lw.demo.models.digits_cnn(), samples if inputs is None else inputs)
-        opened.append(made)
-        assert made.settled(PATIENCE)
-        return made
-
-    yield explore
-    for dashboard in opened:
-        dashboard.close()
 
 
 @pytest.fixture

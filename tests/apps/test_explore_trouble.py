@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 import lrp_widgets as lw
 from lrp_widgets.apps.explore import Dashboard
@@ -16,42 +16,6 @@ from lrp_widgets.apps.explore import Dashboard
 PATIENCE = 60.0  # s: far longer than anything here takes
 KEPT = "The picture is the last one that worked; any move tries again."
 NONE_YET = "There is no picture yet; any move tries again."
-
-
-@pytest.fixture(scope="module")
-def samples() -> lw.Samples:
-    return lw.demo.data.digits()
-
-
-@pytest.fixture
-def explored(samples) -> Iterator[Callable[..., Dashboard]]:
-    """Opens dashboards, by default of the demo network on the digits, and closes them."""
-    opened: list[Dashboard] = []
-
-    def explore(model: nn.Module | None = None, inputs: Any = None) -> Dashboard:
-        made = lw.explore(model or lw.demo.models.digits_cnn(), samples if inputs is None else inputs)
-        opened.append(made)
-        assert made.settled(PATIENCE)
-        return made
-
-    yield explore
-    for dashboard in opened:
-        dashboard.close()
-
-
-class Moody(nn.Module):
-    """The demo network, which raises what it is told to."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.inner = lw.demo.models.digits_cnn()
-        self.trouble: BaseException | None = None
-        self.eval()
-
-    def forward(self, x: Tensor) -> Tensor:
-        if self.trouble:
-            raise self.trouble
-        return self.inner(x)
 
 
 def moved(dashboard: Dashboard, part: Any, **state: Any) -> None:
@@ -90,11 +54,10 @@ def test_a_model_in_training_mode(explored):
 
 
 @pytest.mark.parametrize("trouble", [RuntimeError("out of ink"), SystemExit("out of ink"), AssertionError()])
-def test_a_model_that_raises(explored, trouble):
-    model = Moody()
-    dashboard = explored(model)
+def test_a_model_that_raises(explored, moody, trouble):
+    dashboard = explored(moody)
     before = dashboard.heatmap.relevance
-    model.trouble = trouble
+    moody.trouble = trouble
     moved(dashboard, dashboard.gallery, selected=3)
     said = {
         RuntimeError: "RecordingError: Moody raised RuntimeError on an input of shape (1, 1, 28, 28): out of ink",
@@ -104,7 +67,7 @@ def test_a_model_that_raises(explored, trouble):
     in_trouble(dashboard, said.strip())
     np.testing.assert_array_equal(dashboard.heatmap.relevance, before)
     assert dashboard.heatmap.sequence == 1
-    model.trouble = None
+    moody.trouble = None
     recovers(dashboard)
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from apps.quality_cases import PAGES, PATIENCE, chosen, lines, moved, turned
-from torch import Tensor, nn
+from torch import nn
 
 import lrp_widgets as lw
 from lrp_widgets.apps.evaluate import Quality
@@ -18,45 +17,9 @@ from lrp_widgets.evaluation import random_flipping
 from lrp_widgets.evaluation.neighbourhoods import Between
 
 
-@pytest.fixture(scope="module")
-def samples() -> lw.Samples:
-    digits = lw.demo.data.digits()
-    return lw.Samples(digits.inputs[:12], digits.labels[:12], digits.classes)
-
-
 @pytest.fixture
-def opened(samples) -> Iterator[Callable[..., Quality]]:
-    """Opens apps, by default of the demo network on a few digits, and closes them."""
-    apps: list[Quality] = []
-
-    def quality(model: nn.Module | None = None, inputs: Any = None) -> Quality:
-        apps.append(lw.quality(model or lw.demo.models.digits_cnn(), samples if inputs is None else inputs))
-        assert apps[-1].settled(PATIENCE)
-        return apps[-1]
-
-    yield quality
-    for app in apps:
-        app.close()
-
-
-@pytest.fixture
-def app(opened) -> Quality:
-    return opened()
-
-
-class Moody(nn.Module):
-    """The demo network, which raises what it is told to."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.inner = lw.demo.models.digits_cnn()
-        self.trouble: BaseException | None = None
-        self.eval()
-
-    def forward(self, x: Tensor) -> Tensor:
-        if self.trouble:
-            raise self.trouble
-        return self.inner(x)
+def app(assessed) -> Quality:
+    return assessed()
 
 
 def flipped(app: Quality, **options: Any) -> lw.Curve:
@@ -65,10 +28,10 @@ def flipped(app: Quality, **options: Any) -> lw.Curve:
     return lw.pixel_flipping(app.explainer.model, explanation.inputs, explanation.relevance, None, **options)
 
 
-def test_it_opens_on_the_curves_of_the_first_sample(app, samples):
+def test_it_opens_on_the_curves_of_the_first_sample(app, few):
     assert list(app.pages.pages) == PAGES
     most, least = flipped(app), flipped(app, order="least")
-    random = random_flipping(app.explainer.model, samples.inputs[:1], seeds=5)
+    random = random_flipping(app.explainer.model, few.inputs[:1], seeds=5)
     shown = app.selectivity.curve.lines
     np.testing.assert_allclose(shown[0]["y"], most.values, rtol=1e-5)
     np.testing.assert_allclose(shown[1]["y"], least.values, rtol=1e-5)
@@ -181,31 +144,30 @@ def test_continuity_along_a_path(app):
     assert (app.continuity.ratios.position, app.continuity.maps.selected) == (-2.0, 2)
 
 
-def test_the_way_to_another_sample(app, samples):
+def test_the_way_to_another_sample(app, few):
     turned(app, "Continuity")
     assert app.continuity.other.layout.display == "none"
     chosen(app, app.continuity.near.picker, Between.title)
     assert app.continuity.other.layout.display is None
     moved(app, app.continuity.other, selected=5)
     path = lw.continuity(
-        app.explainer.model, samples.inputs[:1], app.explanation.method, kind="between", other=samples.inputs[5:6]
+        app.explainer.model, few.inputs[:1], app.explanation.method, kind="between", other=few.inputs[5:6]
     )
     np.testing.assert_allclose(lines(app.continuity.sums)["f(x)"], path.scores, rtol=1e-4)
     assert len(app.continuity.ratios.marks) == len(path.jumps)
 
 
-def test_an_error_is_said_and_the_next_move_clears_it(opened):
-    model = Moody()
-    app = opened(model)
+def test_an_error_is_said_and_the_next_move_clears_it(assessed, moody):
+    app = assessed(moody)
     sequence = app.selectivity.curve.sequence
-    model.trouble = RuntimeError("no mood")
+    moody.trouble = RuntimeError("no mood")
     app.source.gallery.set_state({"selected": 3})
     assert app.settled(PATIENCE)
     assert app.status.level == "error" and "no mood" in app.status.text
     assert app.status.remedy == "What was measured before stays; any move tries again."
     assert (app.selectivity.curve.stale, app.selectivity.heatmap.stale) == (True, True)
     assert app.selectivity.curve.sequence == sequence
-    model.trouble = None
+    moody.trouble = None
     moved(app, app.source.gallery, selected=4)
     assert (app.selectivity.curve.stale, app.selectivity.heatmap.stale) == (False, False)
 
@@ -230,10 +192,10 @@ def test_undo_and_redo(app):
     assert app.toolbar.disabled == ["redo"]
 
 
-def test_features_have_every_page(opened):
+def test_features_have_every_page(assessed):
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 3)).eval()
-    app = opened(model, lw.Samples(torch.rand(5, 6), [0, 1, 2, 0, 1]))
+    app = assessed(model, lw.Samples(torch.rand(5, 6), [0, 1, 2, 0, 1]))
     for page in PAGES:
         turned(app, page)
     for part in (app.surface, app.data_set):

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
-from apps.quality_cases import PATIENCE, chosen, moved, pressed, turned
-from torch import nn
+from apps.quality_cases import chosen, moved, pressed, turned
 
 import lrp_widgets as lw
 from lrp_widgets.apps.asking import sweepable, values_of, with_changes
@@ -16,30 +14,9 @@ from lrp_widgets.apps.evaluate import Quality
 from lrp_widgets.evaluation import pareto
 
 
-@pytest.fixture(scope="module")
-def samples() -> lw.Samples:
-    digits = lw.demo.data.digits()
-    return lw.Samples(digits.inputs[:12], digits.labels[:12], digits.classes)
-
-
 @pytest.fixture
-def opened(samples) -> Iterator[Callable[..., Quality]]:
-    """Opens apps, by default of the demo network on a few digits, and closes them."""
-    apps: list[Quality] = []
-
-    def quality(model: nn.Module | None = None, inputs: Any = None) -> Quality:
-        apps.append(lw.quality(model or lw.demo.models.digits_cnn(), samples if inputs is None else inputs))
-        assert apps[-1].settled(PATIENCE)
-        return apps[-1]
-
-    yield quality
-    for app in apps:
-        app.close()
-
-
-@pytest.fixture
-def app(opened) -> Quality:
-    return opened()
+def app(assessed) -> Quality:
+    return assessed()
 
 
 def test_a_sweep_and_one_of_its_settings(app):
@@ -111,19 +88,19 @@ def test_the_parameters_follow_the_method(app):
         assert (app.status.level, app.status.text) == ("error", said)
 
 
-def test_the_data_set_is_what_evaluate_gives(app, samples):
+def test_the_data_set_is_what_evaluate_gives(app, few):
     turned(app, "Data set")
     moved(app, app.data_set.count, value=6)
     pressed(app, app.data_set.running.start)
     names = app.data_set.methods.value
-    few = lw.Samples(samples.inputs[:6], samples.labels[:6], samples.classes)
+    half = lw.Samples(few.inputs[:6], few.labels[:6], few.classes)
     methods = {name: dict(app.data_set._choices).get(name, app.methods.value) for name in names}
     metrics = {
         "Selectivity": lw.metrics.Selectivity(patch=4),
         "Sparsity": lw.metrics.Sparsity(),
         "Completeness": lw.metrics.Completeness(),
     }
-    wanted = lw.evaluate(app.explainer.model, few, methods, metrics, batch=8, progress=False)
+    wanted = lw.evaluate(app.explainer.model, half, methods, metrics, batch=8, progress=False)
     assert app.data_set.measured == wanted
     assert app.data_set.running.text.value == "54 of 54 numbers"
     assert "95 % bootstrap interval" in app.data_set.table.value

@@ -129,6 +129,11 @@ class DashboardPage:
         """The text of the status line."""
         return self.status.locator(".lrp-status-text").inner_text()
 
+    def told(self) -> str:
+        """What the page says of itself, for whoever reads that something did not happen."""
+        values = self.root.locator("select").evaluate_all("all => all.map((each) => each.value)")
+        return f"status {self.status.get_attribute('data-level')}: {self.said!r}, chosen {values}"
+
     @property
     def stamp(self) -> str:
         """What stands under the heatmap."""
@@ -139,7 +144,7 @@ class DashboardPage:
         """What is done inside leads to another heatmap, without an error."""
         before = self.sequence
         yield
-        wait_until(lambda: self.sequence > before, self.page, "another heatmap is painted")
+        wait_until(lambda: self.sequence > before, self.page, lambda: f"a heatmap after {before}; {self.told()}")
         self.is_ok()
 
     @contextmanager
@@ -249,11 +254,15 @@ class Opened:
         assert self.watch.errors == []
 
 
-def wait_until(happened: Callable[[], Any], page: Page, what: str, patience: float = PATIENCE) -> None:
+def wait_until(
+    happened: Callable[[], Any], page: Page, what: str | Callable[[], str], patience: float = PATIENCE
+) -> None:
     """Ask again and again until something has happened."""
     waited = 0
     while not happened():
-        assert waited < patience, f"Not seen within {patience / 1000:.0f} s: {what}."
+        assert waited < patience, (
+            f"Not seen within {patience / 1000:.0f} s: {what if isinstance(what, str) else what()}."
+        )
         page.wait_for_timeout(20)
         waited += 20
 

@@ -1,5 +1,5 @@
 import { colourTable, onDark, watchTheme } from "./colours.js";
-import { isShortcut, make, makeRoot, nextFrame, setText, stepTo, watch } from "./dom.js";
+import { make, makeRoot, nextFrame, placeOf, setText, walkGrid, watch } from "./dom.js";
 import { formatter, single } from "./numbers.js";
 import { readRaster } from "./raster.js";
 import { paintBar, paintMap } from "./tiles.js";
@@ -81,7 +81,7 @@ function render({ model, el }) {
       rasters.push(readRaster(new DataView(buffer, byteOffset + i * size, size), [height, width]));
     if (tiles.length !== count + 1) {
       tiles = Array.from({ length: count ? count + 1 : 0 }, (_, index) => tiles[index] ?? makeTile());
-      list.replaceChildren(...tiles.map(({ tile }) => tile));
+      list.replaceChildren(...entries());
     }
   }
 
@@ -216,11 +216,10 @@ function render({ model, el }) {
     tiles[focused]?.pick.focus({ preventScroll: true }); // the button goes: the focus stays in the widget
   }
 
-  /** @param {Event} event */
-  const placeOf = (event) => tiles.findIndex(({ tile }) => tile.contains(/** @type {Node} */ (event.target)));
+  const entries = () => tiles.map(({ tile }) => tile);
 
   list.addEventListener("click", (event) => {
-    const place = placeOf(event);
+    const place = placeOf(event, entries());
     if (place < 0) return;
     const button = /** @type {Element} */ (event.target).closest("button");
     const number = numbers()[place];
@@ -232,15 +231,10 @@ function render({ model, el }) {
     }
     mark();
   });
-  list.addEventListener("keydown", (event) => {
-    if (isShortcut(event)) return;
-    const columns = getComputedStyle(list).gridTemplateColumns.split(" ").length;
-    const next = stepTo(event.key, placeOf(event), tiles.length, { down: columns, page: 3 * columns });
-    if (next === null) return;
+  walkGrid(list, entries, (next) => {
     focused = next;
     mark();
     tiles[next].pick.focus();
-    event.preventDefault();
   });
   drop.addEventListener("click", dropOther);
   clear.addEventListener("click", clearAll);

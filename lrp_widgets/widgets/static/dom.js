@@ -111,6 +111,32 @@ export function stepTo(key, index, count, { across = 1, down = 1, page = 10 } = 
 }
 
 /**
+ * Which of some elements an event comes from, -1 for none.
+ * @param {Event} event
+ * @param {readonly Element[]} elements
+ */
+export const placeOf = (event, elements) =>
+  elements.findIndex((element) => element.contains(/** @type {Node} */ (event.target)));
+
+/**
+ * Arrow keys that go over the entries of a CSS grid.
+ * @param {HTMLElement} list
+ * @param {() => readonly Element[]} entries
+ * @param {(index: number) => void} go
+ */
+export function walkGrid(list, entries, go) {
+  list.addEventListener("keydown", (event) => {
+    if (isShortcut(event)) return;
+    const columns = getComputedStyle(list).gridTemplateColumns.split(" ").length;
+    const all = entries();
+    const next = stepTo(event.key, placeOf(event, all), all.length, { down: columns, page: 3 * columns });
+    if (next === null) return;
+    go(next);
+    event.preventDefault();
+  });
+}
+
+/**
  * Scrolls a list just so far that one of its entries is in sight, and nothing but the list.
  * @param {HTMLElement} list its offset parent must be that of the entry, or itself
  * @param {HTMLElement} entry

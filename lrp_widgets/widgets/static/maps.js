@@ -1,5 +1,5 @@
 import { colourTable, onDark, watchTheme } from "./colours.js";
-import { isShortcut, make, makeRoot, nextFrame, setText, stepTo, watch } from "./dom.js";
+import { make, makeRoot, nextFrame, placeOf, setText, walkGrid, watch } from "./dom.js";
 import { formatter } from "./numbers.js";
 import { readRaster } from "./raster.js";
 import { paintBar, paintMap } from "./tiles.js";
@@ -45,7 +45,7 @@ function render({ model, el }) {
     rasters = Array.from({ length: count }, (_, i) => readRaster(new DataView(buffer, byteOffset + i * size, size), [height, width]));
     while (tiles.length < count) tiles.push(makeTile());
     tiles = tiles.slice(0, count);
-    list.replaceChildren(...tiles.map(({ tile }) => tile));
+    list.replaceChildren(...entries());
   }
 
   function draw() {
@@ -101,30 +101,24 @@ function render({ model, el }) {
     setText(reading, words.filter(Boolean).join(" · ") || "\u00a0");
   }
 
-  list.addEventListener("pointerover", (event) => tell(placeOf(event)));
-  list.addEventListener("pointerleave", () => tell(model.get("selected")));
-  list.addEventListener("focusin", (event) => tell(placeOf(event)));
+  const entries = () => tiles.map(({ tile }) => tile);
 
-  /** @param {Event} event */
-  const placeOf = (event) => tiles.findIndex(({ tile }) => tile.contains(/** @type {Node} */ (event.target)));
+  list.addEventListener("pointerover", (event) => tell(placeOf(event, entries())));
+  list.addEventListener("pointerleave", () => tell(model.get("selected")));
+  list.addEventListener("focusin", (event) => tell(placeOf(event, entries())));
 
   list.addEventListener("click", (event) => {
-    const index = placeOf(event);
+    const index = placeOf(event, entries());
     if (index < 0) return;
     focused = index;
     model.set("picked", { index, count: (model.get("picked").count ?? 0) + 1 });
     model.save_changes();
     choose();
   });
-  list.addEventListener("keydown", (event) => {
-    if (isShortcut(event)) return;
-    const columns = getComputedStyle(list).gridTemplateColumns.split(" ").length;
-    const next = stepTo(event.key, placeOf(event), tiles.length, { down: columns, page: 3 * columns });
-    if (next === null) return;
+  walkGrid(list, entries, (next) => {
     focused = next;
     choose();
     tiles[next].tile.focus();
-    event.preventDefault();
   });
   box.addEventListener("change", () => {
     model.set("shared", box.checked);
