@@ -36,7 +36,9 @@ NETWORKS = ("digits_cnn", "digits_cnn × 64", "resnet18", "resnet50", "vgg16")
 SHORT = ("digits_cnn", "digits_cnn × 64", "resnet18")
 EPSILON, PLUS = lw.epsilon(epsilon=1e-6), lw.alpha_beta(alpha=1)
 BOTH, GAMMA = lw.alpha_beta(alpha=2), lw.epsilon_gamma_box(low=0, high=1)
-PATCH = 7  # patches along a side of what is flipped
+PATCHES = {True: 7, False: 4}  # along a side of what is flipped: of a small picture, and of a large one
+ROUNDS, LEAST = 9, 3
+PATIENCE = 240.0  # s for the rounds of a network; LEAST of them are made in any case
 Work = Callable[[], Any]
 
 
@@ -71,6 +73,7 @@ def in_turn(works: list[Work]) -> Work:
 def works(name: str, model: nn.Module, x: Tensor) -> dict[str, Timed]:
     """Everything that is timed on one network."""
     explainer, small = lw.Explainer(model), name.startswith("digits")
+    side = x.shape[-1] // PATCHES[small]
 
     def explain(composite: lw.Composite, target: int = 0) -> Work:
         return lambda: explainer.explain(x, target, lw.LRP(composite))
@@ -100,14 +103,14 @@ def works(name: str, model: nn.Module, x: Tensor) -> dict[str, Timed]:
             propagate.by_row = by_row
 
     def flip() -> None:
-        lw.pixel_flipping(model, x[:1], x[:1], 0, patch=x.shape[-1] // PATCH, batch=16)
+        lw.pixel_flipping(model, x[:1], x[:1], 0, patch=side, batch=16)
 
     points = chebyshev(7, 1, 3)
     surface = Surface(points, [torch.randn_like(x) for _ in points])
     alpha = move(lw.alpha_beta, alpha=(2.0, 2.1))
     rest = (2.5, 0.2, 2.0) if small else (1.15, 0.02, 5.0 if name == "vgg16" else 3.6)
     recording, rule, ten_classes = 1.15 if name.endswith("64") else rest[0], *rest[1:]
-    steps = len(lw.pixel_flipping(model, x[:1], x[:1], 0, patch=x.shape[-1] // PATCH).values)
+    steps = len(lw.pixel_flipping(model, x[:1], x[:1], 0, patch=side).values)
     return {
         "record the tape": Timed(lambda: explainer.tape(torch.rand_like(x)), recording, "forward"),
         "full, ε": Timed(full(EPSILON), 0.75),
@@ -178,12 +181,14 @@ def peers(model: nn.Module, x: Tensor) -> dict[str, Timed]:
         import quantus  # pyright: ignore[reportMissingImports]
     except ImportError:
         return found
-    side = x.shape[-1]
-    metric = quantus.PixelFlipping(features_in_step=(side // PATCH) ** 2, disable_warnings=True, normalise=False)
+    patches = PATCHES[x.shape[-1] < 64]
+    metric = quantus.PixelFlipping(
+        features_in_step=(x.shape[-1] // patches) ** 2, disable_warnings=True, normalise=False
+    )
     one = x[:1].numpy()
     found["Quantus, pixel flipping, a step"] = Timed(
         lambda: metric(model, one, torch.zeros(1).long().numpy(), a_batch=one.sum(1, keepdims=True)),
-        None, "forward of 16, a row", PATCH**2,
+        None, "forward of 16, a row", patches**2,
     )  # fmt: skip
     return found
 
@@ -194,7 +199,7 @@ def seconds(work: Work) -> float:
     return time.perf_counter() - begun
 
 
-def measured(name: str, rounds: int) -> dict[str, Any]:
+def measured(name: str, rounds: int, patience: float) -> dict[str, Any]:
     """Medians of the ratios, and what they are made of."""
     model, x = network(name)
     for parameter in model.parameters():
@@ -222,7 +227,9 @@ def measured(name: str, rounds: int) -> dict[str, Any]:
         work()
     ratios: dict[str, list[float]] = {title: [] for title in todo}
     times: dict[str, list[float]] = {title: [] for title in (*todo, *references)}
-    for _ in range(rounds):
+    begun, made = time.perf_counter(), 0
+    while made < LEAST or (made < rounds and time.perf_counter() - begun < patience):
+        made += 1
         for title, timed in todo.items():
             if timed.away:
                 timed.work()
@@ -234,6 +241,7 @@ def measured(name: str, rounds: int) -> dict[str, Any]:
     middle = {title: statistics.median(found) for title, found in times.items()}
     found = {title: statistics.median(found) for title, found in ratios.items()}
     return {
+        "rounds": made,
         "s": middle,
         "ratio": found,
         "aim": {title: timed.aim for title, timed in todo.items()},
@@ -295,8 +303,8 @@ def main(arguments: list[str]) -> None:
     }  # fmt: skip
     for name in names:
         print(name)
-        found = results["networks"][name] = measured(name, rounds=3 if short else 9)
-        print(f"  floor {1000 * found['s']['floor']:.1f} ms, load {os.getloadavg()[0]:.1f}")
+        found = results["networks"][name] = measured(name, LEAST if short else ROUNDS, PATIENCE)
+        print(f"  floor {1000 * found['s']['floor']:.1f} ms, {found['rounds']} rounds, load {os.getloadavg()[0]:.1f}")
         for title, ratio in found["ratio"].items():
             aim = f"   aim {found['aim'][title]:.2f}" if found["aim"][title] is not None else ""
             of = "" if found["of"][title] == "floor" else f"   × {found['of'][title]}"
