@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -49,13 +50,26 @@ def image_of(x: Tensor, samples: Samples) -> np.ndarray | None:
     return pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0)
 
 
-def thumbnails(samples: Samples) -> np.ndarray:
-    pictures = [image_of(x, samples) for x in samples.inputs]
-    if any(picture is None for picture in pictures):  # features: a strip of greys
-        flat = samples.inputs.flatten(1).float().cpu().nan_to_num(0, 0, 0).numpy()
-        span = max(float(np.ptp(flat)), 1e-12)
-        return ((flat - flat.min()) / span)[:, None, :].repeat(8, 1)
-    return np.stack([picture for picture in pictures if picture is not None])
+class _Pictures(Sequence[np.ndarray]):
+    """The samples as pictures, each made when it is asked for: a thousand photographs take more than a second."""
+
+    def __init__(self, samples: Samples) -> None:
+        self._samples = samples
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    def __getitem__(self, index: Any) -> Any:
+        return image_of(self._samples.inputs[index], self._samples)
+
+
+def thumbnails(samples: Samples) -> Sequence[Any] | np.ndarray:
+    """The samples for a Gallery; of features, strips of greys."""
+    if image_of(samples.inputs[0], samples) is not None:
+        return _Pictures(samples)
+    flat = samples.inputs.flatten(1).float().cpu().nan_to_num(0, 0, 0).numpy()
+    span = max(float(np.ptp(flat)), 1e-12)
+    return ((flat - flat.min()) / span)[:, None, :].repeat(8, 1)
 
 
 def captions(samples: Samples) -> list[str]:

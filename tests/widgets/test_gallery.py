@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 import traitlets
 
-from lrp_widgets.widgets.gallery import MOST_BYTES, Gallery
+from lrp_widgets.widgets.gallery import BLOCK_BYTES, Gallery
 
 
 @pytest.fixture
@@ -16,7 +18,9 @@ def test_show_sends_one_message(gallery, monkeypatch):
     messages = []
     monkeypatch.setattr(gallery, "_send", lambda message, buffers=None: messages.append(message["state"]))
     gallery.show(np.linspace(0, 1, 18).reshape(2, 3, 3), ["a", "b"], selected=1)
-    assert messages == [{"shape": [2, 3, 3, 1], "captions": ["a", "b"], "sequence": 1, "selected": 1}]
+    assert messages == [
+        {"shape": [2, 3, 3, 1], "block": BLOCK_BYTES // 9, "captions": ["a", "b"], "sequence": 1, "selected": 1}
+    ]
     assert gallery.images[0] == 0 and gallery.images[-1] == 255
 
 
@@ -37,9 +41,44 @@ def test_large_pictures_are_averaged_down(gallery, shape):
     assert len(gallery.images) == count * height * width * channels and set(gallery.images) == {128}
 
 
-def test_a_thousand_pictures_fit_in_a_message(gallery):
-    gallery.show(np.zeros((2000, 64, 64, 3), np.uint8))
-    assert len(gallery.images) <= MOST_BYTES
+class Pictures(Sequence):
+    """A thousand pictures, each of one grey: its number."""
+
+    def __init__(self):
+        self.made = []
+
+    def __len__(self):
+        return 1000
+
+    def __getitem__(self, index):
+        self.made.append(index)
+        return np.full((64, 64, 3), index % 256, np.uint8)
+
+
+def test_a_thousand_pictures_are_made_and_sent_when_they_are_asked_for(gallery, monkeypatch):
+    sent, pictures = [], Pictures()
+    monkeypatch.setattr(gallery, "send", lambda content, buffers=None: sent.append((content, buffers)))
+    gallery.show(pictures)
+    size = 64 * 64 * 3
+    assert gallery.block == BLOCK_BYTES // size == 40 and len(gallery.images) == 40 * size
+    assert max(pictures.made) == 39
+    pictures.made.clear()
+    gallery._handle_msg({"content": {"data": {"method": "custom", "content": {"block": 24}}}, "buffers": []})
+    assert pictures.made == list(range(960, 1000))  # the last block holds all that is left
+    ((content, (pixels,)),) = sent
+    assert content == {"block": 24, "sequence": 1} and len(pixels) == 40 * size
+    assert pixels[0] == 960 % 256 and pixels[-1] == 999 % 256
+
+
+@pytest.mark.parametrize(
+    "content", [{"block": 25}, {"block": 0}, {"block": -1}, {"block": True}, {"block": "1"}, {}, 3]
+)
+def test_what_is_no_block_is_not_sent(gallery, monkeypatch, content):
+    sent = []
+    gallery.show(Pictures())
+    monkeypatch.setattr(gallery, "send", lambda *message: sent.append(message))
+    gallery._handle_msg({"content": {"data": {"method": "custom", "content": content}}, "buffers": []})
+    assert sent == []
 
 
 def test_nothing_to_show(gallery):
@@ -54,7 +93,7 @@ def test_nothing_to_show(gallery):
             np.zeros((2, 3, 8, 8)),
             (),
             "Gallery.show: images must be (n, height, width), or with 1 or 3 channels at the end, "
-            "got shape (2, 3, 8, 8).",
+            "got pictures of shape (3, 8, 8).",
         ),
         (np.zeros((2, 8, 8)), ["a"], "Gallery.show: captions must be one per image (2), got 1."),
         (

@@ -4,8 +4,8 @@ export interface Model<Traits> {
   set<Name extends keyof Traits & string>(name: Name, value: Traits[Name]): void;
   save_changes(): void;
   send(content: unknown): void;
-  on(event: string, react: () => void): void;
-  off(event: string, react: () => void): void;
+  on(event: string, react: (content?: any, buffers?: any) => void): void;
+  off(event: string, react: (content?: any, buffers?: any) => void): void;
 }
 
 export interface Context<Traits> {

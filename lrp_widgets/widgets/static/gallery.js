@@ -2,7 +2,7 @@ import { isShortcut, make, makeRoot, scrollTo, setText, stepTo, watch } from "./
 
 /**
  * @typedef {{
- *   images: DataView, shape: number[], captions: string[], sequence: number, selected: number, thumbnail: number,
+ *   images: DataView, shape: number[], block: number, captions: string[], sequence: number, selected: number, thumbnail: number,
  *   rows: number, description: string,
  * }} Traits
  */
@@ -15,6 +15,8 @@ function render({ model, el }) {
   root.append(grid, nothing);
   /** @type {HTMLElement[]} */
   let options = [];
+  /** @type {Map<number, DataView | null>} the blocks of thumbnails that came; null for one that was asked for */
+  const blocks = new Map();
 
   // A thousand pictures would cost hundreds of megabytes: only those near the visible part exist.
   const inSight = new IntersectionObserver(
@@ -22,22 +24,52 @@ function render({ model, el }) {
       for (const { target, isIntersecting } of entries) {
         const cell = /** @type {HTMLElement} */ (target.firstElementChild);
         if (!isIntersecting) cell.replaceChildren();
-        else if (!cell.firstChild) cell.append(thumbnail(options.indexOf(/** @type {HTMLElement} */ (target))));
+        target.toggleAttribute("data-near", isIntersecting);
+        if (isIntersecting) show(/** @type {HTMLElement} */ (target));
       }
     },
     { root: grid, rootMargin: "200px" },
   );
 
   /**
+   * Puts the picture into an option, or asks for the block it is in.
+   * @param {HTMLElement} option
+   */
+  function show(option) {
+    const cell = /** @type {HTMLElement} */ (option.firstElementChild);
+    if (cell.firstChild) return;
+    const index = options.indexOf(option);
+    const place = Math.floor(index / model.get("block"));
+    const pixels = blocks.get(place);
+    if (pixels) cell.append(thumbnail(pixels, index - place * model.get("block")));
+    else if (!blocks.has(place)) {
+      blocks.set(place, null);
+      model.send({ block: place });
+    }
+  }
+
+  /**
+   * @param {{ block: number, sequence: number }} content
+   * @param {DataView[]} buffers
+   */
+  function arrived(content, buffers) {
+    if (content.sequence !== model.get("sequence")) return;
+    blocks.set(content.block, buffers[0]);
+    const begin = content.block * model.get("block");
+    for (const option of options.slice(begin, begin + model.get("block")))
+      if (option.hasAttribute("data-near")) show(option);
+  }
+
+  /**
    * An image, not the canvas it is made with: the browser keeps a layer for every canvas and goes through all of them
    * for every frame.
-   * @param {number} index
+   * @param {DataView} pixels of a block
+   * @param {number} index in it
    */
-  function thumbnail(index) {
+  function thumbnail(pixels, index) {
     const [, height, width, channels] = model.get("shape");
-    const { buffer, byteOffset } = model.get("images");
     const size = height * width * channels;
-    const source = new Uint8Array(buffer, byteOffset + index * size, size);
+    const source = new Uint8Array(pixels.buffer, pixels.byteOffset + index * size, size);
     const picture = new ImageData(width, height);
     for (let i = 0; i < height * width; i++)
       for (let c = 0; c < 4; c++)
@@ -51,6 +83,8 @@ function render({ model, el }) {
     const [count, height, width] = model.get("shape");
     const captions = model.get("captions");
     inSight.disconnect();
+    blocks.clear();
+    blocks.set(0, model.get("images"));
     root.style.setProperty("--lrp-ratio", String(width && height ? width / height : 1));
     options = Array.from({ length: count }, (_, index) => {
       const caption = captions[index] ?? "";
@@ -111,7 +145,9 @@ function render({ model, el }) {
     choose(next);
     event.preventDefault();
   });
+  model.on("msg:custom", arrived);
   const endings = [
+    () => model.off("msg:custom", arrived),
     watch(model, ["sequence"], fill),
     watch(model, ["selected"], mark),
     watch(model, ["thumbnail", "rows", "captions", "description"], look),
