@@ -198,7 +198,7 @@ class Dashboard(Stage):
     def refuse(self, problem: str) -> None:
         """Say in the status line what cannot be done."""
         if problem:
-            self._latest.request(_Refusal(problem))  # type: ignore[arg-type]
+            self._latest.refuse(ValueError(problem))
 
     def _looked_at(self, widget: Any, content: Any, buffers: Any) -> None:
         if not self._watched and content == {"painted": True}:
@@ -208,8 +208,6 @@ class Dashboard(Stage):
     # Explanations up: from here on everything runs on the worker's thread.
 
     def _work(self, settings: Settings, superseded: Callable[[], bool]) -> Iterator[Any]:
-        if isinstance(settings, _Refusal):
-            raise settings.error
         x = self._input(settings.sample)
         explanation: Explanation | None = self.explanation  # type: ignore[assignment]
         if explanation is None or settings is not self._answered:  # else a browser looks now and wants the curve
@@ -311,10 +309,3 @@ class Dashboard(Stage):
             self._show(next(self._work(self.settings, lambda: False)))
         except Exception as error:
             self._fail(error)
-
-
-class _Refusal:
-    """What a control refused, on its way to the status line: only the worker writes there."""
-
-    def __init__(self, problem: str) -> None:
-        self.error = ValueError(problem)

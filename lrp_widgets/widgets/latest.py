@@ -34,6 +34,7 @@ class Latest(Generic[Request]):
         self._work, self._show, self._fail, self._idle = work, show, fail, idle
         self._change = threading.Condition()
         self._waiting: list[Request] = []  # at most one: the newest
+        self._refused: list[BaseException] = []
         self._busy = False
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="lrp_widgets-latest", daemon=True)
@@ -47,6 +48,13 @@ class Latest(Generic[Request]):
             self._waiting[:] = [request]
             self._change.notify_all()
 
+    def refuse(self, error: BaseException) -> None:
+        """Have an error told, after what is asked for already: a refusal takes no request's place."""
+        with self._change:
+            if not self._closed:
+                self._refused.append(error)
+                self._change.notify_all()
+
     @property
     def superseded(self) -> bool:
         """Whether a newer request waits."""
@@ -55,7 +63,7 @@ class Latest(Generic[Request]):
     def settled(self, timeout: float | None = None) -> bool:
         """Wait until nothing runs or waits; False where that took longer than `timeout` seconds."""
         with self._change:
-            return self._change.wait_for(lambda: not self._busy and not self._waiting, timeout)
+            return self._change.wait_for(lambda: not (self._busy or self._waiting or self._refused), timeout)
 
     def on_worker(self) -> bool:
         """Whether the caller runs on the worker's thread, and so may write output widgets."""
@@ -66,6 +74,7 @@ class Latest(Generic[Request]):
         with self._change:
             self._closed = True
             self._waiting.clear()
+            self._refused.clear()
             self._change.notify_all()
 
     def _run(self) -> None:
@@ -74,13 +83,14 @@ class Latest(Generic[Request]):
             with self._change:
                 self._busy = False
                 self._change.notify_all()
-                self._change.wait_for(lambda: self._waiting or self._closed, None if rested else PAUSE)
+                self._change.wait_for(lambda: self._waiting or self._refused or self._closed, None if rested else PAUSE)
                 if self._closed:
                     return
                 requests, self._waiting[:] = self._waiting[:], []
-                self._busy = bool(requests)
+                refused, self._refused[:] = self._refused[:], []
+                self._busy = bool(requests or refused)
             rested = not requests or self._idle is None
-            if not requests and self._idle is not None:
+            if not self._busy and self._idle is not None:
                 with suppress(BaseException):  # nobody asked for it: whoever does will be told
                     self._idle(lambda: self.superseded)
             for request in requests:
@@ -89,6 +99,8 @@ class Latest(Generic[Request]):
                         self._show(result)
                 except BaseException as error:  # also a model's sys.exit(): it would end the thread without a word
                     self._tell(error)
+            for error in refused:
+                self._tell(error)
 
     def _tell(self, error: BaseException) -> None:
         try:

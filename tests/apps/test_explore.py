@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from typing import Any
@@ -12,6 +13,7 @@ import torch
 from torch import nn
 
 import lrp_widgets as lw
+from lrp_widgets.apps import ahead
 from lrp_widgets.apps.explore import Dashboard
 from lrp_widgets.engine.presets import PRESETS
 from lrp_widgets.methods import METHODS
@@ -112,7 +114,8 @@ def test_a_class_picked_by_hand_stays_until_the_top_class_is_followed_again(dash
         ("split", [0.0, 0.5], lw.layered(split=(0.0, 0.5))),
     ],
 )
-def test_a_slider_changes_its_parameter_and_the_picture(dashboard, name, value, wanted):
+def test_a_slider_changes_its_parameter_and_the_picture(dashboard, monkeypatch, name, value, wanted):
+    monkeypatch.setattr(ahead, "LONG", math.inf)  # else a machine with other things to do shows a coarse picture first
     before, sequence = dashboard.heatmap.relevance, dashboard.heatmap.sequence
     slid(dashboard, name, value)
     assert dashboard.settings.method == lw.LRP(wanted)

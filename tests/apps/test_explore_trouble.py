@@ -115,6 +115,15 @@ def test_samples_of_a_wrong_dtype_name_the_remedy(explored, samples):
     assert dashboard.status.text.endswith("convert it with x.to(torch.float32).)")
 
 
+def test_a_refusal_does_not_swallow_the_move_before_it(explored):
+    dashboard = explored()
+    dashboard.gallery.set_state({"selected": 3})
+    dashboard.gallery.set_state({"selected": 3000})
+    assert dashboard.settled(PATIENCE)
+    assert dashboard.status.text == "ValueError: Gallery.selected must lie in [-1, 358], got 3000."
+    assert torch.equal(dashboard.explanation.inputs, dashboard.samples.inputs[3:4])
+
+
 @pytest.mark.parametrize("bad", [torch.nan, torch.inf])
 def test_one_sample_that_is_not_finite(explored, samples, bad):
     inputs = samples.inputs[:9].clone()

@@ -67,6 +67,18 @@ def echo(request: Any, superseded: Callable[[], bool]) -> Iterator[Any]:
     yield request
 
 
+def gated() -> tuple[threading.Event, threading.Event, Callable[..., Iterator[Any]]]:
+    """Work that says when it has begun, and goes on when it is told to."""
+    go, begun = threading.Event(), threading.Event()
+
+    def work(request: Any, superseded: Callable[[], bool]) -> Iterator[Any]:
+        begun.set()
+        assert go.wait(PATIENCE)
+        yield request
+
+    return go, begun, work
+
+
 def test_a_request_is_answered_on_one_thread_that_is_not_this_one(started, screen):
     latest = started(echo, screen.show, screen.fail)
     for request in "ab":
@@ -78,13 +90,7 @@ def test_a_request_is_answered_on_one_thread_that_is_not_this_one(started, scree
 
 
 def test_the_newest_request_wins(started, screen):
-    go, begun = threading.Event(), threading.Event()
-
-    def work(request: int, superseded: Callable[[], bool]) -> Iterator[int]:
-        begun.set()
-        assert go.wait(PATIENCE)
-        yield request
-
+    go, begun, work = gated()
     latest = started(work, screen.show, screen.fail)
     latest.request(0)
     assert begun.wait(PATIENCE)
@@ -114,6 +120,20 @@ def test_of_a_hundred_requests_at_5_ms_the_last_is_shown_last(started, screen, m
     assert screen.shown == sorted(set(screen.shown))
     assert 2 < len(screen.shown) < 100
     assert screen.failed == []
+
+
+def test_a_refusal_takes_no_requests_place(started, screen):
+    go, begun, work = gated()
+    latest, refusal = started(work, screen.show, screen.fail), ValueError("no")
+    latest.request(0)
+    assert begun.wait(PATIENCE)
+    latest.request(1)
+    latest.refuse(refusal)
+    assert not latest.settled(0)
+    go.set()
+    assert latest.settled(PATIENCE)
+    assert (screen.shown, screen.failed) == ([0, 1], [refusal])
+    assert threading.current_thread() not in screen.threads
 
 
 def test_every_yield_is_shown_and_work_may_stop_early(started, screen):
