@@ -65,6 +65,25 @@ def test_every_page_is_moved_once(page: Page):
     expect(tiles.nth(3)).to_have_attribute("aria-pressed", "true", timeout=PATIENCE)
     assert sticking_out(page) == []
 
+    page.get_by_role("button", name="By hand").click()
+    pad, numbers = root.locator(".lrp-probe-pad"), root.locator(".lrp-quotients b")
+    expect(pad).to_have_attribute("aria-valuetext", "where it was", timeout=PATIENCE)
+    box = pad.bounding_box()
+    assert box
+    middle = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.move(*middle)
+    page.mouse.down()
+    page.mouse.move(middle[0] + 3.1 * box["width"] / 28, middle[1] - 2 * box["height"] / 28, steps=8)
+    page.mouse.up()
+    expect(pad).to_have_attribute("aria-valuetext", "3 px right, 2 px up")
+    expect(root.locator(".lrp-quotients")).to_contain_text("3 px right, 2 px up", timeout=PATIENCE)
+    before = numbers.all_inner_texts()
+    pad.press("ArrowLeft")
+    expect(root.locator(".lrp-quotients")).to_contain_text("2 px right, 2 px up", timeout=PATIENCE)
+    assert numbers.all_inner_texts()[0] != before[0]
+    expect(root.locator(".lrp-probe-largest")).to_have_count(1)
+    assert sticking_out(page) == []
+
     card = turn("Report card").locator("table")
     expect(card.locator("tr")).to_have_count(10, timeout=PATIENCE)
     expect(said).to_contain_text("Report card: done in", timeout=PATIENCE)
