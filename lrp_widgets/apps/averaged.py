@@ -21,7 +21,7 @@ from lrp_widgets.widgets import HeatmapView, LinesView, SettingEditor
 __all__ = ["Averaged"]
 
 ROWS = 64  # copies at once, so that a newer request does not wait long
-SIZE = 240  # px of a map
+SIZE = 360  # px of a map, at most
 PLAIN, SHIFTS, NOISE = "plain", "averaged over shifts", "averaged over noise"
 
 
@@ -42,9 +42,9 @@ class Averaged(QualityPage):
 
     def __init__(self, path: PathEditor, change: Callable[..., None], tell: Callable[[str], None]) -> None:
         self.averaging = SettingEditor(Averaging())
-        self.averaging.add_class("lrp-four")
+        self.averaging.add_class("lrp-four").add_class("lrp-averaging")
         self.maps = {name: HeatmapView(size=SIZE, arrangement="heatmap") for name in (PLAIN, SHIFTS, NOISE)}
-        self.ratios = LinesView(height=150, title="‖ΔR‖₁ / ‖Δx‖₂")
+        self.ratios = LinesView(height=140, title="‖ΔR‖₁ / ‖Δx‖₂")
         columns = [
             ipywidgets.VBox([ipywidgets.HTML(f'<div class="lrp-heading">{name}</div>'), view])
             for name, view in self.maps.items()
@@ -109,6 +109,6 @@ def averaged(method: Method, how: Averaging) -> dict[str, tuple[Method, int]]:
 def _said(name: str, bounds: dict[str, float]) -> str:
     bound, plain = bounds.get(name), bounds.get(PLAIN)
     if bound is None:
-        return "max ‖ΔR‖₁ / ‖Δx‖₂ …"
+        return "max ‖ΔR‖ / ‖Δx‖ …"
     beside = f" · {bound / plain:.0%} of plain" if name != PLAIN and plain else ""
-    return f"max ‖ΔR‖₁ / ‖Δx‖₂ = {number(bound)}{beside}"
+    return f"max ‖ΔR‖ / ‖Δx‖ = {number(bound)}{beside}"

@@ -27,7 +27,7 @@ __all__ = ["Probe", "Probed", "fill_of", "said_place"]
 MOST = 400  # places that are remembered; then the first ones go, but never the one with the largest quotient
 ROWS = 8  # places explained at once, when another method goes the same way
 STEPS = (("whole pixels", 1.0), ("halves", 0.5), ("quarters", 0.25), ("tenths", 0.1))
-SIZE = 196  # px of a map
+SIZE = 360  # px of a map, at most
 
 Place = tuple[float, float]
 
@@ -60,7 +60,7 @@ class Probe(QualityPage):
         self.here, self.there, self.between = (HeatmapView(size=SIZE, arrangement="heatmap") for _ in range(3))
         self.step = guard(
             ipywidgets.Dropdown(
-                options=STEPS, description="moved by", style={"description_width": "64px"}, layout={"width": "auto"}
+                options=STEPS, description="steps", style={"description_width": "40px"}, layout={"width": "auto"}
             ),
             tell,
         )
@@ -90,7 +90,9 @@ class Probe(QualityPage):
         titles = ("x′: drag it", "R(x)", "R(x′)", "R(x′) − R(x)")
         columns = []
         for title, view in zip(titles, (self.pad, self.here, self.there, self.between), strict=True):
-            columns.append(ipywidgets.VBox([ipywidgets.HTML(f'<div class="lrp-heading">{title}</div>'), view]))
+            columns.append(
+                ipywidgets.VBox([ipywidgets.HTML(f'<div class="lrp-heading lrp-formula">{title}</div>'), view])
+            )
         maps = ipywidgets.Box(columns)
         maps.add_class("lrp-probing")
         controls = ipywidgets.HBox([self.step, self.again])
@@ -220,9 +222,12 @@ class Probe(QualityPage):
         now = self._now
         assert now is not None
         where = "move the input" if largest is None else said_place(largest)
+        places = set(self._way)
+        left = len(places - self._known.keys())
+        count = f"of {len(places)} places" + (f", {left} still to measure" if left else "")
         rows = (
             ("now", number(now.quotient), f"{number(now.moved)} / {number(now.apart)} · {said_place(now.place)}"),
-            ("largest so far", number(bound), f"{where} · of {len(set(self._way))} places"),
+            ("largest so far", number(bound), f"{where} · {count}"),
         )
         return (
             '<div class="lrp-quotients">'
