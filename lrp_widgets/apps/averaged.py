@@ -46,7 +46,7 @@ class Averaged(QualityPage):
         self.maps = {name: HeatmapView(size=SIZE, arrangement="heatmap") for name in (PLAIN, SHIFTS, NOISE)}
         self.ratios = LinesView(height=140, title="‖ΔR‖₁ / ‖Δx‖₂")
         columns = [
-            ipywidgets.VBox([ipywidgets.HTML(f'<div class="lrp-heading">{name}</div>'), view])
+            ipywidgets.VBox([ipywidgets.HTML(f'<div class="lrp-heading lrp-formula">{name}</div>'), view])
             for name, view in self.maps.items()
         ]
         maps = ipywidgets.Box(columns)

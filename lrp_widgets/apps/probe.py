@@ -251,7 +251,7 @@ def said_place(place: Place) -> str:
 
 
 def _stamp(name: str, score: Any, relevance: np.ndarray) -> str:
-    return f"f({name}) = {number(float(score), 4)} · ΣR = {number(float(relevance.sum()), 4)}"
+    return f"f({name}) = {number(float(score), 4)}\nΣR = {number(float(relevance.sum()), 4)}"
 
 
 def _array(t: Tensor) -> np.ndarray:
