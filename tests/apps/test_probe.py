@@ -11,10 +11,12 @@ from apps.quality_cases import PATIENCE, chosen, lines, moved, pressed, turned
 from torch import nn
 
 import lrp_widgets as lw
+from lrp_widgets.apps.asking import Averaging
 from lrp_widgets.apps.averaged import NOISE, PLAIN, SHIFTS
 from lrp_widgets.apps.evaluate import Quality
 from lrp_widgets.apps.scene import number
 from lrp_widgets.evaluation.neighbourhoods import Noise, Translation
+from lrp_widgets.params import params_of
 
 WAY = [(1.0, 0.0), (2.0, 0.0), (2.0, 2.0), (-1.5, 0.0)]
 
@@ -193,3 +195,9 @@ def test_features_are_averaged_and_not_dragged(assessed):
     assert app.continuity.probe is None and "By hand" not in app.continuity.choice.pages
     opened_at(app, "Averaged")
     assert "of plain" in app.continuity.averaged.maps[NOISE].stamp
+
+
+def test_what_averages_is_described_by_the_wrappers_alone():
+    known = {each.name: each for each in (*params_of(lw.Translated), *params_of(lw.Smoothed))}
+    assert [each.name for each in params_of(Averaging)] == ["shift", "border", "samples", "noise"]
+    assert all(each == known[each.name] for each in params_of(Averaging))
