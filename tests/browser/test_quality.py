@@ -26,7 +26,7 @@ def page(browser: Browser, tmp_path) -> Iterator[Page]:
         context = browser.new_context(viewport=WINDOW)  # type: ignore[arg-type]
         page = context.new_page()
         watch = Watch(page, address)
-        page.goto(address)
+        page.goto(address, timeout=120_000)
         yield page
         context.close()
         assert (watch.outside, watch.errors) == ([], [])
@@ -48,11 +48,11 @@ def test_every_page_is_moved_once(page: Page):
         curve.locator("path").first.get_attribute("d"),
         curve.locator(".lrp-lines-position").get_attribute("x1"),
     )
-    assert "step 0:" in root.locator(".lrp-heatmap-stamp").inner_text()
+    assert "step 0:" in root.locator(".lrp-heatmap-stamp:visible").inner_text()
     handle = root.locator(".lrp-page:visible .lrp-pair .noUi-handle")
     handle.focus()
     page.keyboard.press("PageUp")
-    expect(root.locator(".lrp-heatmap-stamp")).not_to_contain_text("step 0:", timeout=PATIENCE)
+    expect(root.locator(".lrp-heatmap-stamp:visible")).not_to_contain_text("step 0:", timeout=PATIENCE)
     expect(curve.locator(".lrp-lines-position")).not_to_have_attribute("x1", place or "", timeout=PATIENCE)
     root.locator(".lrp-gallery-option").nth(5).click()
     wait_until(lambda: curve.locator("path").first.get_attribute("d") != before, page, "another curve")
