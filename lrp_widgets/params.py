@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["LOG_STEP", "Param", "Setting", "choice", "param", "params_of", "switch"]
+__all__ = ["LOG_STEP", "Param", "Setting", "as_in", "choice", "param", "params_of", "switch"]
 
 _KEY = "lrp_widgets"
 LOG_STEP = 0.1  # of a logarithmic slider, in powers of ten
@@ -145,6 +145,12 @@ def span(default: tuple[float, float], *, low: float, high: float, symbol: str =
     """Two rising numbers in [low, high]: a range slider."""
     known = Param("range", float(low), float(high), symbol=symbol, help=help)
     return dataclasses.field(default=default, metadata={_KEY: known})
+
+
+def as_in(setting: type, name: str) -> Any:
+    """The field `name` of another setting, so that it is described there alone."""
+    known = next(field for field in dataclasses.fields(setting) if field.name == name)
+    return dataclasses.field(default=known.default, metadata=known.metadata)
 
 
 def params_of(setting: Any) -> tuple[Param, ...]:

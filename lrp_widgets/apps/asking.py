@@ -12,10 +12,21 @@ from lrp_widgets.apps.settings import Settings
 from lrp_widgets.evaluation import Limits
 from lrp_widgets.evaluation.neighbourhoods import Neighbourhood, Translation
 from lrp_widgets.evaluation.removal import REMOVALS
-from lrp_widgets.methods import LRP, Method
-from lrp_widgets.params import Param, Setting, choice, param, params_of
+from lrp_widgets.methods import LRP, Method, Smoothed, Translated
+from lrp_widgets.params import Param, Setting, as_in, choice, param, params_of
 
-__all__ = ["Asked", "Flipping", "Near", "Plan", "Sweeping", "sweepable", "values_of", "with_changes"]
+__all__ = [
+    "Asked",
+    "Averaging",
+    "Flipping",
+    "Hand",
+    "Near",
+    "Plan",
+    "Sweeping",
+    "sweepable",
+    "values_of",
+    "with_changes",
+]
 
 
 @dataclass(frozen=True)
@@ -44,6 +55,25 @@ class Near:
 
 
 @dataclass(frozen=True)
+class Hand:
+    """Where the probe holds the input, in pixels.  cleared: counts how often its way was forgotten."""
+
+    right: float = 0.0
+    down: float = 0.0
+    cleared: int = 0
+
+
+@dataclass(frozen=True)
+class Averaging(Setting):
+    """Over how many shifts and how much noise an explanation is averaged."""
+
+    shift: int = as_in(Translated, "shift")
+    border: str = as_in(Translated, "border")
+    samples: int = as_in(Smoothed, "samples")
+    noise: float = as_in(Smoothed, "noise")
+
+
+@dataclass(frozen=True)
 class Sweeping:
     """A sweep that was started.  start: counts the starts.  over: one or two parameters with their values."""
 
@@ -64,8 +94,8 @@ class Plan:
 
 @dataclass(frozen=True)
 class Asked:
-    """settings: what is explained.  page: the one in sight.  step: of the scrubber.  place: on a path.  swept, plan:
-    None if stopped.  objectives: of the Pareto set."""
+    """settings: what is explained.  page, part: what is in sight.  step: of the scrubber.  place: on a path.  swept,
+    plan: None if stopped.  objectives: of the Pareto set."""
 
     settings: Settings
     page: str = ""
@@ -77,6 +107,9 @@ class Asked:
     objectives: tuple[str, ...] = ("area", "continuity")
     place: int = -1
     plan: Plan | None = None
+    part: str = ""
+    hand: Hand = field(default_factory=Hand)
+    averaging: Averaging = field(default_factory=Averaging)
 
 
 def sweepable(method: Method) -> tuple[Param, ...]:

@@ -17,7 +17,7 @@ import traitlets
 from torch import Tensor, nn
 
 from lrp_widgets.apps.arrangement import STYLE
-from lrp_widgets.apps.asking import Asked, Flipping, Near, with_changes
+from lrp_widgets.apps.asking import Asked, Flipping, with_changes
 from lrp_widgets.apps.cores import cores_for
 from lrp_widgets.apps.data_set import DataSet
 from lrp_widgets.apps.history import History
@@ -100,13 +100,13 @@ class Quality(ipywidgets.VBox):
         self._known: dict[str, QualityPage] = {
             page.name: page for page in (self.selectivity, self.continuity, self.card, self.surface, self.data_set)
         }
+        self._measuring = tuple(part for page in self._known.values() for part in page.parts)
         self.pages = Pages(
             {name: page.view for name, page in self._known.items()},
             {name: page.said for name, page in self._known.items()},
         )
         self.pages.add_class("lrp-quality-pages")
-        near = Near(self.continuity.near.value, max(0, self.continuity.other.selected))
-        asked = Asked(first, self.pages.selected, flipping=Flipping(patch=side), near=near)
+        asked = Asked(first, self.pages.selected, flipping=Flipping(patch=side), near=self.continuity.path.value)
         super().__init__(self._arranged(), asked=asked)
         self.add_class("lrp-app").add_class("lrp-explore").add_class("lrp-quality")
         self._connect()
@@ -150,7 +150,7 @@ class Quality(ipywidgets.VBox):
         self.toolbar.on_press(self._press)
         for part in (self.methods, self.source, self.classes, self.pages, self.toolbar):
             part.observe(lambda change: self.refuse(change["new"]), "problem")
-        for part in (self.continuity.maps, self.surface.maps, self.selectivity.heatmap, self.continuity.other):
+        for part in (self.continuity.maps, self.surface.maps, self.selectivity.heatmap):
             part.observe(lambda change: self.refuse(change["new"]), "problem")
 
     def _ask(self, change: Any) -> None:
@@ -201,10 +201,10 @@ class Quality(ipywidgets.VBox):
         scene = self._scene
         assert scene is not None
         with cores_for(self.explainer.model, scene.x):
-            for page in self._known.values():
+            for page in self._measuring:
                 yield partial(page.turn, scene, asked)
-            in_sight = self._known[asked.page]
-            for page in (in_sight, *(each for each in self._known.values() if each.long and each is not in_sight)):
+            in_sight = self._known[asked.page].in_sight(asked)
+            for page in (in_sight, *(each for each in self._measuring if each.long and each is not in_sight)):
                 yield from self._go_on(page, scene, asked, superseded)
                 if superseded():
                     return
@@ -270,7 +270,7 @@ class Quality(ipywidgets.VBox):
 
     def _fail(self, error: BaseException) -> None:
         if self._answered != self.asked.settings and not self._latest.superseded:
-            for page in self._known.values():
+            for page in self._measuring:
                 page.fail()
         self.status.error(error, KEPT)
 

@@ -1,8 +1,7 @@
-"""Continuity: how far the map moves while the input hardly does, along a path that can be looked at."""
+"""Continuity: how far the map moves while the input hardly does: along a path, by hand, and averaged."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,73 +9,70 @@ import ipywidgets
 import numpy as np
 import torch
 
-from lrp_widgets.apps.asking import Asked, Near
-from lrp_widgets.apps.offered import captions, thumbnails
+from lrp_widgets.apps.asking import Asked
+from lrp_widgets.apps.averaged import Averaged
+from lrp_widgets.apps.path_editor import PathEditor, paths_of
+from lrp_widgets.apps.probe import Probe
 from lrp_widgets.apps.scene import QualityPage, Scene, number
-from lrp_widgets.apps.settings import input_of
 from lrp_widgets.engine.explanation import pooled
-from lrp_widgets.evaluation import Path, stream_continuity
-from lrp_widgets.evaluation.neighbourhoods import NEIGHBOURHOODS, Between
+from lrp_widgets.evaluation import Path
 from lrp_widgets.samples import Samples
-from lrp_widgets.widgets import Gallery, LinesView, MapsView, MethodPicker
+from lrp_widgets.widgets import LinesView, MapsView, Pages
 from lrp_widgets.widgets.maps import MOST_MAPS
 
 __all__ = ["Continuity"]
 
-OTHERS = 100  # samples offered as the end of a way
+ALONG = "Along a path"
 
 
 class Continuity(QualityPage):
-    """`near`: the neighbourhood.  `other`: where a way ends.  `ratios`, `sums`, `maps`: views along the path."""
+    """`path`: the editor of the neighbourhood.  `ratios`, `sums`, `maps`: views along the path.
+    `choice`: which part is in sight.  `probe`, `averaged`: the other parts."""
 
     name = "Continuity"
     said = "How far the map moves while the input hardly does"
 
     def __init__(self, samples: Samples, change: Callable[..., None], tell: Callable[[str], None]) -> None:
-        picture = samples.inputs.ndim == 4
-        kinds = [(kind.title, kind()) for kind in NEIGHBOURHOODS if picture or not kind.picture]
-        self.near = MethodPicker(kinds, description="path", tooltip="How the input is moved")
-        self.other = Gallery(thumbnail=32, rows=1, description="Where the way ends")
-        few = dataclasses.replace(
-            samples,
-            inputs=samples.inputs[:OTHERS],
-            labels=None if samples.labels is None else samples.labels[:OTHERS],
-        )
-        self.other.show(thumbnails(few), captions(few), selected=min(1, len(few) - 1))
-        self.other.layout.display = "none"
+        self.path = PathEditor(samples, tell)
+        self.near, self.other = self.path.near, self.path.other
         self.ratios = LinesView(height=210, title="‖ΔR‖₁ / ‖Δx‖₂")
         self.sums = LinesView(height=210, title="Along the path")
         self.maps = MapsView(size=84, marked="jump", description="The maps along the path: choose a place")
         lines = ipywidgets.Box([self.ratios, self.sums])
         lines.add_class("lrp-two")
-        self.near.add_class("lrp-near")
-        self.view = ipywidgets.VBox([self.near, self.other, lines, self.maps])
-        self._change = change
+        along = ipywidgets.VBox([self.path, lines, self.maps])
+        # Only a picture of one or three channels can be taken in hand.
+        self.probe = (
+            Probe(samples, change, tell)
+            if samples.inputs.shape[1:2] in ((1,), (3,)) and samples.inputs.ndim == 4
+            else None
+        )
+        self.averaged = Averaged(self.path, change, tell)
+        others = [part for part in (self.probe, self.averaged) if part is not None]
+        self._parts: dict[str, QualityPage] = {ALONG: self, **{part.name: part for part in others}}
+        said = {ALONG: "Every step of a path, and the maps on it", **{part.name: part.said for part in others}}
+        self.choice = Pages({ALONG: along, **{part.name: part.view for part in others}}, said)
+        self.choice.add_class("lrp-parts")
+        self.view = ipywidgets.VBox([self.choice])
         self._path: Path | None = None
         self._place = -1
-        self.near.observe(self._moved, "value")
-        self.other.observe(self._moved, "selected")
-        self.near.observe(lambda event: tell(event["new"]), "problem")
+        self.path.observe(lambda event: change(near=event["new"]), "value")
+        self.choice.observe(lambda event: change(part=event["new"]), "selected")
+        self.choice.observe(lambda event: tell(event["new"]), "problem")
         self.maps.observe(lambda event: change(place=event["new"].get("index", -1)), "picked")
 
-    def _moved(self, event: Any) -> None:
-        self.other.layout.display = None if isinstance(self.near.value, Between) else "none"
-        self._change(near=Near(self.near.value, max(0, self.other.selected)))
+    @property
+    def parts(self) -> tuple[QualityPage, ...]:
+        return tuple(self._parts.values())
+
+    def in_sight(self, asked: Asked) -> QualityPage:
+        return self._parts[asked.part or ALONG]
 
     def key(self, asked: Asked) -> Any:
         return asked.settings, asked.near
 
     def run(self, scene: Scene, asked: Asked, waits: Callable[[], bool]) -> Iterator[Path]:
-        near = asked.near
-        yield from stream_continuity(
-            scene.explainer,
-            scene.x,
-            scene.explanation.method,
-            scene.target,
-            kind=near.kind,
-            other=input_of(near.other, scene.samples) if isinstance(near.kind, Between) else None,
-            fill=scene.samples.low,
-        )
+        return paths_of(scene, asked.near, scene.explanation.method)
 
     def show(self, result: Path) -> None:
         self._path = result

@@ -59,6 +59,15 @@ class QualityPage:
     long = False
     view: ipywidgets.Widget
 
+    @property
+    def parts(self) -> tuple[QualityPage, ...]:
+        """What is measured on this page, each by itself: most often one thing."""
+        return (self,)
+
+    def in_sight(self, asked: Asked) -> QualityPage:
+        """The one of its parts that is looked at."""
+        return self
+
     def key(self, asked: Asked) -> Any:
         raise NotImplementedError
 

@@ -17,7 +17,7 @@ from lrp_widgets.engine.inputs import check_input
 from lrp_widgets.evaluation.checks import at_least, fresh_explainer, one_input
 from lrp_widgets.evaluation.neighbourhoods import Between, Neighbourhood, neighbourhood_of
 
-__all__ = ["AllTheSame", "Path", "continuity", "stream_continuity", "walk"]
+__all__ = ["AllTheSame", "Path", "continuity", "distances", "stream_continuity", "walk"]
 
 
 class AllTheSame(ValueError):
@@ -170,9 +170,14 @@ def walk(
         yield Path(near, places[:done], np.stack(inputs), np.stack(relevance), np.array(scores), np.array(ratios), jump)
 
 
+def distances(x: np.ndarray, other: np.ndarray, r: np.ndarray, r_other: np.ndarray) -> tuple[float, float]:
+    """‖R(x) − R(x')‖₁ and ‖x − x'‖₂: how far the map moves, and how far the input does."""
+    return float(np.abs(r - r_other).sum()), float(np.sqrt(np.square(x - other).sum()))
+
+
 def _ratio(x: np.ndarray, before: np.ndarray, r: np.ndarray, r_before: np.ndarray) -> float:
-    apart = float(np.sqrt(np.square(x - before).sum()))
-    return float(np.abs(r - r_before).sum()) / apart if apart > 0 else float("nan")
+    moved, apart = distances(x, before, r, r_before)
+    return moved / apart if apart > 0 else float("nan")
 
 
 def _array(t: Tensor) -> np.ndarray:

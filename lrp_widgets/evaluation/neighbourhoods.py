@@ -23,6 +23,7 @@ __all__ = [
     "Rotation",
     "Translation",
     "neighbourhood_of",
+    "shifted",
 ]
 
 
@@ -63,9 +64,8 @@ class Translation(Neighbourhood):
 
     def inputs(self, x: Tensor, fill: Tensor, other: Tensor | None) -> Iterator[Tensor]:
         right, down = self.along != "vertical", self.along != "horizontal"
-        height, width = x.shape[2:]
         for t in self.places():
-            yield _sampled(x, fill, [[1, 0, -2 * right * t / width], [0, 1, -2 * down * t / height]])
+            yield shifted(x, fill, right * t, down * t)
 
 
 @dataclass(frozen=True)
@@ -166,6 +166,12 @@ def neighbourhood_of(given: Any) -> Neighbourhood:
         return named[given]()
     said = ", ".join(map(repr, named))
     raise ValueError(f"kind must be one of {said}, or a setting such as neighbourhoods.Noise(8), got {given!r}.")
+
+
+def shifted(x: Tensor, fill: Tensor, right: float, down: float) -> Tensor:
+    """x (n, channels, height, width) moved by so many pixels, or parts of one; `fill` comes in from outside."""
+    height, width = x.shape[2:]
+    return _sampled(x, fill, [[1, 0, -2 * right / width], [0, 1, -2 * down / height]])
 
 
 def _either_way(reach: float, step: float) -> np.ndarray:

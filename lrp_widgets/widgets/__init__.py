@@ -19,6 +19,7 @@ from lrp_widgets.widgets.look import LookEditor
 from lrp_widgets.widgets.maps import MapsView
 from lrp_widgets.widgets.method import MethodPicker
 from lrp_widgets.widgets.pages import Pages
+from lrp_widgets.widgets.probe import ProbePad
 from lrp_widgets.widgets.sharebar import ShareBar
 from lrp_widgets.widgets.status import StatusLine
 from lrp_widgets.widgets.toolbar import Toolbar
@@ -41,6 +42,7 @@ WIDGETS = (
     MapsView,
     MethodPicker,
     Pages,
+    ProbePad,
     SettingEditor,
     ShareBar,
     StatusLine,
@@ -68,6 +70,7 @@ __all__ = [
     "MapsView",
     "MethodPicker",
     "Pages",
+    "ProbePad",
     "SettingEditor",
     "ShareBar",
     "StatusLine",

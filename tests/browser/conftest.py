@@ -43,10 +43,11 @@ def voila(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a JupyterLab that knows nothing but the notebook of the app."""
+    """The address of a JupyterLab that knows nothing but the notebooks of the apps."""
     folder = tmp_path_factory.mktemp("lab")
     (folder / "root").mkdir()
-    shutil.copy(notebook("explore"), folder / "root")
+    for app in ("explore", "evaluate"):
+        shutil.copy(notebook(app), folder / "root")
     port = free_port()
     options = {
         "ServerApp.port": port,

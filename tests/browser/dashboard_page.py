@@ -18,6 +18,10 @@ READ = """canvases => canvases.filter(canvas => canvas.width && !canvas.closest(
   for (const pixel of pixels) hash = Math.imul(hash ^ pixel, 16777619);
   return [hash, new Set(pixels).size];
 })"""
+LAB_READY = """() => {
+  const context = window.jupyterapp?.shell.currentWidget?.sessionContext;
+  return context?.isReady && context.session?.kernel?.status === "idle";
+}"""
 SCROLLING = """axis => [...document.querySelectorAll("*")].filter((element) =>
   element.querySelector(".lrp-explore") && element[`scroll${axis}`] > element[`client${axis}`] + 1)
   .map((element) => `${element.tagName}.${element.className}`)"""
@@ -252,6 +256,14 @@ class Opened:
         """Nothing went wrong, and nothing was asked for elsewhere."""
         assert self.watch.outside == []
         assert self.watch.errors == []
+
+
+def run_in_lab(page: Page, lab: str, notebook: str) -> None:
+    """Open a notebook in a JupyterLab, in a workspace of its own, and run it."""
+    page.goto(f"{lab}lab/workspaces/{notebook}/tree/{notebook}.ipynb")
+    page.locator(".jp-Notebook .jp-CodeCell").first.wait_for(timeout=90_000)
+    page.wait_for_function(LAB_READY, timeout=90_000)  # before that, the command is forgotten or asks for a kernel
+    page.evaluate("() => void window.jupyterapp.commands.execute('notebook:run-all-cells')")
 
 
 def wait_until(

@@ -36,6 +36,7 @@ PARTS = {
     "maps_view": ".lrp-maps canvas",
     "method_picker": ".lrp-method .noUi-handle",
     "pages": ".lrp-pages .lrp-heatmap",
+    "probe_pad": ".lrp-probe-hand",
     "setting_editor": ".lrp-editor .noUi-handle",
     "share_bar": ".lrp-sharebar button",
     "status_line": ".lrp-status-text",

@@ -5,26 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from browser.dashboard_page import DashboardPage, Opened, sticking_out, wait_until
+from browser.dashboard_page import DashboardPage, Opened, run_in_lab, sticking_out, wait_until
 from playwright.sync_api import Browser
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-
-READY = """() => {
-  const context = window.jupyterapp?.shell.currentWidget?.sessionContext;
-  return context?.isReady && context.session?.kernel?.status === "idle";
-}"""
 
 
 @pytest.fixture(scope="module")
 def in_lab(browser: Browser, lab: str) -> Iterator[Opened]:
     """The notebook, opened and run."""
     opened = Opened(browser, lab)
-    page = opened.page
-    page.goto(f"{lab}lab/tree/explore.ipynb")
-    page.locator(".jp-Notebook .jp-CodeCell").first.wait_for(timeout=90_000)
-    page.wait_for_function(READY, timeout=90_000)  # before that, the command is forgotten or asks for a kernel
-    page.evaluate("() => void window.jupyterapp.commands.execute('notebook:run-all-cells')")
+    run_in_lab(opened.page, lab, "explore")
     opened.dashboard().opened()
     yield opened
     opened.context.close()

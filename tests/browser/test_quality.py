@@ -26,7 +26,7 @@ def page(browser: Browser, tmp_path) -> Iterator[Page]:
         context = browser.new_context(viewport=WINDOW)  # type: ignore[arg-type]
         page = context.new_page()
         watch = Watch(page, address)
-        page.goto(address)
+        page.goto(address, timeout=120_000)
         yield page
         context.close()
         assert (watch.outside, watch.errors) == ([], [])
@@ -48,11 +48,11 @@ def test_every_page_is_moved_once(page: Page):
         curve.locator("path").first.get_attribute("d"),
         curve.locator(".lrp-lines-position").get_attribute("x1"),
     )
-    assert "step 0:" in root.locator(".lrp-heatmap-stamp").inner_text()
+    assert "step 0:" in root.locator(".lrp-heatmap-stamp:visible").inner_text()
     handle = root.locator(".lrp-page:visible .lrp-pair .noUi-handle")
     handle.focus()
     page.keyboard.press("PageUp")
-    expect(root.locator(".lrp-heatmap-stamp")).not_to_contain_text("step 0:", timeout=PATIENCE)
+    expect(root.locator(".lrp-heatmap-stamp:visible")).not_to_contain_text("step 0:", timeout=PATIENCE)
     expect(curve.locator(".lrp-lines-position")).not_to_have_attribute("x1", place or "", timeout=PATIENCE)
     root.locator(".lrp-gallery-option").nth(5).click()
     wait_until(lambda: curve.locator("path").first.get_attribute("d") != before, page, "another curve")
@@ -63,6 +63,25 @@ def test_every_page_is_moved_once(page: Page):
     expect(tiles).to_have_count(9, timeout=PATIENCE)
     tiles.nth(3).click()
     expect(tiles.nth(3)).to_have_attribute("aria-pressed", "true", timeout=PATIENCE)
+    assert sticking_out(page) == []
+
+    page.get_by_role("button", name="By hand").click()
+    pad, numbers = root.locator(".lrp-probe-pad"), root.locator(".lrp-quotients b")
+    expect(pad).to_have_attribute("aria-valuetext", "where it was", timeout=PATIENCE)
+    box = pad.bounding_box()
+    assert box
+    middle = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.move(*middle)
+    page.mouse.down()
+    page.mouse.move(middle[0] + 3.1 * box["width"] / 28, middle[1] - 2 * box["height"] / 28, steps=8)
+    page.mouse.up()
+    expect(pad).to_have_attribute("aria-valuetext", "3 px right, 2 px up")
+    expect(root.locator(".lrp-quotients")).to_contain_text("3 px right, 2 px up", timeout=PATIENCE)
+    before = numbers.all_inner_texts()
+    pad.press("ArrowLeft")
+    expect(root.locator(".lrp-quotients")).to_contain_text("2 px right, 2 px up", timeout=PATIENCE)
+    assert numbers.all_inner_texts()[0] != before[0]
+    expect(root.locator(".lrp-probe-largest")).to_have_count(1)
     assert sticking_out(page) == []
 
     card = turn("Report card").locator("table")
