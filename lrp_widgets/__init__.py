@@ -22,6 +22,7 @@ from lrp_widgets.engine.presets import (
     layered,
     montavon2019,
 )
+from lrp_widgets.engine.receptive import ReceptiveField, at_input, receptive_field
 from lrp_widgets.evaluation import (
     Comparison,
     Curve,
@@ -93,6 +94,10 @@ __all__ = [  # noqa: RUF022 - grouped, for the reader
     # images larger than the network's input
     "sliding_window",
     "WindowMap",
+    # hidden layers as pictures
+    "receptive_field",
+    "ReceptiveField",
+    "at_input",
     # composites
     "Composite",
     "Entry",
