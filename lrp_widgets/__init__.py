@@ -49,6 +49,7 @@ from lrp_widgets.methods import (
     GuidedGradCAM,
     IntegratedGradients,
     Occlusion,
+    Patch,
     Sensitivity,
     SimpleTaylor,
     Smoothed,
@@ -56,6 +57,7 @@ from lrp_widgets.methods import (
     Translated,
     WindowMap,
     sliding_window,
+    top_patches,
 )
 from lrp_widgets.samples import Samples
 
@@ -98,6 +100,8 @@ __all__ = [  # noqa: RUF022 - grouped, for the reader
     "receptive_field",
     "ReceptiveField",
     "at_input",
+    "top_patches",
+    "Patch",
     # composites
     "Composite",
     "Entry",

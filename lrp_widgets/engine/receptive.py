@@ -113,7 +113,7 @@ def _field(sight: Sight, shape: tuple[int, ...], picture: tuple[int, int], layer
         axis = sight.axis_of(which)
         if axis is None and line.stride and len(line.rows) > 1:
             raise ValueError(
-                f"{layer!r} has no rows and columns of its own, its answer has the shape {shape}. Take a layer with maps."
+                f"{layer!r} has no rows and columns of its own, only the shape {shape}. Take a layer with maps."
             )
         grid.append(1 if axis is None else shape[axis])
     centres = tuple(line.start + line.size / 2 for line in sight.lines)
