@@ -50,7 +50,7 @@ class Patches:
         self.said = ipywidgets.HTML(CHOOSE)
         self.said.add_class("lrp-note")
         self.crops = Gallery(thumbnail=TILE, rows=1, description="Top patches: choose one to explain its sample")
-        self.signals = MapsView(size=TILE, columns=COUNT, description="What brings them about, by deconvolution")
+        self.signals = MapsView(size=TILE + 8, columns=COUNT, description="What brings them about, by deconvolution")
         self.view = ipywidgets.VBox([self.said, self.crops, self.signals])
         self.view.add_class("lrp-patches")
         self.crops.observe(lambda change: self._picked(change["new"]), "selected")
