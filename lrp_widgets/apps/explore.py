@@ -277,8 +277,9 @@ class Dashboard(Stage):
         elif isinstance(result, Strip):
             self.patches.show(result)
         elif isinstance(result, Projection):
-            if self.explanation is not None and self._answered is not None:
-                self._show_picture(self._answered, self.explanation)
+            explanation: Any = self.explanation
+            if explanation is not None and self._answered is not None:
+                self._show_picture(self._answered, explanation)
         elif isinstance(result[0], Curve):
             self.curve.prepare()
             self.curve.show(*result)

@@ -38,13 +38,13 @@ class Strip:
 class Patches:
     """Finds the top patches of the chosen channel while nobody moves, once for each channel.
 
-    change(**changes): replaces settings.  shown(): whether what changes in a view is no hand's doing.
+    choose(sample): has one of the samples explained.  shown(): whether what changes in a view is no hand's doing.
     """
 
     def __init__(
-        self, explainer: Explainer, samples: Samples, change: Callable[..., None], shown: Callable[[], bool]
+        self, explainer: Explainer, samples: Samples, choose: Callable[[int], None], shown: Callable[[], bool]
     ) -> None:
-        self._explainer, self._samples, self._change, self._shown = explainer, samples, change, shown
+        self._explainer, self._samples, self._choose, self._shown = explainer, samples, choose, shown
         self._known: Any = None  # of what the page shows
         self._places: list[int] = []
         self.said = ipywidgets.HTML(CHOOSE)
@@ -102,7 +102,7 @@ class Patches:
             {"title": f"{patch.activation:.3g}", "text": f"sample {patch.index}, row {patch.position[0]}, "
              f"column {patch.position[1]}"} for patch in found
         ]  # fmt: skip
-        self.signals.show(np.stack(signals) if signals else np.zeros((0, 1, 1)), captions)
+        self.signals.show(signals, captions)
 
     def _about(self, settings: Settings) -> Any:
         weights = [known[1:3] for known in model_state(self._explainer.model) if len(known) == 4]
@@ -110,7 +110,7 @@ class Patches:
 
     def _picked(self, place: int) -> None:
         if 0 <= place < len(self._places) and not self._shown():
-            self._change(sample=self._places[place])
+            self._choose(self._places[place])
 
 
 def _framed(picture: np.ndarray, patch: Patch, size: tuple[int, ...], ground: float) -> np.ndarray:

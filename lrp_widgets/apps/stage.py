@@ -55,7 +55,7 @@ class Stage(ipywidgets.VBox):
         self.inspection = Inspection(explainer, self._set, self._shown)
         self.pins = Pins(samples, self._set, lambda: self.settings)
         self.projection = Projection(explainer, self.heatmap, self.again, self.refuse)
-        self.patches = Patches(explainer, samples, self._set, self._shown)
+        self.patches = Patches(explainer, samples, lambda sample: setattr(self.source, "value", sample), self._shown)
         self.equation, self.doctor, self.status = ipywidgets.HTML(""), ipywidgets.HTML(""), StatusLine()
         self.views, self.details = views(self), details(self)
         self.toolbar = Toolbar((PIN,), f"lrp_widgets · explore · {type(explainer.model).__name__}")
