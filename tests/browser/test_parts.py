@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 import pytest
-from browser.dashboard_page import PATIENCE, DashboardPage, scrolling, sticking_out, wait_until
+from browser.dashboard_page import PATIENCE, DashboardPage, sticking_out, wait_until
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -72,7 +72,7 @@ def test_a_layer_lies_over_the_input_and_a_channel_has_its_patches(app: Dashboar
         app.root.locator(".lrp-channels-pick").nth(1).click()
     app.turn_to("Patches")
     expect(app.root.locator(".lrp-patches .lrp-maps-tile")).to_have_count(9, timeout=PATIENCE)
-    assert scrolling(app.page, "Height") == sticking_out(app.page) == []
+    assert sticking_out(app.page) == []
 
 
 def test_a_region_has_its_share(app: DashboardPage):
