@@ -22,6 +22,7 @@ from lrp_widgets.engine.presets import (
     layered,
     montavon2019,
 )
+from lrp_widgets.engine.receptive import ReceptiveField, at_input, receptive_field
 from lrp_widgets.evaluation import (
     Comparison,
     Curve,
@@ -48,6 +49,7 @@ from lrp_widgets.methods import (
     GuidedGradCAM,
     IntegratedGradients,
     Occlusion,
+    Patch,
     Sensitivity,
     SimpleTaylor,
     Smoothed,
@@ -55,6 +57,7 @@ from lrp_widgets.methods import (
     Translated,
     WindowMap,
     sliding_window,
+    top_patches,
 )
 from lrp_widgets.samples import Samples
 
@@ -93,6 +96,12 @@ __all__ = [  # noqa: RUF022 - grouped, for the reader
     # images larger than the network's input
     "sliding_window",
     "WindowMap",
+    # hidden layers as pictures
+    "receptive_field",
+    "ReceptiveField",
+    "at_input",
+    "top_patches",
+    "Patch",
     # composites
     "Composite",
     "Entry",

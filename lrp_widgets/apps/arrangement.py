@@ -21,11 +21,13 @@ def views(dashboard: Any) -> Pages:
             "Curve": dashboard.curve,
             "Compare": dashboard.pins.view,
             "Arithmetic": dashboard.inspection.arithmetic,
+            "Patches": dashboard.patches.view,
         },
         {
             "Curve": "Pixel flipping: how fast the score falls as the most relevant pixels go",
             "Compare": "Pinned explanations beside the present one, on one scale",
             "Arithmetic": "Click a pixel: every number of its relevance",
+            "Patches": "What the chosen channel answers most, in all samples",
         },
     )
     pages.add_class("lrp-views")
@@ -90,7 +92,8 @@ def arranged(dashboard: Any) -> list[ipywidgets.Widget]:
         "Method",
         dashboard.methods,
     )
-    middle = _column("lrp-middle", dashboard.heatmap, Folded("look", dashboard.look), dashboard.views)
+    look = Folded("look", dashboard.look)
+    middle = _column("lrp-middle", dashboard.heatmap, dashboard.projection.row, look, dashboard.views)
     right = _column("lrp-right", "Layers", dashboard.layers, dashboard.details)
     grid = ipywidgets.Box([left, middle, right])
     grid.add_class("lrp-grid")

@@ -20,7 +20,9 @@ from lrp_widgets.apps.curves import Curves
 from lrp_widgets.apps.inspection import region_filters, unfiltered, with_filters
 from lrp_widgets.apps.memory import reuse_memory
 from lrp_widgets.apps.offered import image_of
-from lrp_widgets.apps.reading import equations, findings, ledger_rows, picture_of, said_target, stamp, status
+from lrp_widgets.apps.patches import Strip
+from lrp_widgets.apps.projection import Projection
+from lrp_widgets.apps.reading import equations, findings, ledger_rows, said_target, stamp, status
 from lrp_widgets.apps.settings import PARTS, Pixel, Settings, input_of
 from lrp_widgets.apps.sharing import Sharing
 from lrp_widgets.apps.stage import Stage
@@ -114,6 +116,7 @@ class Dashboard(Stage):
         self.heatmap.observe(self._picked_pixel, "clicked")
         self.heatmap.on_msg(self._looked_at)
         self.toolbar.on_press(lambda _: self.pin())
+        self.views.observe(lambda change: change["new"] == "Patches" and self.again(), "selected")
 
     def _shown(self) -> bool:
         """Whether what changes in a control now is shown there, and no choice of a hand."""
@@ -175,7 +178,8 @@ class Dashboard(Stage):
     def _picked_pixel(self, change: Any) -> None:
         at = change["new"]
         if at and not self._shown():
-            self._set(trail=(Pixel(self.settings.layer, at["y"], at["x"], self.settings.channel),))
+            place = self.projection.position(at["y"], at["x"])
+            self._set(trail=(Pixel(self.settings.layer, *place, self.settings.channel),))
             self.views.selected = "Arithmetic"
 
     def pin(self) -> None:
@@ -189,7 +193,7 @@ class Dashboard(Stage):
 
     def filter_region(self, block: bool) -> None:
         """Let only what lies inside of the region drawn on the picture pass the layer that is shown, or block it."""
-        filters = region_filters(self.settings, self.heatmap.region, self.heatmap.shape, block)
+        filters = region_filters(self.settings, *self.projection.region(), block)
         if filters:
             self._set(filters=filters)
         else:
@@ -200,10 +204,13 @@ class Dashboard(Stage):
         if problem:
             self._latest.refuse(ValueError(problem))
 
+    def again(self) -> None:
+        self._latest.request(self.settings)
+
     def _looked_at(self, widget: Any, content: Any, buffers: Any) -> None:
         if not self._watched and content == {"painted": True}:
             self._watched = True
-            self._latest.request(self.settings)
+            self.again()
 
     # Explanations up: from here on everything runs on the worker's thread.
 
@@ -222,12 +229,18 @@ class Dashboard(Stage):
             except Abandoned:  # a picture stands there, and a newer request waits
                 return
             yield settings, explanation
+        elif self.projection.outdated:
+            yield self.projection
         for pin in self.pins.missing(settings):
             self.pins.know(pin, self.explainer.explain(self._input(pin.sample), pin.target, pin.method))
             yield settings, explanation
         small = is_small(self.explainer.model, x)
         if superseded() and (not small or time.monotonic() - self._curve_drawn < CURVE_EVERY):
             return
+        if self.views.selected == "Patches":
+            yield from self.patches.of(settings, superseded)
+            if superseded():
+                return
         if x.ndim in (2, 4):
             with cores_for(self.explainer.model, x):
                 yield from self._curves.of(x, explanation, superseded)
@@ -259,6 +272,12 @@ class Dashboard(Stage):
             self.doctor.value = findings(result)
         elif isinstance(result, Preview):
             self._show_preview(result)
+        elif isinstance(result, Strip):
+            self.patches.show(result)
+        elif isinstance(result, Projection):
+            explanation: Any = self.explanation
+            if explanation is not None and self._answered is not None:
+                self._show_picture(self._answered, explanation)
         elif isinstance(result[0], Curve):
             self.curve.prepare()
             self.curve.show(*result)
@@ -273,16 +292,26 @@ class Dashboard(Stage):
         image = image_of(preview.x[0], self.samples)
         self.heatmap.show(preview.picture, image, stamp=preview.said + "\n ", description=preview.said)
 
-    def _show_explanation(self, settings: Settings, explanation: Explanation) -> None:
-        names = tuple(self.samples.name(i) for i in range(explanation.scores[0].numel()))
-        known = {layer.name for layer in explanation.layers}
-        layer = settings.layer if settings.layer in known else ""
-        shown = dataclasses.replace(settings, layer=layer)
-        picture = picture_of(explanation, layer, settings.channel)
-        image = None if layer else image_of(explanation.inputs[0], self.samples)
+    def _show_picture(self, settings: Settings, explanation: Explanation) -> Any:
+        names = self._names(explanation)
+        layer = settings.layer if any(known.name == settings.layer for known in explanation.layers) else ""
+        picture = self.projection.picture(explanation, layer, settings.channel)
+        alone = layer and self.projection.field is None  # a grid of its own
+        image = None if alone else image_of(explanation.inputs[0], self.samples)
         what = f"Relevance of {layer or 'the input'} for class {said_target(explanation, names)}"
         said = stamp(explanation)
         self.heatmap.show(picture, image, stamp=said, description=f"{what}. {said}")
+        return image
+
+    def _names(self, explanation: Explanation) -> tuple[str, ...]:
+        return tuple(self.samples.name(i) for i in range(explanation.scores[0].numel()))
+
+    def _show_explanation(self, settings: Settings, explanation: Explanation) -> None:
+        names = self._names(explanation)
+        known = {layer.name for layer in explanation.layers}
+        layer = settings.layer if settings.layer in known else ""
+        shown = dataclasses.replace(settings, layer=layer)
+        image = self._show_picture(settings, explanation)
         scores = explanation.scores[0].flatten().double()
         chosen = self.settings.target  # the newest choice, so that an older answer does not move it back
         chosen = chosen.a if isinstance(chosen, Contrast) else chosen
@@ -293,7 +322,7 @@ class Dashboard(Stage):
         self.equation.value = equations(explanation)
         self.composing.show(settings.method, explanation.inputs)
         self.inspection.show(shown, explanation)
-        self.pins.show(shown, explanation, image)
+        self.pins.show(shown, explanation, None if layer else image)
         self.status.ok(status(explanation))
         self.explanation, self._answered = explanation, settings
 

@@ -11,7 +11,9 @@ import traitlets
 from lrp_widgets.apps.arrangement import against, arranged, details, views
 from lrp_widgets.apps.composing import Composing
 from lrp_widgets.apps.inspection import Inspection
+from lrp_widgets.apps.patches import Patches
 from lrp_widgets.apps.pinning import Pins
+from lrp_widgets.apps.projection import Projection
 from lrp_widgets.apps.source import Source
 from lrp_widgets.engine.explainer import Explainer
 from lrp_widgets.samples import Samples
@@ -52,6 +54,8 @@ class Stage(ipywidgets.VBox):
         self.look = LookEditor(self.heatmap, self.layers)
         self.inspection = Inspection(explainer, self._set, self._shown)
         self.pins = Pins(samples, self._set, lambda: self.settings)
+        self.projection = Projection(explainer, self.heatmap, self.again, self.refuse)
+        self.patches = Patches(explainer, samples, lambda sample: setattr(self.source, "value", sample), self._shown)
         self.equation, self.doctor, self.status = ipywidgets.HTML(""), ipywidgets.HTML(""), StatusLine()
         self.views, self.details = views(self), details(self)
         self.toolbar = Toolbar((PIN,), f"lrp_widgets · explore · {type(explainer.model).__name__}")
@@ -72,9 +76,13 @@ class Stage(ipywidgets.VBox):
         """Say what cannot be done."""
         raise NotImplementedError
 
+    def again(self) -> None:
+        """Have the worker look again at what is shown, of which something else is wanted now."""
+        raise NotImplementedError
+
     def _link(self) -> None:
         self.pins.view.observe(lambda _: setattr(self.views, "selected", "Curve"), "dismissed")
-        for view in (self.inspection.channels, self.pins.view):
+        for view in (self.inspection.channels, self.pins.view, self.patches.signals):
             traitlets.dlink((self.heatmap, "colormap"), (view, "colormap"))
         for part in (
             self.methods,
@@ -89,6 +97,8 @@ class Stage(ipywidgets.VBox):
             self.inspection.channels,
             self.inspection.arithmetic,
             self.pins.view,
+            self.patches.crops,
+            self.patches.signals,
             self.toolbar,
         ):
             part.observe(lambda change: self.refuse(change["new"]), "problem")

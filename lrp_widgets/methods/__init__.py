@@ -12,6 +12,7 @@ from lrp_widgets.methods.integrated_gradients import IntegratedGradients
 from lrp_widgets.methods.lrp import LRP
 from lrp_widgets.methods.method import Method
 from lrp_widgets.methods.occlusion import Occlusion
+from lrp_widgets.methods.patches import Patch, stream_patches, top_patches
 from lrp_widgets.methods.sliding_window import WindowMap, sliding_window
 from lrp_widgets.methods.smoothgrad import Smoothed, SmoothGrad
 from lrp_widgets.methods.translated import Translated
@@ -45,6 +46,7 @@ __all__ = [
     "IntegratedGradients",
     "Method",
     "Occlusion",
+    "Patch",
     "Sensitivity",
     "SimpleTaylor",
     "SmoothGrad",
@@ -52,4 +54,6 @@ __all__ = [
     "Translated",
     "WindowMap",
     "sliding_window",
+    "stream_patches",
+    "top_patches",
 ]

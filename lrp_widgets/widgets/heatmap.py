@@ -46,6 +46,7 @@ class HeatmapView(BrowserWidget):
     percentile = Finite(100.0, min=50, max=100).tag(sync=True, from_browser=True)  # Of |R|: the scale if none is set.
     signs = traitlets.Enum(SIGNS, "symmetric").tag(sync=True, from_browser=True)  # One scale, one each, or one sign.
     pixelated = traitlets.Bool(True).tag(sync=True, from_browser=True)  # Square pixels, or smoothed.
+    at_input = traitlets.Bool(True).tag(sync=True, from_browser=True)  # Of a hidden layer: for who makes the map.
     size = traitlets.Int(360, min=32, max=4096).tag(sync=True, from_browser=True)  # A picture's longest side, px.
 
     clicked = traitlets.Dict({}).tag(sync=True, from_browser=True)  # The picked pixel, {x, y, count}; {} for none.

@@ -158,6 +158,7 @@ def test_every_method_of_the_list_is_explained_with_its_defaults(dashboard):
 
 def test_a_layer_shows_its_map_and_the_input_comes_back(dashboard):
     first = dashboard.heatmap.relevance
+    dashboard.heatmap.at_input = False
     moved(dashboard, dashboard.layers, selected="features.3")
     np.testing.assert_array_equal(dashboard.heatmap.relevance, dashboard.explanation.layer("features.3")[0].sum(0))
     assert (dashboard.heatmap.shape, dashboard.heatmap.image) == ([8, 8], b"")
@@ -168,6 +169,7 @@ def test_a_layer_shows_its_map_and_the_input_comes_back(dashboard):
 
 
 def test_a_chosen_layer_outlives_a_method_without_layers(dashboard):
+    dashboard.heatmap.at_input = False
     moved(dashboard, dashboard.layers, selected="features.3")
     chosen(dashboard, dashboard.methods.picker, "Gradient")
     assert (dashboard.heatmap.shape, dashboard.layers.selected) == ([28, 28], "")

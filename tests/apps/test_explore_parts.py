@@ -24,6 +24,7 @@ OWN = lw.by_depth.title
 @pytest.fixture
 def dashboard() -> Any:
     made = lw.explore(lw.demo.models.digits_cnn(), lw.demo.data.digits())
+    made.heatmap.at_input = False  # layers as small maps of their own
     assert made.settled(60)
     yield made
     made.close()

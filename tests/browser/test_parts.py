@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 import pytest
-from browser.dashboard_page import PATIENCE, DashboardPage, wait_until
+from browser.dashboard_page import PATIENCE, DashboardPage, sticking_out, wait_until
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -56,6 +56,23 @@ def test_only_what_passes_a_channel(app: DashboardPage):
     with app.explained():
         app.root.get_by_role("button", name="clear filter").click()
     wait_until(lambda: app.stamp == stamp, app.page, "all of it passes again")
+
+
+def test_a_layer_lies_over_the_input_and_a_channel_has_its_patches(app: DashboardPage):
+    with app.explained():
+        layer(app, "features.3")
+    expect(app.root.locator(".lrp-projection")).to_contain_text("one position sees 14 × 14 px, every 2 px")
+    before = app.pixels()
+    for _ in range(2):
+        with app.explained():
+            app.root.locator(".lrp-projection input").click()
+    app.shows(before)
+    app.turn_to("Channels")
+    with app.explained():
+        app.root.locator(".lrp-channels-pick").nth(1).click()
+    app.turn_to("Patches")
+    expect(app.root.locator(".lrp-patches .lrp-maps-tile")).to_have_count(9, timeout=PATIENCE)
+    assert sticking_out(app.page) == []
 
 
 def test_a_region_has_its_share(app: DashboardPage):
