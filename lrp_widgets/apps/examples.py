@@ -23,7 +23,7 @@ def faces() -> Subject:
         for name in ("astronaut", "camera", "coffee", "china")
     )
     method = LRP(alpha_beta(alpha=1.0, input="zB", low=0.0, high=1.0))
-    first = Scanning(FACES, method, 0, Windows(6, (0.15, 0.25), 3, True), target=1, against=0)
+    first = Scanning(FACES, method, 0, Windows(6, (0.16, 0.22), 3, True), target=1, against=0)
     return Subject(FACES, Explainer(models.faces_cnn()), photos, 25, first)
 
 

@@ -33,7 +33,9 @@ def photos_of(photos: Photos) -> tuple[Samples, ...]:
     found = []
     for given in photos if isinstance(photos, list | tuple) else [photos]:
         if not isinstance(given, Samples | Tensor):
-            raise TypeError(f"scan() needs photos as lw.Samples, tensors or a list of these, got {type(given).__name__}.")
+            raise TypeError(
+                f"scan() needs photos as lw.Samples, tensors or a list of these, got {type(given).__name__}."
+            )
         samples = Samples(given) if isinstance(given, Tensor) else given
         if samples.inputs.ndim != 4:
             raise ValueError(

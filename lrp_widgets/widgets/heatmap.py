@@ -53,7 +53,9 @@ class HeatmapView(BrowserWidget):
     clicked = traitlets.Dict({}).tag(sync=True, from_browser=True)  # The picked pixel, {x, y, count}; {} for none.
     region = traitlets.List([]).tag(sync=True, from_browser=True)  # Vertices [x, y] in pixels of the map; [] for none.
     zoom = traitlets.List([1, 0, 0]).tag(sync=True, from_browser=True)  # [scale, left, top] in sight, in parts of all.
-    boxes = traitlets.List([]).tag(sync=True)  # Frames with their rank: [top, left, bottom, right] in pixels of the map.
+    boxes = traitlets.List([]).tag(
+        sync=True
+    )  # Frames with their rank: [top, left, bottom, right] in pixels of the map.
     box = traitlets.Int(-1).tag(sync=True)  # Which of them stands out, -1 for none.
 
     def show(
@@ -114,8 +116,8 @@ class HeatmapView(BrowserWidget):
 
     def frame(self, boxes: Any, chosen: int = -1) -> None:
         """Draw frames over the picture, each with its rank: (n, 4) top, left, bottom, right in pixels of the map."""
-        places = np.asarray(boxes, dtype=float).reshape(len(boxes), -1)
-        if len(places) and (places.shape[1] != 4 or not np.isfinite(places).all() or len(places) > MOST_BOXES):
+        places = np.asarray(boxes, dtype=float)
+        if places.size and (places.shape[1:] != (4,) or not np.isfinite(places).all() or len(places) > MOST_BOXES):
             raise ValueError(
                 f"HeatmapView.frame: boxes must be at most {MOST_BOXES} rows of top, left, bottom, right, "
                 f"got shape {np.shape(boxes)}."
@@ -180,7 +182,11 @@ class HeatmapView(BrowserWidget):
     def _check_zoom(self, proposal: Any) -> list[float]:
         zoom = proposal["value"]
         numbers = len(zoom) == 3 and all(type(value) in (int, float) and math.isfinite(value) for value in zoom)
-        if not numbers or not 1 <= zoom[0] <= MOST_ZOOM or not all(0 <= end <= 1 - 1 / zoom[0] + 1e-9 for end in zoom[1:]):
+        if (
+            not numbers
+            or not 1 <= zoom[0] <= MOST_ZOOM
+            or not all(0 <= end <= 1 - 1 / zoom[0] + 1e-9 for end in zoom[1:])
+        ):
             raise traitlets.TraitError(
                 f"HeatmapView.zoom must be [scale, left, top] with a scale in [1, {MOST_ZOOM}] and 0 ≤ left, top "
                 f"≤ 1 − 1/scale, got {zoom!r}."
