@@ -7,7 +7,7 @@ from collections.abc import Callable
 from lrp_widgets.apps.scanning import Scanning, Subject, Windows
 from lrp_widgets.demo import data, models
 from lrp_widgets.engine.explainer import Explainer
-from lrp_widgets.engine.presets import alpha_beta, montavon2019
+from lrp_widgets.engine.presets import alpha_beta
 from lrp_widgets.methods import LRP
 from lrp_widgets.samples import Samples
 
@@ -30,7 +30,9 @@ def faces() -> Subject:
 def cat() -> Subject:
     """The photograph network on a cat, a horse, a motorcycle and a rocket."""
     photos = tuple(data.photos(name) for name in ("chelsea", "horse", "motorcycle", "rocket"))
-    first = Scanning(CAT, LRP(montavon2019(low=0.0, high=1.0)), 0, Windows(8, (0.5, 1.0), 3, True), target=3)
+    first = Scanning(
+        CAT, LRP(alpha_beta(alpha=1.0, input="zB", low=0.0, high=1.0)), 0, Windows(8, (0.5, 1.0), 3, True), target=3
+    )
     return Subject(CAT, Explainer(models.photos_cnn()), photos, 32, first)
 
 

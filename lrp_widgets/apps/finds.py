@@ -32,8 +32,8 @@ class Finds:
     """
 
     def __init__(self) -> None:
-        self.heatmap = HeatmapView(size=540, opacity=0.8, percentile=99.8)
-        self.scores = HeatmapView(size=232, opacity=0.6, pixelated=False)
+        self.heatmap = HeatmapView(size=540, percentile=99.5)
+        self.scores = HeatmapView(size=232, opacity=0.8, pixelated=False)
         self.window = HeatmapView(size=132, arrangement="beside")
         self.best = Gallery(thumbnail=46, rows=1, first=1, description="The best windows")
         editor = LookEditor(self.heatmap)
@@ -49,7 +49,7 @@ class Finds:
         self._looked: tuple[WindowMap, int] | None = None
         self.side = ipywidgets.VBox(
             [
-                _heading("Where it is found: scores"), self.scores,
+                _heading("Scores: mean f of windows"), self.scores,
                 _heading("Best windows"), self.best, self.window,
             ]
         )  # fmt: skip
@@ -100,7 +100,7 @@ class Finds:
         self.scores.show(
             found.score_map,
             picture,
-            stamp=f"mean f of the windows at a pixel: {ends[0]} to {ends[1]}",
+            stamp=f"from {ends[0]} to {ends[1]}",
             description=f"Mean score for {what} of the windows at each pixel of the photo",
         )
         cuttings = [self._picture(cut_window(photo, box, CUTTING)) for box in boxes]
@@ -129,11 +129,11 @@ class Finds:
         scores = explanation.scores[0].flatten()
         top = int(scores.argmax())
         samples = self._subject.photos[0]
-        chance = f" {100 * float(scores.softmax(0)[top]):.0f} %" if len(scores) > 1 else ""
+        chance = f" {100 * float(scores.softmax(0)[top]):.0f}\u00a0%" if len(scores) > 1 else ""
         self.window.show(
             explanation.heatmap(),
             self._picture(x),
-            stamp=f"window {rank + 1}: {box[2] - box[0]:.0f} px · f = {number(float(explanation.explained))}"
+            stamp=f"{rank + 1}: {box[2] - box[0]:.0f} px · f = {number(float(explanation.explained))}"
             f" · top: {samples.name(top)}{chance}",
             description=f"Window {rank + 1} as the network sees it, and its relevance",
         )

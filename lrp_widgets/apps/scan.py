@@ -243,7 +243,7 @@ class Scan(ipywidgets.VBox):
             if self._opened != (asked.subject, asked.photo):
                 self._opened, self._answered = (asked.subject, asked.photo), None
                 yield partial(self.finds.open, subject, photo)
-            yield partial(self._say, self.status.busy, "scanning …")
+            yield self._start
             self._maps = Maps(subject, photo, asked.key, partial(self._abandoned, asked.key), self._progress)
         maps = self._maps
         try:
@@ -259,6 +259,10 @@ class Scan(ipywidgets.VBox):
             self._maps = None  # it is over; who asks again has it begin anew
             if not isinstance(error, Abandoned):
                 raise
+
+    def _start(self) -> None:
+        self.halt.disabled = False
+        self._say(self.status.busy, "scanning …")
 
     def _abandoned(self, key: Scanning) -> bool:
         stops = self.asked.key != key or (self.asked.halted and self._answered == key)
@@ -279,6 +283,7 @@ class Scan(ipywidgets.VBox):
         assert maps.found is not None
         self._answered = maps.key
         self.finds.show(maps.found, maps.key, self.asked.chosen)
+        self.halt.disabled = maps.done
         self._say(self.status.ok if maps.done else self.status.busy, maps.said())
         self.found = maps.found
 

@@ -166,9 +166,9 @@ class Controls(ipywidgets.VBox):
         self.against.disabled = asked.target is None
         photo, side = photo_of(asked.photo, self.subject.photos), self.subject.side
         sides = asked.windows.sides(photo)
-        self.windows["window"].note(f"{said_range(sides)} px of the photo, which is {_size(photo)}")
+        self.windows["window"].note(f"{said_range(sides)} px of {photo.shape[3]} × {photo.shape[2]}")
         steps = [asked.windows.stride * length / side for length in sides]
-        self.windows["stride"].note(f"of {side} px · {said_range(steps)} px in the photo")
+        self.windows["stride"].note(f"px of {side}: {said_range(steps)} of the photo")
 
     def _control(self, known: Any, windows: Windows) -> Control:
         if known.name == "stride":
@@ -190,10 +190,6 @@ def said_range(values: list[float]) -> str:
     """The ends of some numbers, whole: 78 to 128."""
     ends = [f"{value:.0f}" if value >= 9.5 else f"{value:.2g}" for value in (min(values), max(values))]
     return " to ".join(dict.fromkeys(ends))
-
-
-def _size(photo: Tensor) -> str:
-    return f"{photo.shape[3]} × {photo.shape[2]}"
 
 
 def _heading(title: str) -> ipywidgets.HTML:
