@@ -153,8 +153,9 @@ class Controls(ipywidgets.VBox):
         self._bringing = True
         try:
             self.source.value, self.methods.value = asked.photo, asked.method
-            self.target.value = -1 if asked.target is None else asked.target
-            self.against.value = asked.against
+            for picker, which in ((self.target, asked.target), (self.against, asked.against)):
+                offered = [index for _, index in picker.options]
+                picker.value = which if which in offered else -1  # one that the model does not have is told by the map
             for name, control in self.windows.items():
                 control.value = getattr(asked.windows, name)
         finally:
