@@ -49,10 +49,10 @@ class Finds:
         self._looked: tuple[WindowMap, int] | None = None
         self.side = ipywidgets.VBox(
             [
-                _heading("Scores: mean f of windows"), self.scores,
-                _heading("Best windows"), self.best, self.window,
+                ipywidgets.VBox([_heading("Scores: mean f of windows"), self.scores]),
+                ipywidgets.VBox([_heading("Best windows"), self.best, self.window]),
             ]
-        )  # fmt: skip
+        )
         self.side.add_class("lrp-right").add_class("lrp-scan-right")
 
     def on_choose(self, act: Callable[[int], None]) -> None:
