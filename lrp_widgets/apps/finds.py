@@ -32,7 +32,7 @@ class Finds:
     """
 
     def __init__(self) -> None:
-        self.heatmap = HeatmapView(size=540, percentile=99.5)
+        self.heatmap = HeatmapView(size=528, percentile=99.5)
         self.scores = HeatmapView(size=232, opacity=0.8, pixelated=False)
         self.window = HeatmapView(size=132, arrangement="beside")
         self.best = Gallery(thumbnail=46, rows=1, first=1, description="The best windows")

@@ -98,7 +98,7 @@ def shows(app: Scan, found: lw.WindowMap) -> None:
 
 
 def test_it_shows_every_map_of_the_sliding_window_coarse_first(network, photos):
-    strides: list[int] = []
+    strides: list[str] = []
     app = lw.scan(network, photos, side=SIDE, target=1, stride=1, window=(0.3, 0.6), sizes=2)
     try:
         app.heatmap.observe(lambda _: strides.append(app.heatmap.stamp.split("stride ")[-1][:1]), "sequence")

@@ -244,7 +244,7 @@ def test_progress_counts_the_windows_of_all_scales(image: Tensor) -> None:
     assert len(maps[0].values) in [done for done, _ in told]
 
 
-def found_at(boxes: list[list[float]], values: list[float]) -> WindowMap:
+def found_at(boxes: Any, values: list[float]) -> WindowMap:
     return WindowMap(torch.zeros(1, 1, 9, 9), np.zeros((9, 9)), 0.0, np.array(boxes), np.array(values), 1, 0)
 
 
