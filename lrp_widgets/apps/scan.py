@@ -101,7 +101,7 @@ class Scan(ipywidgets.VBox):
     """
 
     asked = traitlets.Instance(Scanning)
-    found = traitlets.Instance(WindowMap, allow_none=True)
+    found: Any = traitlets.Instance(WindowMap, allow_none=True)
 
     def __init__(self, subjects: tuple[tuple[str, Callable[[], Subject]], ...]) -> None:
         reuse_memory()

@@ -292,7 +292,7 @@ def test_photos_come_one_by_one_with_what_is_known_of_them():
     rows = photos_of([lw.Samples(torch.rand(2, 3, 8, 9), [1, 0], ("a", "b"), 0.0, 2.0), torch.rand(1, 1, 5, 5)])
     assert [tuple(row.inputs.shape) for row in rows] == [(1, 3, 8, 9), (1, 3, 8, 9), (1, 1, 5, 5)]
     assert [row.high for row in rows] == [2.0, 2.0, 1.0] and rows[0].classes == ("a", "b")
-    assert [int(row.labels[0]) for row in rows[:2]] == [1, 0]
+    assert [int(torch.as_tensor(row.labels)[0]) for row in rows[:2]] == [1, 0]
 
 
 @pytest.mark.parametrize(
