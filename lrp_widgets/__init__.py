@@ -3,6 +3,7 @@
 from lrp_widgets import demo, widgets
 from lrp_widgets.apps.evaluate import quality
 from lrp_widgets.apps.explore import explore
+from lrp_widgets.apps.scan import scan
 from lrp_widgets.engine import operators, rules
 from lrp_widgets.engine.composite import Composite, Depth, Entry
 from lrp_widgets.engine.doctor import Finding, examine
@@ -65,6 +66,7 @@ __all__ = [  # noqa: RUF022 - grouped, for the reader
     # the dashboard
     "explore",
     "quality",
+    "scan",
     "Samples",
     "demo",
     # its parts, for your own notebook

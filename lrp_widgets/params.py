@@ -141,9 +141,18 @@ def switch(default: bool, *, symbol: str = "", help: str = "") -> Any:
     return dataclasses.field(default=default, metadata={_KEY: Param("switch", symbol=symbol, help=help)})
 
 
-def span(default: tuple[float, float], *, low: float, high: float, symbol: str = "", help: str = "") -> Any:
+def span(
+    default: tuple[float, float],
+    *,
+    low: float,
+    high: float,
+    step: float | None = None,
+    symbol: str = "",
+    unit: str = "",
+    help: str = "",
+) -> Any:
     """Two rising numbers in [low, high]: a range slider."""
-    known = Param("range", float(low), float(high), symbol=symbol, help=help)
+    known = Param("range", float(low), float(high), step=step, symbol=symbol, unit=unit, help=help)
     return dataclasses.field(default=default, metadata={_KEY: known})
 
 

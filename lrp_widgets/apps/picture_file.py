@@ -13,7 +13,7 @@ from lrp_widgets.apps.decoding import Picture, decoded
 from lrp_widgets.params import Setting, choice
 from lrp_widgets.samples import Samples
 
-__all__ = ["Fit", "from_file", "to_input"]
+__all__ = ["Fit", "from_file", "in_domain", "resized", "to_input", "with_channels"]
 
 LUMINANCE = np.array([0.299, 0.587, 0.114])  # of red, green and blue: ITU-R BT.601, as Pillow and OpenCV have it
 DARK, BRIGHT = 0.1, 0.5  # the medians, in [0, 1], of samples with bright ink and of a picture with dark ink
@@ -51,19 +51,26 @@ def to_input(picture: Picture, samples: Samples, fit: Fit | None = None) -> tupl
         )
     channels, height, width = samples.inputs.shape[1:]
     pixels, done = _fitted(picture.pixels, height, width, fit.aspect)
-    pixels, said = _with_channels(pixels, channels, picture.name)
+    pixels, said = with_channels(pixels, channels, picture.name)
     done += said
     if fit.invert == "always" or (fit.invert == "auto" and _is_dark_on_bright(pixels, samples)):
         pixels = 1 - pixels
         done.append("inverted" if fit.invert == "always" else "inverted, for the samples are bright on dark")
+    x, said = in_domain(pixels, samples)
+    done += said
+    return x, f"{picture.name}: {picture.said} → {', '.join(done) or 'taken as it is'}"
+
+
+def in_domain(pixels: np.ndarray, samples: Samples) -> tuple[Tensor, list[str]]:
+    """(h, w, c) in [0, 1] as (1, c, h, w) in the domain of the samples, their dtype and device; and what was done."""
     low, high = (np.asarray(bound, np.float64) for bound in (samples.low, samples.high))
     values = np.clip(low + pixels * (high - low), low, high)  # rounding may lead out of a box that z^B needs
+    done = []
     if low.ndim or high.ndim:
         done.append("[0, 1] → [low, high] of each channel")
     elif (low, high) != (0, 1):
         done.append(f"[0, 1] → [{low:.4g}, {high:.4g}]")
-    x = torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))[None].to(samples.inputs)
-    return x, f"{picture.name}: {picture.said} → {', '.join(done) or 'taken as it is'}"
+    return torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))[None].to(samples.inputs), done
 
 
 def _fitted(pixels: np.ndarray, height: int, width: int, aspect: str) -> tuple[np.ndarray, list[str]]:
@@ -81,7 +88,7 @@ def _fitted(pixels: np.ndarray, height: int, width: int, aspect: str) -> tuple[n
         rows, columns = min(height, max(1, round(width * tall / wide))), min(width, max(1, round(height * wide / tall)))
     if pixels.shape[:2] != (rows, columns):
         done.append(f"{'enlarged' if rows * columns > pixels[..., 0].size else 'reduced'} to {columns} × {rows}")
-    small = _resized(pixels, rows, columns)
+    small = resized(pixels, rows, columns)
     if (rows, columns) != (height, width):  # after resizing: padding a thin strip first could fill the memory
         edge = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
         padded = np.tile(np.median(edge, axis=0) / _scale(pixels), (height, width, 1))
@@ -97,7 +104,7 @@ def _scale(pixels: np.ndarray) -> int:
     return 255 if pixels.dtype == np.uint8 else 1
 
 
-def _resized(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
+def resized(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
     """(height, width, c) float64 in [0, 1]: Lanczos over all that a new pixel covers, one channel after another."""
     if pixels.shape[:2] == (height, width):
         return pixels.astype(np.float64) / _scale(pixels)
@@ -108,7 +115,8 @@ def _resized(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
     return np.clip(np.stack([np.asarray(plane, np.float64) for plane in planes], axis=2) / _scale(pixels), 0, 1)
 
 
-def _with_channels(pixels: np.ndarray, channels: int, name: str) -> tuple[np.ndarray, list[str]]:
+def with_channels(pixels: np.ndarray, channels: int, name: str) -> tuple[np.ndarray, list[str]]:
+    """The pixels with so many channels, and what was done for it. Raises ValueError where that cannot be."""
     got = pixels.shape[2]
     if got == channels:
         return pixels, []

@@ -19,7 +19,7 @@ from lrp_widgets.methods.lrp import LRP
 from lrp_widgets.methods.method import Method, check_method, never
 from lrp_widgets.methods.question import go_on
 
-__all__ = ["WindowMap", "sliding_window"]
+__all__ = ["WindowMap", "cut_window", "sliding_window"]
 
 Place = tuple[int, int]  # top and left, in pixels of the scaled image
 
@@ -48,6 +48,19 @@ class WindowMap:
         """Relevance pooled over channels: (height, width)."""
         return pooled(self.relevance[0])
 
+    def best(self, count: int = 5, overlap: float = 0.3) -> list[int]:
+        """The windows with the highest f > 0, best first, that do not show the same: non-maximum suppression.
+
+        overlap: the largest intersection over union that two of them may have.
+        """
+        left = np.where(self.values > 0, self.values, -np.inf)
+        chosen: list[int] = []
+        while len(chosen) < count and left.max(initial=-np.inf) > -np.inf:
+            chosen.append(int(left.argmax()))
+            left[_shared(self.boxes, self.boxes[chosen[-1]]) > overlap] = -np.inf
+            left[chosen[-1]] = -np.inf
+        return chosen
+
 
 def sliding_window(
     explainer: Explainer,
@@ -61,6 +74,7 @@ def sliding_window(
     batch: int = 64,
     only_top: bool = False,
     abandoned: Callable[[], bool] = never,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[WindowMap]:
     """Maps of one large image, each over windows half as far apart as the last: every one whole, the last the finest.
 
@@ -71,18 +85,22 @@ def sliding_window(
     target: a class, a contrast, or None for the class with the highest mean score of the first map.
     only_top: a window counts 0 unless the target is its highest score: less of the formula, less clutter.
     What the explainer remembers is left alone. To stop, ask for no more; `abandoned` raises Abandoned between batches.
+    progress: called after each batch with how many windows are explained, and how many the last map will have.
     Raises TypeError or ValueError that names what is wrong.
     """
     method = _checked(image, method, side, stride, scales, batch)
     own = Explainer(explainer.model, explainer.output)  # windows would push out what that one remembers
     sheets = [_Sheet(image, scale, side) for scale in scales]
     steps = _strides(side, stride or max(1, side // 4))
+    total = sum(len(sheet.places(steps[-1])) for sheet in sheets)
     chosen = _resolved(own, sheets, target, steps[0], batch, abandoned)
     for step in steps:
         for sheet in sheets:
             for places in sheet.new(step, batch):
                 go_on(abandoned)
                 sheet.explain(own, places, chosen, method, only_top, abandoned)
+                if progress is not None:
+                    progress(sum(len(each.values) for each in sheets), total)
         yield _together(image, sheets, step, chosen)
 
 
@@ -150,15 +168,32 @@ class _Sheet:
         return corners * np.array(ratio * 2)
 
 
-def shares(length: int, parts: int, like: Tensor) -> Tensor:
+def cut_window(image: Tensor, box: Sequence[float], side: int) -> Tensor:
+    """What the network saw in a box of a WindowMap: (1, channels, side, side), averaged over areas."""
+    top, left, bottom, right = (float(end) for end in box)
+    rows = shares(image.shape[2], side, image, (top, bottom))
+    return rows @ image @ shares(image.shape[3], side, image, (left, right)).T
+
+
+def shares(length: int, parts: int, like: Tensor, part: tuple[float, float] | None = None) -> Tensor:
     """(parts, length): the share that each pixel has in each of `parts` equal stretches; every row sums to 1.
 
     Times an image it averages areas; its transpose hands relevance back to the pixels, losing nothing.
+    part: where the stretches begin and end; None: the whole length.
     """
-    edge = torch.arange(parts + 1, dtype=torch.float64) * (length / parts)
+    start, stop = part or (0, length)
+    edge = start + torch.arange(parts + 1, dtype=torch.float64) * ((stop - start) / parts)
     pixel = torch.arange(length, dtype=torch.float64)
     overlap = torch.minimum(edge[1:, None], pixel + 1) - torch.maximum(edge[:-1, None], pixel)
-    return (overlap.clamp(min=0) * (parts / length)).to(like)
+    return (overlap.clamp(min=0) * (parts / (stop - start))).to(like)
+
+
+def _shared(boxes: np.ndarray, box: np.ndarray) -> np.ndarray:
+    """Intersection over union of each box with one."""
+    sides = np.minimum(boxes[:, 2:], box[2:]) - np.maximum(boxes[:, :2], box[:2])
+    both = sides.clip(0).prod(1)
+    areas = [(each[..., 2:] - each[..., :2]).prod(-1) for each in (boxes, box)]
+    return both / (areas[0] + areas[1] - both)
 
 
 def _strides(side: int, stride: int) -> list[int]:

@@ -124,7 +124,9 @@ def _from_inner(known: Param, value: Any) -> Any:
         return None
     if known.log and value:  # the browser's powers of ten differ from ours in the last digit
         return float(f"{value:.4g}")
-    return tuple(value) if known.kind == "range" else value
+    if known.kind == "range":  # the browser's 0.15999999999999998 is 0.16
+        return tuple(round(end, 10) for end in value)
+    return value
 
 
 def _made(known: Param, value: Any) -> Any:

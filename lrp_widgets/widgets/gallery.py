@@ -30,6 +30,7 @@ class Gallery(BrowserWidget):
     selected = traitlets.Int(-1).tag(sync=True, from_browser=True)  # The chosen thumbnail, -1 for none.
     thumbnail = traitlets.Int(44, min=16, max=256).tag(sync=True)  # The width of a thumbnail, px.
     rows = traitlets.Int(3, min=1).tag(sync=True)  # How many rows are in sight before the grid scrolls.
+    first = traitlets.Int(0).tag(sync=True)  # The number of the first thumbnail, for assistive technology.
     description = traitlets.Unicode("Inputs").tag(sync=True)  # The grid's name for assistive technology.
 
     def __init__(self, **kwargs: Any) -> None:

@@ -17,6 +17,8 @@ __all__ = ["ARRANGEMENTS", "COLORMAPS", "SIGNS", "HeatmapView"]
 COLORMAPS = ("red-blue", "orange-purple", "grey", "green-purple", "vik")
 ARRANGEMENTS = ("overlay", "beside", "heatmap", "image", "mask")
 SIGNS = ("symmetric", "separate", "positive", "negative")
+WHOLE = (1, 0, 0)  # the zoom that shows all
+MOST_ZOOM, MOST_BOXES = 64, 100
 MOST_VALUES = 1_200_000  # with an RGB picture 8.4 MB: a server closes the connection over a message of 10 MB
 
 
@@ -51,6 +53,11 @@ class HeatmapView(BrowserWidget):
 
     clicked = traitlets.Dict({}).tag(sync=True, from_browser=True)  # The picked pixel, {x, y, count}; {} for none.
     region = traitlets.List([]).tag(sync=True, from_browser=True)  # Vertices [x, y] in pixels of the map; [] for none.
+    zoom = traitlets.List([1, 0, 0]).tag(sync=True, from_browser=True)  # [scale, left, top] in sight, in parts of all.
+    boxes = traitlets.List([]).tag(
+        sync=True
+    )  # Frames with their rank: [top, left, bottom, right] in pixels of the map.
+    box = traitlets.Int(-1).tag(sync=True)  # Which of them stands out, -1 for none.
 
     def show(
         self,
@@ -63,7 +70,7 @@ class HeatmapView(BrowserWidget):
         """Draw a map: relevance (h, w), image (h, w) or (h, w, 3) in [0, 1] or uint8, in one message.
 
         scale: the limit of the colours, or None to take `percentile` of |R|; a locked scale comes before both.
-        The picture is no longer stale then. A region is kept while the map keeps its shape.
+        The picture is no longer stale then. Region, zoom and boxes are kept while the map keeps its shape.
         """
         values = np.asarray(relevance)
         if values.ndim != 2 or not 0 < values.size <= MOST_VALUES:
@@ -75,7 +82,7 @@ class HeatmapView(BrowserWidget):
         with self.one_message():
             self.data = np.ascontiguousarray(values, dtype="<f4").tobytes()
             if self.shape != list(values.shape):
-                self.region = []
+                self.region, self.zoom, self.boxes, self.box = [], list(WHOLE), [], -1
             self.shape = list(values.shape)
             self.image, self.image_shape = pixels.tobytes(), list(pixels.shape)
             self.scale = None if scale is None else float(scale)
@@ -107,6 +114,17 @@ class HeatmapView(BrowserWidget):
     def limit(self) -> float:
         """The larger end of the colour bar: pass it as `scale` to share it between pictures."""
         return max(self.limits)
+
+    def frame(self, boxes: Any, chosen: int = -1) -> None:
+        """Draw frames over the picture, each with its rank: (n, 4) top, left, bottom, right in pixels of the map."""
+        places = np.asarray(boxes, dtype=float)
+        if places.size and (places.shape[1:] != (4,) or not np.isfinite(places).all() or len(places) > MOST_BOXES):
+            raise ValueError(
+                f"HeatmapView.frame: boxes must be at most {MOST_BOXES} rows of top, left, bottom, right, "
+                f"got shape {np.shape(boxes)}."
+            )
+        with self.one_message():
+            self.boxes, self.box = places.tolist(), chosen
 
     def lock(self) -> None:
         """Keep the present ends of the colour bar for all pictures that follow, until `release`."""
@@ -160,3 +178,18 @@ class HeatmapView(BrowserWidget):
     def _check_region(self, proposal: Any) -> list[list[float]]:
         height, width = self.shape
         return check_region("HeatmapView.region", proposal["value"], height, width)
+
+    @traitlets.validate("zoom")
+    def _check_zoom(self, proposal: Any) -> list[float]:
+        zoom = proposal["value"]
+        numbers = len(zoom) == 3 and all(type(value) in (int, float) and math.isfinite(value) for value in zoom)
+        if (
+            not numbers
+            or not 1 <= zoom[0] <= MOST_ZOOM
+            or not all(0 <= end <= 1 - 1 / zoom[0] + 1e-9 for end in zoom[1:])
+        ):
+            raise traitlets.TraitError(
+                f"HeatmapView.zoom must be [scale, left, top] with a scale in [1, {MOST_ZOOM}] and 0 ≤ left, top "
+                f"≤ 1 − 1/scale, got {zoom!r}."
+            )
+        return zoom

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 import lrp_widgets as lw
 from lrp_widgets import WindowMap, sliding_window
 from lrp_widgets.engine.propagate import Abandoned
-from lrp_widgets.methods.sliding_window import shares
+from lrp_widgets.methods.sliding_window import cut_window, shares
 
 SIDE = 6
 
@@ -228,3 +228,40 @@ def test_what_the_arguments_may_be(image: Tensor, change: dict[str, Any], said: 
     with pytest.raises((TypeError, ValueError)) as caught:
         next(sliding_window(lw.Explainer(network()), **given))
     assert str(caught.value) == said
+
+
+def test_progress_counts_the_windows_of_all_scales(image: Tensor) -> None:
+    told: list[tuple[int, int]] = []
+    maps = list(
+        sliding_window(
+            lw.Explainer(network()), image, 0, side=SIDE, stride=3, scales=(0.7, 1.0), batch=4,
+            progress=lambda done, total: told.append((done, total)),
+        )
+    )  # fmt: skip
+    total = len(maps[-1].values)
+    assert told[-1] == (total, total) and {each[1] for each in told} == {total}
+    assert [done for done, _ in told] == sorted({done for done, _ in told})
+    assert len(maps[0].values) in [done for done, _ in told]
+
+
+def found_at(boxes: Any, values: list[float]) -> WindowMap:
+    return WindowMap(torch.zeros(1, 1, 9, 9), np.zeros((9, 9)), 0.0, np.array(boxes), np.array(values), 1, 0)
+
+
+def test_the_best_windows_show_different_things() -> None:
+    boxes = [[0, 0, 4, 4], [0, 1, 4, 5], [0, 3, 4, 7], [5, 5, 9, 9], [5, 0, 9, 4]]
+    found = found_at(boxes, [2.0, 3.0, 1.0, -1.0, 0.5])
+    assert found.best() == [1, 4]  # the first shares 12 of 20 with the second, and the third 8 of 24: a third
+    assert found.best(overlap=0.34) == [1, 2, 4]
+    assert found.best(overlap=1.0) == [1, 0, 2, 4]
+    assert found.best(1) == [1]
+    assert found_at(boxes, [0.0] * 5).best() == []
+
+
+def test_a_window_is_cut_as_it_was_explained(image: Tensor) -> None:
+    model, method = network(), lw.LRP(lw.epsilon())
+    *_, last = sliding_window(lw.Explainer(model), image, 1, method, side=SIDE, stride=5, scales=(0.7, 1.3, 0.55))
+    for box, value in zip(last.boxes, last.values, strict=True):
+        window = cut_window(image, box, SIDE)
+        assert window.shape == (1, 3, SIDE, SIDE)
+        assert float(model(window).detach()[0, 1]) == pytest.approx(value, rel=1e-9)

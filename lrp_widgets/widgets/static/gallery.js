@@ -2,8 +2,8 @@ import { isShortcut, make, makeRoot, scrollTo, setText, stepTo, watch } from "./
 
 /**
  * @typedef {{
- *   images: DataView, shape: number[], block: number, captions: string[], sequence: number, selected: number, thumbnail: number,
- *   rows: number, description: string,
+ *   images: DataView, shape: number[], block: number, captions: string[], sequence: number, selected: number,
+ *   thumbnail: number, rows: number, first: number, description: string,
  * }} Traits
  */
 
@@ -88,7 +88,8 @@ function render({ model, el }) {
     root.style.setProperty("--lrp-ratio", String(width && height ? width / height : 1));
     options = Array.from({ length: count }, (_, index) => {
       const caption = captions[index] ?? "";
-      const name = captions.length ? `${index}: ${caption}` : String(index);
+      const number = index + model.get("first");
+      const name = captions.length ? `${number}: ${caption}` : String(number);
       const option = make("div", "lrp-gallery-option", { role: "option", title: name, "aria-label": name },
         make("div", "lrp-gallery-cell"));
       if (captions.length) option.append(make("div", "lrp-gallery-caption lrp-cut", {}, caption));

@@ -1,14 +1,16 @@
+import { drawBoxes } from "./boxes.js";
 import { onDark, watchTheme } from "./colours.js";
-import { draw, layersOf, makePicture, outline, place, tableOf } from "./picture.js";
-import { insideOf, rectangle, sayShare, shareOf } from "./region.js";
+import { draw, layersOf, makePicture, once, outline, place, tableOf } from "./picture.js";
+import { insideOf, rectangle, sayShare, shareOf, spanned } from "./region.js";
 import { isShortcut, make, makeRoot, nextFrame, setText, stepTo, watch } from "./dom.js";
 import { endsOf } from "./scale.js";
-import { formatter } from "./numbers.js";
 import { makeLegend } from "./legend.js";
 import { makeTools } from "./tools.js";
+import { HINTS, makeReadout } from "./readout.js";
 import { readRaster } from "./raster.js";
 import { saveSheet } from "./save.js";
 import { watchMarking } from "./marking.js";
+import { following, mostFor, watchZoom } from "./zoom.js";
 
 /**
  * @typedef {{
@@ -16,6 +18,7 @@ import { watchMarking } from "./marking.js";
  *   locked: number[], stamp: string, description: string, stale: boolean, colormap: string, arrangement: string,
  *   opacity: number, percentile: number, signs: string, pixelated: boolean, size: number,
  *   clicked: {x?: number, y?: number, count?: number}, region: import("./region.js").Vertex[],
+ *   zoom: import("./zoom.js").Zoom, boxes: number[][], box: number,
  * }} Traits
  * @typedef {import("./picture.js").Pixel} Pixel
  * @typedef {import("./region.js").Vertex} Vertex
@@ -23,12 +26,6 @@ import { watchMarking } from "./marking.js";
 
 /** @type {(keyof Traits & string)[]} */
 const LOOK = ["colormap", "arrangement", "opacity", "percentile", "signs", "locked", "pixelated", "size"];
-/** @type {Record<string, [string, string]>} What each tool asks for: of the pointer, of the keyboard. */
-const HINTS = {
-  pointer: ["Point at a pixel to read it", "Enter picks one"],
-  rectangle: ["Drag a rectangle", "Enter sets a corner and then the opposite one, Escape clears"],
-  lasso: ["Drag around a region", "Enter sets a corner and then the opposite one, Escape clears"],
-};
 
 /** @param {import("./anywidget").Context<Traits>} context */
 function render({ model, el }) {
@@ -38,19 +35,26 @@ function render({ model, el }) {
   const both = [input, map];
   const badge = make("div", "lrp-heatmap-badge", {}, "out of date");
   const pictures = make("div", "lrp-heatmap-pictures", { tabindex: "0", role: "application" }, input.frame, map.frame, badge);
-  const readout = make("div", "lrp-heatmap-readout lrp-cut lrp-muted", { "aria-live": "polite" }, HINTS.pointer[0]);
+  const { bar, say } = watchZoom(pictures, {
+    zoom: () => model.get("zoom"), most: () => (raster ? mostFor(raster.width, raster.height) : 1), set: setZoom,
+    pans: () => tool === "pointer", frameUnder: (event) => pictureUnder(event)?.frame,
+  });
+  const stage = make("div", "lrp-heatmap-stage", {}, pictures, bar);
+  const readout = makeReadout();
   const tools = makeTools({ choose: chooseTool, save });
   const said = [make("div", ""), make("div", "")];
   const clear = make("button", "lrp-heatmap-tool", { type: "button", title: "Clear the region", "aria-label": "Clear the region" }, "×");
   const share = make("div", "lrp-heatmap-share", { hidden: "" }, clear, make("div", "", { "aria-live": "polite" }, ...said));
   const legend = makeLegend();
   const stamp = make("div", "lrp-heatmap-stamp");
-  root.append(pictures, make("div", "lrp-heatmap-foot", {}, readout, tools), share, legend.element, stamp);
+  root.append(stage, make("div", "lrp-heatmap-foot", {}, readout.element, tools), share, legend.element, stamp);
 
   /** @type {import("./raster.js").Raster | null} */
   let raster = null;
   let loaded = -1;
   let told = false;
+  /** @type {Map<import("./picture.js").Picture, () => import("./picture.js").Layer[]>} what each picture is made of */
+  let layers = new Map();
   let tool = "pointer";
   /** @type {Pixel | null} */
   let cursor = null;
@@ -99,16 +103,35 @@ function render({ model, el }) {
     arrange(given().arrangement);
     if (!raster) return;
     const known = coloured(raster);
-    if (!input.frame.hidden) draw(input, () => layersOf("image", known), known.pixelated);
-    if (!map.frame.hidden) draw(map, () => layersOf(known.kind, known), known.pixelated);
+    layers = new Map([[input, once(() => layersOf("image", known))], [map, once(() => layersOf(known.kind, known))]]);
+    enlarge();
     legend.paint(raster, known);
     root.dataset.sequence = String(sequence);
     root.dataset.max = String(raster.largest);
     root.dataset.sum = String(raster.sum);
     placeSpots();
+    frameBoxes();
     weigh();
     if (!told) model.send({ painted: true }); // somebody looks: what is slow to load may follow now
     told = true;
+  }
+
+  /** Draws again what is in sight, in the colours there are. */
+  function enlarge() {
+    const zoom = model.get("zoom");
+    for (const [picture, made] of layers) if (!picture.frame.hidden) draw(picture, made, model.get("pixelated"), zoom);
+    root.toggleAttribute("data-zoomed", zoom[0] > 1);
+    say(zoom[0]);
+  }
+
+  /** @param {import("./zoom.js").Zoom} zoom */
+  function setZoom(zoom) {
+    model.set("zoom", zoom);
+    model.save_changes();
+  }
+
+  function frameBoxes() {
+    for (const { boxes } of both) if (raster) drawBoxes(boxes, model.get("boxes"), model.get("box"), raster);
   }
 
   /** @param {string} arrangement */
@@ -122,7 +145,7 @@ function render({ model, el }) {
     input.frame.hidden = arrangement !== "beside" && arrangement !== "image";
     map.frame.hidden = arrangement === "image";
     const words = model.get("description") || (raster ? `Heatmap, ${height} by ${width} pixels` : "No heatmap yet");
-    pictures.setAttribute("aria-label", `${words}. Arrow keys move over the pixels, ${HINTS[tool][1]}.`);
+    pictures.setAttribute("aria-label", `${words}. Arrow keys move over the pixels, ${HINTS[tool][1]}, + and − zoom, 0 shows all.`);
     map.canvas.setAttribute("aria-label", words);
     input.canvas.setAttribute("aria-label", "The input");
     setText(stamp, model.get("stamp"));
@@ -141,6 +164,7 @@ function render({ model, el }) {
   }
 
   const repaint = nextFrame(paint);
+  const redraw = nextFrame(enlarge);
   const reweigh = nextFrame(weigh);
 
   /** @param {Vertex[] | null} region null gives up what was drawn */
@@ -165,7 +189,7 @@ function render({ model, el }) {
     giveUp();
     root.dataset.tool = name;
     arrange(given().arrangement);
-    read(null);
+    readout.read(null, raster, tool);
   }
 
   /** Drops what is being drawn; says whether anything was. */
@@ -187,7 +211,8 @@ function render({ model, el }) {
       ...(scaled ? [legend.note] : []), ...(region.length ? said : []), ...(model.get("stale") ? [badge] : []),
     ].map(({ textContent }) => textContent ?? "");
     saveSheet({
-      frames, width: raster.width, height: raster.height, pixelated: known.pixelated, region,
+      frames, width: raster.width, height: raster.height, pixelated: known.pixelated,
+      outlines: [region, ...model.get("boxes").map(([top, left, bottom, right]) => rectangle([left, top], [right, bottom]))],
       bar: scaled ? legend.bar : null, labels: legend.labels.map(({ textContent }) => textContent ?? ""),
       lines: [...model.get("stamp").split("\n"), ...texts], title: model.get("description") || "Heatmap",
       ...(onDark(root) ? { text: "#e0e0e0", ground: "#111111" } : { text: "#212121", ground: "#ffffff" }),
@@ -203,16 +228,6 @@ function render({ model, el }) {
     }
   }
 
-  /** @param {Pixel | null} pixel */
-  function read(pixel) {
-    readout.classList.toggle("lrp-muted", !pixel);
-    if (!pixel || !raster) return setText(readout, HINTS[tool][0]);
-    const value = formatter(raster.largest, { plus: true })(raster.values[pixel.y * raster.width + pixel.x]);
-    const pad = (/** @type {number} */ index, /** @type {number} */ end) =>
-      String(index).padStart(String(end - 1).length, " "); // figure spaces: the line keeps its columns
-    return setText(readout, `row ${pad(pixel.y, raster.height)} · column ${pad(pixel.x, raster.width)} · R ${value}`);
-  }
-
   /** @param {MouseEvent} event */
   const pictureUnder = (event) => both.find(({ frame }) => frame.contains(/** @type {Node} */ (event.target)));
 
@@ -224,7 +239,7 @@ function render({ model, el }) {
   function locate(event) {
     const picture = grabbed ?? pictureUnder(event);
     if (!picture || !raster) return null;
-    const box = picture.canvas.getBoundingClientRect();
+    const box = picture.plane.getBoundingClientRect();
     return [((event.clientX - box.left) / box.width) * raster.width, ((event.clientY - box.top) / box.height) * raster.height];
   }
 
@@ -249,14 +264,13 @@ function render({ model, el }) {
   function moveCursor(pixel) {
     cursor = pixel;
     placeSpots();
-    read(pixel);
+    if (raster && pixel && model.get("zoom")[0] > 1) {
+      const [across, down] = [1 / raster.width, 1 / raster.height];
+      setZoom(following(model.get("zoom"), [(pixel.x + 0.5) * across, (pixel.y + 0.5) * down], [2 * across, 2 * down]));
+    }
+    readout.read(pixel, raster, tool);
     if (corner && pixel) sketch(spanned(corner, pixel));
   }
-
-  /** @type {(from: Pixel, to: Pixel) => Vertex[]} the rectangle with both pixels inside */
-  const spanned = (from, to) => rectangle(
-    [Math.min(from.x, to.x), Math.min(from.y, to.y)], [Math.max(from.x, to.x) + 1, Math.max(from.y, to.y) + 1],
-  );
 
   /** @param {KeyboardEvent} event */
   function onKey(event) {
@@ -298,8 +312,8 @@ function render({ model, el }) {
   });
   const resized = new ResizeObserver(repaint.request);
   both.forEach(({ frame }) => resized.observe(frame));
-  pictures.addEventListener("pointermove", (event) => read(under(event)));
-  pictures.addEventListener("pointerleave", () => read(cursor));
+  pictures.addEventListener("pointermove", (event) => readout.read(under(event), raster, tool));
+  pictures.addEventListener("pointerleave", () => readout.read(cursor, raster, tool));
   pictures.addEventListener("click", (event) => {
     if (tool === "pointer") pick(under(event));
   });
@@ -314,10 +328,13 @@ function render({ model, el }) {
     watch(model, ["sequence", "scale", "stamp", "description", "stale", ...LOOK], paint),
     watch(model, ["clicked"], placeSpots),
     watch(model, ["region"], weigh),
+    watch(model, ["boxes", "box"], frameBoxes),
+    watch(model, ["zoom"], redraw.request),
     watchTheme(repaint.request),
     () => resized.disconnect(),
     repaint.cancel,
     reweigh.cancel,
+    redraw.cancel,
     () => root.remove(),
   ];
   paint();

@@ -7,8 +7,9 @@ import { makeOutline, makeSvg } from "./svg.js";
  * @typedef {{x: number, y: number}} Pixel
  * @typedef {{pixels: ImageData, opacity: number}} Layer one above the other, the lowest first
  * @typedef {{
- *   frame: HTMLElement, canvas: HTMLCanvasElement, outline: Element, mark: HTMLElement, cursor: HTMLElement,
- * }} Picture
+ *   frame: HTMLElement, canvas: HTMLCanvasElement, plane: HTMLElement, boxes: HTMLElement, outline: Element,
+ *   mark: HTMLElement, cursor: HTMLElement,
+ * }} Picture plane: lies where the whole picture would, also where it is enlarged and the frame shows a part
  */
 
 /** @returns {Picture} */
@@ -17,7 +18,9 @@ export function makePicture() {
   const outline = makeSvg("svg", { class: "lrp-heatmap-outline", preserveAspectRatio: "none", "aria-hidden": "true" });
   const mark = make("div", "lrp-heatmap-spot", { hidden: "" });
   const cursor = make("div", "lrp-heatmap-spot lrp-heatmap-cursor", { hidden: "" });
-  return { frame: make("div", "lrp-heatmap-frame", {}, canvas, outline, mark, cursor), canvas, outline, mark, cursor };
+  const boxes = make("div", "lrp-heatmap-boxes", { "aria-hidden": "true" });
+  const plane = make("div", "lrp-heatmap-plane", {}, boxes, outline, mark, cursor);
+  return { frame: make("div", "lrp-heatmap-frame", {}, canvas, plane), canvas, plane, boxes, outline, mark, cursor };
 }
 
 /**
@@ -47,11 +50,24 @@ export function layersOf(kind, { raster, ends, table, image, imageShape, opacity
 }
 
 /**
+ * @template Made
+ * @param {() => Made} make called when its result is first asked for
+ */
+export function once(make) {
+  /** @type {Made | undefined} */
+  let made;
+  return () => (made ??= make());
+}
+
+/**
  * @param {Picture} picture
  * @param {() => Layer[]} layers not asked for where the picture has no size
  * @param {boolean} pixelated
+ * @param {import("./zoom.js").Zoom} zoom
  */
-export function draw({ frame, canvas }, layers, pixelated) {
+export function draw({ frame, canvas, plane }, layers, pixelated, zoom) {
+  const [scale, left, top] = zoom;
+  plane.style.cssText = `left: ${-100 * scale * left}%; top: ${-100 * scale * top}%; width: ${100 * scale}%; height: ${100 * scale}%`;
   const width = Math.round(frame.clientWidth * devicePixelRatio);
   const height = Math.round(frame.clientHeight * devicePixelRatio);
   const context = canvas.getContext("2d");
@@ -59,7 +75,7 @@ export function draw({ frame, canvas }, layers, pixelated) {
   if (canvas.width !== width) canvas.width = width;
   if (canvas.height !== height) canvas.height = height;
   context.clearRect(0, 0, width, height);
-  for (const { pixels, opacity } of layers()) stretch(context, pixels, pixelated, opacity);
+  for (const { pixels, opacity } of layers()) stretch(context, pixels, pixelated, opacity, zoom);
 }
 
 /**

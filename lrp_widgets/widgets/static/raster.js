@@ -154,17 +154,19 @@ export function readImage(bytes, [height, width, channels], underlay) {
  * @param {ImageData} picture
  * @param {boolean} pixelated
  * @param {number} [opacity]
+ * @param {import("./zoom.js").Zoom} [zoom] which part of the picture
  */
-export function stretch(context, picture, pixelated, opacity = 1) {
+export function stretch(context, picture, pixelated, opacity = 1, [scale, left, top] = [1, 0, 0]) {
   const { width, height } = context.canvas;
   const source = document.createElement("canvas");
   source.width = picture.width;
   source.height = picture.height;
   source.getContext("2d")?.putImageData(picture, 0, 0);
   context.globalAlpha = opacity;
-  const shrinks = picture.width > width;
+  const [across, down] = [picture.width / scale, picture.height / scale];
+  const shrinks = across > width;
   context.imageSmoothingEnabled = !pixelated || shrinks; // the nearest neighbour alone would drop pixels
   context.imageSmoothingQuality = shrinks ? "high" : "low"; // enlarging, "high" takes 6 ms and shows no more
-  context.drawImage(source, 0, 0, width, height);
+  context.drawImage(source, left * picture.width, top * picture.height, across, down, 0, 0, width, height);
   context.globalAlpha = 1;
 }

@@ -90,6 +90,14 @@ export function rectangle(from, to) {
 }
 
 /**
+ * The rectangle with both pixels inside.
+ * @param {import("./picture.js").Pixel} from
+ * @param {import("./picture.js").Pixel} to
+ */
+export const spanned = (from, to) =>
+  rectangle([Math.min(from.x, to.x), Math.min(from.y, to.y)], [Math.max(from.x, to.x) + 1, Math.max(from.y, to.y) + 1]);
+
+/**
  * A drawn line with no more vertices than Python takes: every second one goes until they are few enough.
  * @param {Vertex[]} line
  * @returns {Vertex[]}

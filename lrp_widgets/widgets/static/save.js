@@ -8,25 +8,24 @@ const FONT = "13px system-ui, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-
  * What is saved.
  * @typedef {{
  *   frames: import("./picture.js").Layer[][], width: number, height: number, pixelated: boolean,
- *   region: import("./region.js").Vertex[], bar: HTMLCanvasElement | null, labels: string[], lines: string[],
+ *   outlines: import("./region.js").Vertex[][], bar: HTMLCanvasElement | null, labels: string[], lines: string[],
  *   text: string, ground: string, title: string,
- * }} Sheet width, height: of the map.  frames: the pictures from left to right.  bar: null for none
+ * }} Sheet width, height: of the map.  frames: the pictures from left to right.  outlines: on each.  bar: null for none
  */
 
 /**
  * Draws the sheet as SVG: pictures as images of their own pixels, everything else as lines and text.
  * @param {Sheet} sheet
  */
-export function drawSheet({ frames, width, height, pixelated, region, bar, labels, lines, text, ground, title }) {
+export function drawSheet({ frames, width, height, pixelated, outlines, bar, labels, lines, text, ground, title }) {
   const factor = Math.max(1, Math.ceil(SIDE / Math.max(width, height)));
   const [wide, high] = [width * factor, height * factor];
   const inner = Math.max(300, frames.length * (wide + MARGIN) - MARGIN); // room for the text under a narrow picture
   const parts = frames.flatMap((layers, index) => drawFrame(layers, MARGIN + index * (wide + MARGIN), wide, high, pixelated));
-  if (region.length)
-    frames.forEach((_, index) => {
-      const from = MARGIN + index * (wide + MARGIN);
-      parts.push(...makeOutline(region.map(([x, y]) => [from + x * factor, MARGIN + y * factor])));
-    });
+  frames.forEach((_, index) => {
+    const from = MARGIN + index * (wide + MARGIN);
+    for (const outline of outlines) parts.push(...makeOutline(outline.map(([x, y]) => [from + x * factor, MARGIN + y * factor])));
+  });
   let down = MARGIN + high + MARGIN;
   /** @type {(x: number, anchor: string, said: string) => Element} */
   const write = (x, anchor, said) => makeSvg("text", { x, y: down, "text-anchor": anchor, fill: text }, said);
