@@ -56,6 +56,7 @@ from lrp_widgets.methods import (
     WindowMap,
     sliding_window,
 )
+from lrp_widgets.preprocessing import Preprocessing
 from lrp_widgets.samples import Samples
 
 __all__ = [  # noqa: RUF022 - grouped, for the reader
@@ -63,6 +64,7 @@ __all__ = [  # noqa: RUF022 - grouped, for the reader
     "explore",
     "quality",
     "Samples",
+    "Preprocessing",
     "demo",
     # its parts, for your own notebook
     "widgets",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -38,9 +39,8 @@ def samples() -> lw.Samples:
     """All 38, in the order of their names, with their labels and the thousand class names."""
     files = sorted((FOLDER / "photos").glob("*.jpg"))
     labels = [int(file.name.partition("_")[0]) for file in files]
-    made = PREPROCESSING.samples(files, labels)
     classes = json.loads((FOLDER / "classes.json").read_text(encoding="utf-8"))
-    return lw.Samples(made.inputs, made.labels, classes, low=-1.0, high=1.0)
+    return dataclasses.replace(PREPROCESSING, classes=classes).samples(files, labels)
 
 
 def names() -> list[str]:
@@ -48,7 +48,7 @@ def names() -> list[str]:
 
 
 def shares(relevance: Tensor, box: tuple[int, int, int, int]) -> tuple[float, float]:
-    """How much of the positive relevance (channels, h, w), summed over channels, is inside; and how much of the area."""
+    """How much of the positive relevance (channels, h, w; summed over channels) is inside, and how much of the area."""
     left, top, right, bottom = box
     positive = relevance.sum(0).clamp(min=0)
     inside = positive[top:bottom, left:right].sum() / positive.sum()

@@ -1,4 +1,4 @@
-"""MobileNet v1 at a quarter of its width: a real ImageNet classifier, small enough for a test. Its weights are not here."""
+"""MobileNet v1 at a quarter of its width: a real ImageNet classifier, small enough for a test. No weights here."""
 
 from __future__ import annotations
 
