@@ -60,6 +60,7 @@ from lrp_widgets.methods import (
     sliding_window,
     top_patches,
 )
+from lrp_widgets.preprocessing import Preprocessing
 from lrp_widgets.samples import Samples
 
 __all__ = [  # noqa: RUF022 - grouped, for the reader
@@ -68,6 +69,7 @@ __all__ = [  # noqa: RUF022 - grouped, for the reader
     "quality",
     "scan",
     "Samples",
+    "Preprocessing",
     "demo",
     # its parts, for your own notebook
     "widgets",

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
+
+from lrp_widgets.images import covering, listed, stacked
 
 __all__ = ["Samples"]
 
 Bound = float | tuple[float, ...]
-Listed = tuple[list[Path], list[int] | None, list[str] | None]  # files, their class, and the class names
-
-IMAGES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,19 +127,12 @@ class Samples:
         folder = Path(path).expanduser()
         sides = _sides(size, limit, channels)
         cls(torch.zeros(1, channels, 1, 1), low=low, high=high)  # what is wrong with these is said before the work
-        files, labels, names = _listed(folder, classes)
-        kept = _evenly(labels or [0] * len(files), limit)
-        if len(kept) < len(files):
-            share = "" if labels is None else ", as many of each class"
-            warnings.warn(
-                f"{folder} holds {len(files)} images, and {len(kept)} of them are read{share}: limit={limit}. "
-                "Set limit higher, or None for all.",
-                stacklevel=2,
-            )
-        pixels = _stacked([files[row] for row in kept], sides, channels)
+        files, labels, names = listed(folder, classes, limit)
+        fit, smallest = (None, None) if sides is None else (partial(covering, sides=sides), max(sides))
+        pixels = stacked(files, channels, fit, smallest)
         lows, highs = (torch.as_tensor(bound, dtype=torch.float32).reshape(-1, 1, 1) for bound in (low, high))
         inputs = lows + pixels * (highs - lows)
-        return cls(inputs, None if labels is None else [labels[row] for row in kept], names, low, high)
+        return cls(inputs, labels, names, low, high)
 
 
 def _sides(size: Any, limit: Any, channels: Any) -> tuple[int, int] | None:
@@ -158,94 +149,3 @@ def _sides(size: Any, limit: Any, channels: Any) -> tuple[int, int] | None:
     if not fit or not all(isinstance(side, int) and not isinstance(side, bool) and side > 0 for side in sides):
         raise ValueError(f"size must be one side or (height, width) in pixels, or None, got {size!r}.")
     return sides[0], sides[1]
-
-
-def _listed(folder: Path, classes: Sequence[str] | None) -> Listed:
-    """The image files in order. Raises an error where there are none, or where it is not clear what their class is."""
-    if not folder.exists():
-        raise FileNotFoundError(f"from_folder must be given a folder of images, got {folder}, which is not there.")
-    if not folder.is_dir():
-        raise NotADirectoryError(f"from_folder must be given a folder of images, got the file {folder}.")
-    flat = _images(folder)
-    named = sorted(inner for inner in folder.iterdir() if inner.is_dir() and not inner.name.startswith("."))
-    found = [(file, inner.name) for inner in named for file in _images(inner)]
-    if flat and found:
-        raise ValueError(
-            f"{folder} must hold either images or one folder of images for each class, got both "
-            f"({flat[0].name} and {found[0][1]}/{found[0][0].name}). Move one of them away."
-        )
-    if not flat and not found:
-        raise ValueError(
-            f"{folder} must hold images ({' '.join(IMAGES)}) or one folder of them for each class, got none."
-        )
-    if flat:
-        return flat, None, None if classes is None else list(classes)
-    names = [inner.name for inner in named] if classes is None else list(classes)
-    for inner in {name: None for _, name in found}:
-        if inner not in names:
-            raise ValueError(
-                f"The folders in {folder} must be named after classes ({', '.join(names)}), got {inner}. "
-                "Rename it, or leave classes out."
-            )
-    return [file for file, _ in found], [names.index(name) for _, name in found], names
-
-
-def _images(folder: Path) -> list[Path]:
-    files = (file for file in folder.iterdir() if file.suffix.lower() in IMAGES and not file.name.startswith("."))
-    return sorted(file for file in files if file.is_file())
-
-
-def _evenly(labels: Sequence[int], limit: int | None) -> list[int]:
-    """Which rows to keep: the first of every class, then the second of every class, … up to the limit; in order."""
-    if limit is None or len(labels) <= limit:
-        return list(range(len(labels)))
-    times: dict[int, int] = {}
-    turn = []
-    for row, label in enumerate(labels):
-        times[label] = times.get(label, 0) + 1
-        turn.append((times[label], row))
-    return sorted(row for _, row in sorted(turn)[:limit])
-
-
-def _stacked(files: Sequence[Path], sides: tuple[int, int] | None, channels: int) -> Tensor:
-    """(n, channels, height, width) in [0, 1]. Raises ValueError that names the file that does not fit."""
-    from PIL.Image import DecompressionBombError  # here, so that whoever reads no images need not wait for it
-
-    rows: list[Tensor] = []
-    for file in files:
-        try:
-            pixels = _pixels(file, sides, channels)
-        except (OSError, ValueError, SyntaxError, DecompressionBombError) as fault:
-            raise ValueError(
-                f"{file} must be a whole image, got {type(fault).__name__}: {fault}. Replace it, or move it away."
-            ) from fault
-        if rows and pixels.shape != rows[0].shape:
-            first, other = (f"{row.shape[1]}×{row.shape[2]}" for row in (rows[0], pixels))
-            raise ValueError(
-                f"The images must be of one size, got {first} ({files[0].name}) and {other} ({file.name}). "
-                "Say which with size=…."
-            )
-        rows.append(pixels)
-    return torch.stack(rows)
-
-
-def _pixels(file: Path, sides: tuple[int, int] | None, channels: int) -> Tensor:
-    """One image, upright, cut to size, in [0, 1]."""
-    from PIL import Image, ImageOps
-
-    with Image.open(file) as opened:
-        if sides is not None:  # a JPEG is decoded at an eighth, a quarter or a half where that is enough
-            opened.draft(opened.mode, (2 * max(sides), 2 * max(sides)))
-        image = ImageOps.exif_transpose(opened)
-        if image.mode.startswith(("I", "F")):  # 16 bits and more, which conversion would cut off at 255
-            values = np.asarray(image, dtype=np.float64)
-            top = 65535 if image.mode.startswith("I") and values.max(initial=0) > 255 else 255
-            image = Image.fromarray((values * (255 / top)).clip(0, 255).round().astype(np.uint8))
-        if image.has_transparency_data:
-            image = image.convert("RGBA")
-            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-        image = image.convert("RGB" if channels == 3 else "L")
-        if sides is not None:
-            image = ImageOps.fit(image, (sides[1], sides[0]), Image.Resampling.BICUBIC)
-        pixels = np.asarray(image, dtype=np.float32) / 255
-    return torch.from_numpy(pixels[..., None] if channels == 1 else pixels).permute(2, 0, 1).contiguous()

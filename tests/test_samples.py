@@ -10,7 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
-from lrp_widgets.samples import Samples, _evenly
+from lrp_widgets.images import _evenly
+from lrp_widgets.samples import Samples
 
 
 def paint(path: Path, colour: Any = (255, 0, 0), size: tuple[int, int] = (8, 6), mode: str = "RGB", **how: Any) -> Path:

@@ -32,7 +32,7 @@ def said_target(explanation: Explanation, names: tuple[str, ...], row: int = 0) 
 def stamp(explanation: Explanation, row: int = 0) -> str:
     """ΣR, f(x) and what the layers kept, for under the picture."""
     total, score = float(explanation.total[row]), float(explanation.explained[row])
-    said = f"ΣR = {total:.3f} · f(x) = {score:.3f}"
+    said = f"ΣR = {_amount(total)} · f(x) = {_amount(score)}"
     if explanation.layers:
         amounts = {CAUSES.get(cause, cause): float(amount[row]) for cause, amount in explanation.absorbed.items()}
         causes = ", ".join(
@@ -40,6 +40,11 @@ def stamp(explanation: Explanation, row: int = 0) -> str:
         )
         said += f"\nabsorbed {_share(sum(amounts.values()), score)}" + (f" ({causes})" if causes else "")
     return said
+
+
+def _amount(value: float) -> str:
+    """With three decimals, or where these would be zeros with two digits."""
+    return f"{value:.3f}" if value == 0 or abs(value) >= 5e-4 else f"{value:.1e}"
 
 
 def _share(amount: float, score: float) -> str:

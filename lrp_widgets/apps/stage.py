@@ -32,6 +32,7 @@ from lrp_widgets.widgets.control import guard
 __all__ = ["Stage"]
 
 MOST_CLASSES = 1000  # offered to be contrasted with
+MANY = 10_000  # pixels of an input that is a photograph
 PIN = {"name": "pin", "label": "pin", "tooltip": "Keep this explanation beside the ones that follow"}
 
 
@@ -50,7 +51,7 @@ class Stage(ipywidgets.VBox):
         self.source, self.classes = Source(samples), ClassPicker()
         self.gallery, self.pad, self.upload = self.source.gallery, self.source.pad, self.source.upload
         self.against = guard(against(self._count(), samples.name), self.refuse)
-        self.heatmap, self.layers, self.curve = HeatmapView(size=320), LayersView(), CurveView()
+        self.heatmap, self.layers, self.curve = HeatmapView(size=320, **_look(samples)), LayersView(), CurveView()
         self.look = LookEditor(self.heatmap, self.layers)
         self.inspection = Inspection(explainer, self._set, self._shown)
         self.pins = Pins(samples, self._set, lambda: self.settings)
@@ -108,3 +109,9 @@ class Stage(ipywidgets.VBox):
         with suppress(Exception):  # whatever is wrong, the first explanation says it
             return min(MOST_CLASSES, self.explainer.tape(self.samples.inputs[:1]).scores[0].numel())
         return 0
+
+
+def _look(samples: Samples) -> dict[str, Any]:
+    """How pictures look first: of fifty thousand pixels a few would have all of the colour, and none is seen square."""
+    many = samples.inputs.ndim == 4 and samples.inputs[0, 0].numel() >= MANY
+    return {"percentile": 99.5, "pixelated": False} if many else {}

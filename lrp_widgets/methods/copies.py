@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import torch
@@ -15,7 +15,9 @@ from lrp_widgets.methods.question import Question, go_on
 
 __all__ = ["Part", "mean_of", "relevance_of", "score_of"]
 
-ROWS = 64  # of a batch, so that memory stays that of a batch however many copies there are
+# Of a batch, so that memory stays that of a batch however many copies there are, and however large they are.
+ROWS = 64
+NUMBERS = 8 * 3 * 224 * 224  # eight photographs: with 64 a small MobileNet took a gigabyte, VGG16 would take ten
 
 Part = tuple[Tensor, Explanation]
 
@@ -53,8 +55,12 @@ def mean_of(method: Any, question: Question, parts: Iterable[Part]) -> Explanati
 
 
 def _batches(copies: Iterable[Tensor], question: Question, abandoned: Callable[[], bool]) -> Iterator[list[Tensor]]:
-    left, fit = iter(copies), max(1, ROWS // len(question.scores))
+    left = iter(copies)
     go_on(abandoned)
+    if (first := next(left, None)) is None:
+        return
+    fit = max(1, min(ROWS // len(question.scores), NUMBERS // first.numel()))
+    left = chain((first,), left)
     while batch := list(islice(left, fit)):
         yield batch
         go_on(abandoned)

@@ -15,6 +15,7 @@ __all__ = ["Control", "guard"]
 
 _STYLE = {"description_width": "76px"}
 _WIDE = {"width": "auto"}
+RANGE_STEP = 0.05
 NONE = "(none)"
 
 
@@ -70,7 +71,8 @@ class Control(ipywidgets.VBox):
             self._tell(str(error))
             return
         self.problem = ""
-        self.value = value
+        if not _is_echo(self._known, value, self.value):
+            self.value = value
 
     def _tell(self, problem: str) -> None:
         self.problem = ""  # so that the same mistake twice is told twice
@@ -111,6 +113,12 @@ def _ends(known: Param, value: Any) -> dict[str, Any]:
     return {"min": min(low, value), "max": max(high, value)}
 
 
+def _is_echo(known: Param, sent: Any, value: Any) -> bool:
+    """Whether a range is what the browser makes of `value`: it moves ends to the nearest step, and tells so unasked."""
+    near = (known.step or RANGE_STEP) / 2 + 1e-9
+    return known.kind == "range" and all(abs(one - other) < near for one, other in zip(sent, value, strict=True))
+
+
 def _to_inner(known: Param, value: Any) -> Any:
     if known.kind == "choice" and value is None:  # to a drop-down None is no choice at all
         return NONE
@@ -141,7 +149,9 @@ def _made(known: Param, value: Any) -> Any:
             options=list(zip(labels, choices, strict=True)), value=_to_inner(known, value), **said
         )
     if known.kind == "range":
-        return ipywidgets.FloatRangeSlider(value=value, step=known.step or 0.05, readout_format=".2f", **ends, **said)
+        return ipywidgets.FloatRangeSlider(
+            value=value, step=known.step or RANGE_STEP, readout_format=".2f", **ends, **said
+        )
     if known.kind == "integer":
         return ipywidgets.IntSlider(value, step=int(known.step or 1), **ends, **said)
     if known.log:

@@ -83,6 +83,16 @@ def test_how_many_copies_a_batch_takes_changes_nothing(method: Method, rows: int
 
 
 @named(ALTERING)
+def test_large_inputs_go_in_small_batches(method: Method, x: Tensor, monkeypatch: Any) -> None:
+    expected = lw.Explainer(network()).explain(x, None, method).relevance
+    monkeypatch.setattr(copies, "NUMBERS", 5 * x[0].numel())
+    model = Counting()
+    got = lw.Explainer(model).explain(x, None, method).relevance
+    assert torch.allclose(got, expected, rtol=1e-12, atol=1e-14)
+    assert max(model.seen) == 4  # two copies of two rows
+
+
+@named(ALTERING)
 def test_the_class_is_that_of_the_input_and_not_of_its_copies(method: Method) -> None:
     """Class 1 wins at the input alone: zeros, noise and shifts are class 0's."""
 

@@ -245,3 +245,12 @@ def test_the_positions_beside_a_value():
     assert numbers["epsilon"].beside(0.0) == ()
     assert numbers["input"].beside("zB") == (None, "w2", "z+", "flat", "epsilon")
     assert numbers["split"].beside((0.2, 0.8)) == ()
+
+
+def test_what_the_browser_makes_of_a_range_is_no_move():
+    """Of 28 layers 27 end at 0.964…, a place between two steps: the browser says 0.95, and nobody moved anything."""
+    control = control_of(Stranger(part=(0.0, 27 / 28)), "part")
+    control.inner.set_state({"value": [0.0, 0.95]})
+    assert control.value == (0.0, 27 / 28)
+    control.inner.set_state({"value": [0.0, 0.9]})
+    assert control.value == (0.0, 0.9)
