@@ -11,6 +11,7 @@ import ipywidgets
 import traitlets
 
 from lrp_widgets.params import LOG_STEP, Param
+from lrp_widgets.widgets.turn import TURN, in_turn
 
 __all__ = ["Control", "guard"]
 
@@ -25,7 +26,8 @@ def guard(widget: Any, tell: Callable[[str], None]) -> Any:
 
     def set_state(sync_data: Mapping[str, Any]) -> None:
         try:
-            take(sync_data)
+            with TURN:
+                take(sync_data)
         except Exception as error:  # a handler's too
             widget.send_state([name for name in sync_data if name in widget.keys])
             tell(f"{widget.description or type(widget).__name__}: {error}")
@@ -85,7 +87,7 @@ class Control(ipywidgets.VBox):
         if changed and self.reset is None:
             self.reset = ipywidgets.Button(description="↺", tooltip=self._back())
             self.reset.add_class("lrp-control-reset")
-            self.reset.on_click(lambda _: setattr(self, "value", self._home))
+            self.reset.on_click(in_turn(lambda _: setattr(self, "value", self._home)))
             self.children = (*self.children, self.reset)
         if changed != ("lrp-changed" in self._dom_classes):
             (self.add_class if changed else self.remove_class)("lrp-changed")

@@ -12,6 +12,7 @@ import traitlets
 from lrp_widgets.params import Setting
 from lrp_widgets.widgets.control import guard
 from lrp_widgets.widgets.editor import Editors, SettingEditor
+from lrp_widgets.widgets.turn import in_turn
 
 __all__ = ["MethodPicker"]
 
@@ -62,7 +63,7 @@ class MethodPicker(ipywidgets.VBox):
         self.picker.observe(self._picked, "value")
         self.editor.observe(self._edited, "value")
         self.editor.observe(lambda change: self._tell(change["new"]), "problem")
-        self.restore.on_click(lambda _: self._put(self._defaults[self._name]))
+        self.restore.on_click(in_turn(lambda _: self._put(self._defaults[self._name])))
         self.observe(self._set, "value")
 
     def offer(self, name: str, setting: Setting) -> None:
