@@ -30,7 +30,7 @@ function render({ model, el }) {
   const name = make("b", "");
   const rest = make("span", "lrp-muted");
   const row = make("div", "lrp-toolbar-buttons", { role: "toolbar" });
-  const list = make("dl", "lrp-toolbar-keys", { popover: "auto", "aria-label": "Keys" });
+  const list = make("div", "lrp-toolbar-keys", { popover: "auto", role: "group", "aria-label": "Keys" });
   const help = make("button", "lrp-toolbar-button", {
     type: "button", title: "All keys of this app (?)", "aria-label": "keys", "aria-expanded": "false",
   }, "?");
@@ -70,7 +70,7 @@ function render({ model, el }) {
   function showKeys() {
     const own = model.get("buttons").flatMap(({ keys, tooltip }) => (keys?.length ? [[keys.map(written).join(", "), tooltip]] : []));
     const lines = [...own, ["?", "This list"], ...model.get("more_keys").map(([keys, does]) => [keys.split(", ").map(written).join(", "), does])];
-    list.replaceChildren(...lines.flatMap(([keys, does]) => [make("dt", "", {}, keys), make("dd", "", {}, does)]));
+    list.replaceChildren(...lines.flatMap(([keys, does]) => [make("b", "", {}, keys), make("span", "", {}, does)]));
     list.togglePopover();
     const { right, bottom } = help.getBoundingClientRect();
     list.style.top = `${bottom + 4}px`;
