@@ -29,6 +29,7 @@ class Param:
     symbol: str = ""
     unit: str = ""
     help: str = ""
+    equation: str = ""  # where it is not that of the setting
     name: str = ""
     default: Any = None
 
@@ -113,11 +114,12 @@ def param(
     symbol: str = "",
     unit: str = "",
     help: str = "",
+    equation: str = "",
 ) -> Any:
     """A number in [low, high]: whole where the default is an int. `slider` narrows what a slider spans."""
     kind = "integer" if isinstance(default, int) else "number"
     ends = (low, high) if kind == "integer" else (float(low), float(high))
-    known = Param(kind, *ends, slider, log, step, symbol=symbol, unit=unit, help=help)
+    known = Param(kind, *ends, slider, log, step, symbol=symbol, unit=unit, help=help, equation=equation)
     return dataclasses.field(default=default, metadata={_KEY: known})
 
 
@@ -128,17 +130,20 @@ def choice(
     labels: tuple[str, ...] = (),
     symbol: str = "",
     help: str = "",
+    equation: str = "",
     advanced: bool = False,
     kw_only: bool = False,
 ) -> Any:
     """One of a few values, shown by their labels where these are given."""
-    known = Param("choice", choices=choices, labels=labels, advanced=advanced, symbol=symbol, help=help)
+    shown: dict[str, Any] = {"symbol": symbol, "help": help, "equation": equation}
+    known = Param("choice", choices=choices, labels=labels, advanced=advanced, **shown)
     return dataclasses.field(default=default, kw_only=kw_only, metadata={_KEY: known})
 
 
-def switch(default: bool, *, symbol: str = "", help: str = "") -> Any:
+def switch(default: bool, *, symbol: str = "", help: str = "", equation: str = "") -> Any:
     """True or False."""
-    return dataclasses.field(default=default, metadata={_KEY: Param("switch", symbol=symbol, help=help)})
+    known = Param("switch", symbol=symbol, help=help, equation=equation)
+    return dataclasses.field(default=default, metadata={_KEY: known})
 
 
 def span(
@@ -150,9 +155,10 @@ def span(
     symbol: str = "",
     unit: str = "",
     help: str = "",
+    equation: str = "",
 ) -> Any:
     """Two rising numbers in [low, high]: a range slider."""
-    known = Param("range", float(low), float(high), step=step, symbol=symbol, unit=unit, help=help)
+    known = Param("range", float(low), float(high), step=step, symbol=symbol, unit=unit, help=help, equation=equation)
     return dataclasses.field(default=default, metadata={_KEY: known})
 
 
@@ -182,3 +188,12 @@ class Setting:
     def note(self, name: str) -> str:
         """What follows from the parameter `name` and should stand beside its control, "" for nothing."""
         return ""
+
+    def equation_of(self, name: str = "") -> str:
+        """The equation that the parameter `name` stands in, or that of the whole; "" where there is none."""
+        return getattr(self, "equation", "")
+
+    def told(self, name: str) -> str:
+        """The tooltip of the parameter `name`: what it does in a sentence, and below that the equation."""
+        known = next(known for known in params_of(self) if known.name == name)
+        return "\n".join(filter(None, (known.help, known.equation or self.equation_of(name))))

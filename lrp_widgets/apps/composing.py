@@ -17,6 +17,7 @@ from lrp_widgets.engine.presets import by_depth
 from lrp_widgets.methods import LRP, Method
 from lrp_widgets.samples import Samples
 from lrp_widgets.widgets import CompositeEditor, MethodPicker
+from lrp_widgets.widgets.turn import in_turn
 
 __all__ = ["Composing", "Elsewhere"]
 
@@ -34,6 +35,7 @@ class Composing:
         self.methods = MethodPicker(choices(samples), editors=((by_depth, lambda _: own),))
         self.editor.observe(self._composed, "value")
 
+    @in_turn
     def show(self, method: Method, x: Tensor) -> None:
         """Tell the editor the rule of each layer; where a preset is in force, it begins with the same rules."""
         if not isinstance(method, LRP):

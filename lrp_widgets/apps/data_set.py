@@ -50,7 +50,12 @@ class DataSet(QualityPage):
         names = [NOW, *self._choices]
         self.methods = guard(
             ipywidgets.SelectMultiple(
-                description="methods", options=names, value=[names[0], *names[2:4]], rows=6, **style
+                description="methods",
+                options=names,
+                value=[names[0], *names[2:4]],
+                rows=6,
+                tooltip="Which methods are compared.",
+                **style,
             ),
             tell,
         )
@@ -60,12 +65,16 @@ class DataSet(QualityPage):
                 options=[(kind.title, kind.__name__) for kind in METRICS],
                 value=FIRST,
                 rows=6,
+                tooltip="By which measures they are compared.",
                 **style,
             ),
             tell,
         )
         self.count = guard(
-            ipywidgets.IntSlider(min(20, most), min=1, max=max(2, most), description="samples", **style), tell
+            ipywidgets.IntSlider(
+                min(20, most), min=1, max=max(2, most), description="samples", tooltip="On how many samples.", **style
+            ),
+            tell,
         )
         note = ipywidgets.HTML(
             f"The first of {len(samples)} samples; explained is "

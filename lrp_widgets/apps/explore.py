@@ -35,6 +35,7 @@ from lrp_widgets.engine.propagate import Abandoned
 from lrp_widgets.evaluation import Curve
 from lrp_widgets.samples import Samples
 from lrp_widgets.widgets import Latest
+from lrp_widgets.widgets.turn import in_turn
 
 __all__ = ["Dashboard", "Settings", "explore"]
 
@@ -142,6 +143,7 @@ class Dashboard(Stage):
         if "method" in changes and self.methods.value != (plain := unfiltered(changes["method"])):
             self.bring(dataclasses.replace(self.settings, method=plain))
 
+    @in_turn
     def bring(self, settings: Settings) -> None:
         """Bring every control to settings that come from elsewhere (undo, a pin, a link), and explain them."""
         self._bringing = True

@@ -39,12 +39,15 @@ class Inspection:
         self._settings: Settings | None = None
         self._leads: list[Neuron | None] = []  # where each row leads
         self._turned: Neuron | None = None  # and the other direction
+        self._place: tuple[str, tuple[int, ...]] | None = None  # the neuron in sight, as a filter names it
         self.channels.observe(self._chosen, "selected")
         self.channels.observe(self._filtered, ["kept", "blocked"])
         self.channels.observe(lambda _: self._refilter(region=True), "cleared")
         self.arithmetic.observe(self._stepped, "stepped")
         self.arithmetic.observe(self._turn, "direction")
         self.arithmetic.observe(self._back, "back")
+        self.arithmetic.observe(self._pass, "passing")
+        self.arithmetic.observe(lambda _: self._change(filters=()), "cleared")
 
     def show(self, settings: Settings, explanation: Explanation) -> None:
         """Show what belongs to the settings."""
@@ -82,7 +85,7 @@ class Inspection:
     def _show_arithmetic(self, settings: Settings, explanation: Explanation) -> None:
         if not settings.trail or not isinstance(settings.method, LRP) or not explanation.layers:
             self.arithmetic.clear()
-            self._leads, self._turned = [], None
+            self._leads, self._turned, self._place = [], None, None
             return
         method, last = settings.method, settings.trail[-1]
         tape, passed, *_ = self.explainer.propagate(
@@ -93,7 +96,9 @@ class Inspection:
             neuron = neuron_at(calculator, last) if isinstance(last, Pixel) else last
             if neuron is None:
                 self.arithmetic.clear()
+                self._place = None
                 return
+            self._place = calculator.place(neuron)
             found = calculator.of(neuron, MOST_MESSAGES)
             self._leads = [self._lead(calculator, message.other) for message in found.messages]
             self._turned = calculator.above(neuron) if neuron.leaves else calculator.below(neuron)
@@ -109,6 +114,8 @@ class Inspection:
             _summed(found),
             trail=[stop(known) for known in settings.trail],
             direction="down" if neuron.leaves else "up",
+            passing=None if self._place is None else _passing(settings, *self._place),
+            filtered=" · ".join(map(_said, _filters(settings))),
         )
 
     @staticmethod
@@ -150,6 +157,18 @@ class Inspection:
             for channels, block in ((self.channels.kept, False), (self.channels.blocked, True))
             if channels
         ]
+        self._change(filters=(*others, *own))
+
+    def _pass(self, change: Any) -> None:
+        """Keep or block the neuron in sight; of one layer only one neuron can be kept."""
+        if (settings := self._settings) is None or self._place is None or self._shown():
+            return
+        layer, index = self._place
+        keep = change["new"] == "keep"
+        here = [known for known in _filters(settings) if known.layer == layer and known.neuron]
+        given_up = [known for known in here if keep or not known.block or known.neuron == index]
+        others = tuple(known for known in _filters(settings) if known not in given_up)
+        own = (Filter(layer, neuron=index, block=not keep),) if change["new"] else ()
         self._change(filters=(*others, *own))
 
     def _stepped(self, change: Any) -> None:
@@ -229,8 +248,15 @@ def _filters(settings: Settings) -> tuple[Filter, ...]:
     return settings.method.filters if isinstance(settings.method, LRP) else ()
 
 
+def _passing(settings: Settings, layer: str, index: tuple[int, ...]) -> str:
+    """What a filter says of one neuron: "keep", "block" or ""."""
+    own = [known for known in _filters(settings) if known.layer == layer and known.neuron == index]
+    return ("block" if own[-1].block else "keep") if own else ""
+
+
 def _said(known: Filter) -> str:
-    what = [f"channels {', '.join(map(str, known.channels))}"] if known.channels else []
+    what = [f"neuron {', '.join(map(str, known.neuron))}"] if known.neuron else []
+    what += [f"channels {', '.join(map(str, known.channels))}"] if known.channels else []
     what += ["a region"] if known.region else []
     return f"{'without' if known.block else 'only'} {' in '.join(what) or 'all'} of {known.layer}"
 

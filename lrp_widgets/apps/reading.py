@@ -11,6 +11,7 @@ from torch import Tensor
 from lrp_widgets.engine.composite import Depth, Entry
 from lrp_widgets.engine.doctor import Finding
 from lrp_widgets.engine.explanation import Explanation, pooled
+from lrp_widgets.engine.unbalanced import unbalanced
 from lrp_widgets.params import params_of
 
 __all__ = [
@@ -80,6 +81,7 @@ def _error(explanation: Explanation) -> float:
 
 def ledger_rows(explanation: Explanation, row: int = 0) -> list[dict[str, Any]]:
     """The ledger for a LayersView: the output on top, the input map as the last row."""
+    causes = unbalanced(explanation, row)
     rows = [
         {
             "name": layer.name,
@@ -90,6 +92,7 @@ def ledger_rows(explanation: Explanation, row: int = 0) -> list[dict[str, Any]]:
             "negative": float(layer.negative[row]),
             "absorbed": {CAUSES.get(cause, cause): float(amount[row]) for cause, amount in layer.absorbed.items()},
             "unexplained": 0.0 if layer.closes else float(layer.unexplained[row]),
+            "fault": f"{known.message} {known.remedy}" if (known := causes.get(layer.name)) else "",
         }
         for layer in reversed(explanation.layers)
         if layer.reached

@@ -22,6 +22,7 @@ from lrp_widgets.widgets.control import guard
 __all__ = ["ResponseSurface"]
 
 NONE = "(none)"
+PARETO = "Settings are marked that no other one beats in all of these."
 MOST = 9  # values of a parameter
 WIDE = 470  # px of the maps side by side
 OFTEN = 0.3  # s between two pictures of what is there
@@ -57,10 +58,21 @@ class ResponseSurface(QualityPage):
         """now(): the settings in force, `first` at the start.  put(method): brings a method into the controls."""
         self._now, self._change, self._put, self._tell = now, change, put, tell
         style: Any = {"style": {"description_width": "76px"}, "layout": {"width": "auto"}}
-        self.first = guard(ipywidgets.Dropdown(description="parameter", options=[NONE], **style), tell)
-        self.second = guard(ipywidgets.Dropdown(description="and", options=[NONE], **style), tell)
-        self.count = guard(ipywidgets.IntSlider(5, min=2, max=MOST, description="values", **style), tell)
-        self.pareto = guard(ipywidgets.Dropdown(description="best in", options=CHOICES, **style), tell)
+        self.first = guard(
+            ipywidgets.Dropdown(description="parameter", options=[NONE], tooltip="Which parameter is swept.", **style),
+            tell,
+        )
+        self.second = guard(
+            ipywidgets.Dropdown(
+                description="and", options=[NONE], tooltip="A second one, for every pair of values.", **style
+            ),
+            tell,
+        )
+        self.count = guard(
+            ipywidgets.IntSlider(5, min=2, max=MOST, description="values", tooltip="How many values of each.", **style),
+            tell,
+        )
+        self.pareto = guard(ipywidgets.Dropdown(description="best in", options=CHOICES, tooltip=PARETO, **style), tell)
         self.running = Running("sweep", self._act, tell)
         self.maps = MapsView(size=84, marked="Pareto", description="Settings, each with its map: choose one")
         self.curves = {

@@ -93,8 +93,12 @@ class Running(ipywidgets.HBox):
 
     def __init__(self, start: str, act: Callable[[bool], None], tell: Callable[[str], None]) -> None:
         """act(go): start or cancel was pressed.  tell: where a refused message goes."""
-        self.start = guard(ipywidgets.Button(description=start, button_style="primary"), tell)
-        self.cancel = guard(ipywidgets.Button(description="cancel", disabled=True), tell)
+        self.start = guard(
+            ipywidgets.Button(description=start, tooltip="Begin to measure.", button_style="primary"), tell
+        )
+        self.cancel = guard(
+            ipywidgets.Button(description="cancel", tooltip="Stop, and keep what there is.", disabled=True), tell
+        )
         self.bar = ipywidgets.FloatProgress(0.0, min=0.0, max=1.0)
         self.text = ipywidgets.Label("")
         super().__init__([self.start, self.cancel, self.bar, self.text])

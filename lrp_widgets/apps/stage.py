@@ -33,7 +33,17 @@ __all__ = ["Stage"]
 
 MOST_CLASSES = 1000  # offered to be contrasted with
 MANY = 10_000  # pixels of an input that is a photograph
-PIN = {"name": "pin", "label": "pin", "tooltip": "Keep this explanation beside the ones that follow"}
+PIN = {"name": "pin", "label": "pin", "tooltip": "Keep this explanation beside the ones that follow", "keys": ["p"]}
+KEYS = [
+    ("mod+z", "Undo"),
+    ("mod+shift+z, mod+y", "Redo"),
+    ("Tab", "From part to part"),
+    ("Arrows", "A slider by a step, the cursor on a picture by a pixel, from entry to entry in a list"),
+    ("Page Up, Page Down", "Ten times as far"),
+    ("Home, End", "To either end"),
+    ("Enter, Space", "Choose; on the picture: the arithmetic of the pixel"),
+    ("Escape", "Give up a region, close this list"),
+]
 
 
 class Stage(ipywidgets.VBox):
@@ -59,7 +69,7 @@ class Stage(ipywidgets.VBox):
         self.patches = Patches(explainer, samples, lambda sample: setattr(self.source, "value", sample), self._shown)
         self.equation, self.doctor, self.status = ipywidgets.HTML(""), ipywidgets.HTML(""), StatusLine()
         self.views, self.details = views(self), details(self)
-        self.toolbar = Toolbar((PIN,), f"lrp_widgets · explore · {type(explainer.model).__name__}")
+        self.toolbar = Toolbar((PIN,), f"lrp_widgets · explore · {type(explainer.model).__name__}", more_keys=KEYS)
         self.sharebar = ShareBar(scope="lrp-app")
         super().__init__(arranged(self))
         self.add_class("lrp-app").add_class("lrp-explore")

@@ -255,6 +255,13 @@ class Calculator:
                     moved[known] = (plain, other)
         return None
 
+    def place(self, neuron: Neuron) -> tuple[str, Index] | None:
+        """The step that makes a neuron, by the name that a filter calls it, and its index there; None at the input."""
+        step = self._step(neuron.layer)
+        value = _made(step) if neuron.leaves else step.inputs[0]
+        maker = next((known.name for known in self.tape.steps if value in known.outputs), None)
+        return None if maker is None or self.tape.value_at(maker) != value else (maker, neuron.index)
+
     def above(self, neuron: Neuron) -> Neuron | None:
         """A neuron that leaves a layer, as it enters the next one; None where nothing follows."""
         return self.entering(_made(self._step(neuron.layer)), neuron.index)

@@ -12,11 +12,9 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from lrp_widgets.engine.operators import Options
-from lrp_widgets.engine.rules import (
-    Rule,
-)
+from lrp_widgets.engine.rules import Rule
 from lrp_widgets.engine.tape import Step, Tape
-from lrp_widgets.params import Setting, param
+from lrp_widgets.params import Setting, param, params_of
 
 __all__ = ["Composite", "Depth", "Entry", "parametric_steps", "resolve"]
 
@@ -64,6 +62,12 @@ class Composite(Options):
         for entry in self.entries:
             if not isinstance(entry, Entry):
                 raise TypeError(f"Composite.entries must hold Entry(rule, where), got {entry!r}.")
+
+    def equation_of(self, name: str = "") -> str:
+        """Of the rules that have a parameter of this name; where none has, of all rules."""
+        rules = [entry.rule for entry in self.entries]
+        own = [rule for rule in rules if any(known.name == name for known in params_of(rule))]
+        return "\n".join(dict.fromkeys(rule.equation for rule in own or rules if rule.equation))
 
 
 def parametric_steps(tape: Tape) -> tuple[Step, ...]:

@@ -42,6 +42,11 @@ class LayerRelevance:
         return self.relevance_out - self.relevance_in - sum(self.absorbed.values())
 
     @property
+    def eps(self) -> float:
+        """The relative rounding error of the numbers that the step worked in."""
+        return (self.tolerance / 0.3) ** 2
+
+    @property
     def closes(self) -> bool:
         """Whether the unexplained part is rounding: at most `tolerance` (0.3 √eps) of Σ|R| on either side."""
         size = self.positive - self.negative + self.relevance_in.abs() + sum(v.abs() for v in self.absorbed.values())

@@ -20,7 +20,8 @@ class Filter(Setting):
 
     layer: a module or a step, as in Explanation.layer.
     channels: those of S, () for all.  region: a polygon of (x, y) in shares of the map's width and height, () for all
-    of it; a neuron is inside if its centre is.  block: S is everything but these.
+    of it; a neuron is inside if its centre is.  neuron: the index of a single one, without the batch: (channel, row,
+    column), (token, feature) or (feature,).  block: S is everything but these.
     What is cut off stands in the ledger as "filter". Achtibat et al. 2023 call it a condition (CRP).
     """
 
@@ -28,6 +29,7 @@ class Filter(Setting):
     channels: tuple[int, ...] = ()
     region: tuple[tuple[float, float], ...] = ()
     block: bool = False
+    neuron: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -35,6 +37,10 @@ class Filter(Setting):
             raise ValueError(f"Filter.layer must be the name of a layer, got {self.layer!r}.")
         if not isinstance(self.channels, tuple) or not all(type(c) is int and c >= 0 for c in self.channels):
             raise ValueError(f"Filter.channels must be a tuple of channel numbers from 0, got {self.channels!r}.")
+        if not isinstance(self.neuron, tuple) or not all(type(i) is int and i >= 0 for i in self.neuron):
+            raise ValueError(
+                f"Filter.neuron must be an index such as (channel, row, column), counted from 0, got {self.neuron!r}."
+            )
         if not _is_polygon(self.region):
             raise ValueError(
                 f"Filter.region must be a tuple of at least three points (x, y) with 0 ≤ x, y ≤ 1, got {self.region!r}."
@@ -55,7 +61,17 @@ class Filter(Setting):
                 )
             inside = within(self.region, like.shape[2], like.shape[3])
             chosen = chosen * inside.to(like)[None, None]
+        if self.neuron:
+            chosen = chosen * self._neuron(like)
         return 1 - chosen if self.block else chosen
+
+    def _neuron(self, like: Tensor) -> Tensor:
+        shape = tuple(like.shape[1:])
+        if len(self.neuron) != len(shape) or not all(i < n for i, n in zip(self.neuron, shape, strict=True)):
+            raise ValueError(f"Filter.neuron must lie in {shape}, the shape of {self.layer!r}, got {self.neuron}.")
+        mask = torch.zeros_like(like[:1])
+        mask[(0, *self.neuron)] = 1
+        return mask
 
     def _channels(self, like: Tensor) -> Tensor:
         if like.ndim < 2:

@@ -14,17 +14,25 @@ from typing import Any, ClassVar
 from lrp_widgets.engine.bounds import Bound, check_box, checked_bound
 from lrp_widgets.engine.composite import Composite, Depth, Entry, parametric_steps, resolve
 from lrp_widgets.engine.operators import Options
-from lrp_widgets.engine.rules import AlphaBeta, Epsilon, Flat, Gamma, Rule, WSquare, ZBox, Zero, ZPlus
+from lrp_widgets.engine.rules import RELATIVE, AlphaBeta, Epsilon, Flat, Gamma, Rule, WSquare, ZBox, Zero, ZPlus
 from lrp_widgets.engine.tape import Tape
 from lrp_widgets.params import choice, param, span, switch
 
 INPUT_RULES = (None, "zB", "w2", "z+", "flat", "epsilon")
 INPUT_LABELS = ("as the layers above", "z^B · pixels in a box", "w² · real values", "z⁺ · values ≥ 0", "flat", "ε")
+_SPLIT = "Where the middle layers begin and end; 0 is the input, 1 the output."
+_DEPTH = "depth of layer i of n = (i + ½) / n"
 
 
 def _input_rule(default: str | None) -> Any:
     said = "The rule of the layers that see the input: it must know the domain the input lives in."
-    return choice(default, INPUT_RULES, labels=INPUT_LABELS, symbol="input rule", help=said, kw_only=True)
+    kinds: tuple[type[Rule], ...] = (ZBox, WSquare, ZPlus, Flat, Epsilon)
+    each = "\n".join(
+        f"{label.split(' ')[0]}: {kind.equation}" for label, kind in zip(INPUT_LABELS[1:], kinds, strict=True)
+    )
+    return choice(
+        default, INPUT_RULES, labels=INPUT_LABELS, symbol="input rule", help=said, equation=each, kw_only=True
+    )
 
 
 @dataclass(frozen=True)
@@ -113,7 +121,9 @@ class epsilon(_Preset):
 
     title: ClassVar[str] = "LRP-ε"
     epsilon: float = _epsilon()
-    relative: bool = switch(False, symbol="ε × rms z", help="ε as a multiple of each layer's root mean square.")
+    relative: bool = switch(
+        False, symbol="ε × rms z", help="ε as a multiple of each layer's root mean square.", equation=RELATIVE
+    )
 
     def _above(self) -> Iterator[Entry]:
         yield Entry(Epsilon(self.epsilon, self.relative))
@@ -204,9 +214,7 @@ class montavon2019(_Preset):
     epsilon: float = param(
         0.25, low=0, slider=(1e-3, 1), log=True, symbol="ε", help="Of the middle layers, as a multiple of rms z."
     )
-    split: tuple[float, float] = span(
-        (0.4, 0.75), low=0, high=1, symbol="layer split", help="Where the middle layers begin and end; 0 is the input."
-    )
+    split: tuple[float, float] = span((0.4, 0.75), low=0, high=1, symbol="layer split", help=_SPLIT, equation=_DEPTH)
 
     def _above(self) -> Iterator[Entry]:
         yield Entry(Gamma(self.gamma), Depth(0.0, self.split[0]))
@@ -223,9 +231,7 @@ class layered(_Preset):
     alpha: float = _alpha(1.0)
     epsilon: float = _epsilon()
     gamma: float = _gamma()
-    split: tuple[float, float] = span(
-        (0.4, 0.75), low=0, high=1, symbol="layer split", help="Where the middle layers begin and end; 0 is the input."
-    )
+    split: tuple[float, float] = span((0.4, 0.75), low=0, high=1, symbol="layer split", help=_SPLIT, equation=_DEPTH)
 
     def note(self, name: str) -> str:
         return f"β = {self.alpha - 1:.2f}" if name == "alpha" else ""
@@ -249,9 +255,7 @@ class by_depth(_Preset):
     lower: Rule = field(default_factory=Gamma)
     middle: Rule = field(default_factory=lambda: Epsilon(0.25, relative=True))
     upper: Rule = field(default_factory=Zero)
-    split: tuple[float, float] = span(
-        (0.4, 0.75), low=0, high=1, symbol="layer split", help="Where the middle layers begin and end; 0 is the input."
-    )
+    split: tuple[float, float] = span((0.4, 0.75), low=0, high=1, symbol="layer split", help=_SPLIT, equation=_DEPTH)
     overrides: tuple[Entry, ...] = ()
 
     def __post_init__(self) -> None:

@@ -26,6 +26,7 @@ __all__ = ["RULES", "AlphaBeta", "Epsilon", "Flat", "Gamma", "Rule", "WSquare", 
 
 Absorbed = dict[str, Tensor]
 Pull = Callable[[Tensor], tuple[Tensor, Absorbed]]
+RELATIVE = "R_j = Σ_k a_j w_jk / (z_k + ε·rms(z)·sign z_k) · R_k with rms(z) = √(mean of z²)"
 
 
 def _bias_share(s: Tensor, layer: Layer) -> Absorbed:
@@ -95,7 +96,9 @@ class Epsilon(Rule):
     epsilon: float = param(
         1e-6, low=0, slider=(1e-9, 10), log=True, symbol="ε", help="Damps weak or contradicting evidence; absorbs it."
     )
-    relative: bool = switch(False, symbol="ε × rms z", help="ε as a multiple of the layer's root mean square.")
+    relative: bool = switch(
+        False, symbol="ε × rms z", help="ε as a multiple of the layer's root mean square.", equation=RELATIVE
+    )
 
     def linearize(self, layer: Layer, a: Tensor) -> Pull:
         if self.epsilon == 0:

@@ -8,7 +8,6 @@ whole difference.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -17,13 +16,12 @@ from torch.nn import functional
 
 from lrp_widgets.engine.adjoints import adjoint_of
 from lrp_widgets.engine.gates import gate, gates, kept, stabilized, uncancelled
+from lrp_widgets.engine.options import Options
 from lrp_widgets.engine.step import Ref, Step, replay
 from lrp_widgets.engine.tape import Tape
-from lrp_widgets.params import Setting, choice
 
 __all__ = [
     "GATES",
-    "Options",
     "Pull",
     "Pulled",
     "Treatment",
@@ -43,35 +41,6 @@ __all__ = [
 
 Pulled = tuple[list[Tensor | None], dict[str, Tensor] | str]
 Pull = Callable[..., Pulled]
-
-
-@dataclass(frozen=True)
-class Options(Setting):
-    """Where the literature differs on an op without parameters."""
-
-    max_pooling: str = choice(
-        "winner-take-all",
-        ("winner-take-all", "proportional"),
-        help="Max pooling: all to the winner, or as sum pooling.",
-        advanced=True,
-        kw_only=True,
-    )
-    product: str = choice(
-        "signal",
-        ("signal", "half"),
-        help="Product with a gate: all to the signal (LRP for LSTM), or half each (AttnLRP). No gate: half each.",
-        advanced=True,
-        kw_only=True,
-    )
-    attention: str = choice(
-        "AttnLRP",
-        ("AttnLRP", "held constant"),
-        help="Attention weights: explained too (AttnLRP), or held constant, so that all goes to the values (CP-LRP).",
-        advanced=True,
-        kw_only=True,
-    )
-
-
 Treatment = Callable[[Step, Tape, Options], Pull]
 
 

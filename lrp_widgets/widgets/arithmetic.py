@@ -12,6 +12,7 @@ from lrp_widgets.widgets.browser import BrowserWidget, as_number, module, style
 
 __all__ = ["DIRECTIONS", "ArithmeticView"]
 
+PASSING = ("", "keep", "block")  # whether relevance passes only this neuron, or every other one
 DIRECTIONS = ("up", "down")  # towards the output: the receivers k of neuron j; towards the input: the givers j of k
 NEURON = ("layer", "index", "activation", "relevance")
 NUMBERS = ("a", "w", "numerator", "denominator", "share", "relevance", "message")
@@ -22,7 +23,8 @@ class ArithmeticView(BrowserWidget):
     """R_{j←k} = numerator / denominator · R_k, one row a message, for the neuron that was clicked.
 
     Upwards a row is a receiver k of neuron j, whose messages add up to R_j; downwards it is a giver j, and the
-    messages add up to R_k. A row can be followed to its neuron, the trail leads back.
+    messages add up to R_k. A row can be followed to its neuron, the trail leads back. Relevance may be let through the
+    neuron in sight alone, or through all others.
     """
 
     _esm = module("arithmetic")
@@ -35,6 +37,11 @@ class ArithmeticView(BrowserWidget):
     trail = traitlets.List(traitlets.Unicode()).tag(sync=True)  # The neurons visited, the present one last.
     stale = traitlets.Bool(False).tag(sync=True)  # Greyed: the numbers no longer belong to the settings.
 
+    can_filter = traitlets.Bool(False).tag(sync=True)  # Whether there may be a filter of this neuron.
+    filtered = traitlets.Unicode("").tag(sync=True)  # The filters in force, in words; "" for none.
+
+    passing = traitlets.Enum(PASSING, "").tag(sync=True, from_browser=True)  # The filter of this neuron, "" for none.
+    cleared = traitlets.Int(0, min=0).tag(sync=True, from_browser=True)  # Goes up when `filtered` is to be given up.
     direction = traitlets.Enum(DIRECTIONS, "up").tag(sync=True, from_browser=True)  # Which messages are asked for.
     stepped = traitlets.Dict({}).tag(sync=True, from_browser=True)  # The row to follow, {row, count}; {} for none.
     back = traitlets.Dict({}).tag(sync=True, from_browser=True)  # Where to go back to, {position, count}; {} for none.
@@ -48,6 +55,8 @@ class ArithmeticView(BrowserWidget):
         *,
         trail: Sequence[str] | None = None,
         direction: str | None = None,
+        passing: str | None = None,
+        filtered: str = "",
     ) -> None:
         """Show a neuron and its largest messages, in one message.
 
@@ -55,6 +64,7 @@ class ArithmeticView(BrowserWidget):
         rows: {name, a, w, numerator, denominator, share, relevance, message}: a_j, w_jk, R_k and R_{j←k} in the
         field's letters; a number that the rule does not have is left out or None.
         equation, note: text, with _ before a subscript (a_j, R_{j←k}).  trail, direction: None leaves them.
+        passing: the filter of this neuron, "keep", "block" or ""; None where there can be none.  filtered: all filters.
         """
         known = self._neuron(neuron)
         entries = [self._row(index, row) for index, row in enumerate(rows)]
@@ -62,6 +72,7 @@ class ArithmeticView(BrowserWidget):
             self.neuron, self.rows = known, entries
             self.equation, self.note = str(equation), str(note)
             self.stale = False
+            self.can_filter, self.passing, self.filtered = passing is not None, passing or "", str(filtered)
             if trail is not None:
                 self.trail = [str(name) for name in trail]
             if direction is not None:
@@ -72,6 +83,7 @@ class ArithmeticView(BrowserWidget):
         with self.one_message():
             self.neuron, self.rows, self.trail = {}, [], []
             self.equation, self.note, self.stale = "", "", False
+            self.can_filter, self.passing, self.filtered = False, "", ""
 
     @staticmethod
     def _neuron(neuron: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,8 @@ import anywidget
 import numpy as np
 import traitlets
 
+from lrp_widgets.widgets.turn import TURN
+
 __all__ = ["BrowserWidget", "Finite", "as_bytes", "as_number", "module", "style", "to_uint8"]
 
 STATIC = Path(__file__).parent / "static"
@@ -120,7 +122,7 @@ class BrowserWidget(anywidget.AnyWidget):
             self.send_state(allowed)
             return
         self.problem = ""
-        with self._lock_property(**sync_data):
+        with TURN, self._lock_property(**sync_data):
             for name in sorted(values, key="sequence".__eq__):  # who observes `sequence` finds the rest in place
                 setattr(self, name, values[name])
 

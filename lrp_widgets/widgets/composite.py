@@ -41,8 +41,9 @@ class CompositeEditor(ipywidgets.VBox):
         known = {param.name: param for param in params_of(value)}
         self._layers: tuple[str, ...] = tuple(layers)
         self._moving = False
-        self.split = Control(known["split"], value.split, "by_depth")
-        self.input = Control(known["input"], value.input, "by_depth")
+        self.split, self.input = (Control(known[name], getattr(value, name), "by_depth") for name in ("split", "input"))
+        for name, control in (("split", self.split), ("input", self.input)):
+            control.home, control.tooltip = getattr(value, name), value.told(name)
         self.parts = {part: self._picker(part, getattr(value, part), value) for part in PARTS}
         chooser = ipywidgets.Select(options=[], rows=6, description="", layout={"width": "auto", "margin": "0"})
         chooser.tooltip = "The layers that take a rule, the output on top; choose one to give it a rule of its own"

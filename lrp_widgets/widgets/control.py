@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -10,6 +11,7 @@ import ipywidgets
 import traitlets
 
 from lrp_widgets.params import LOG_STEP, Param
+from lrp_widgets.widgets.turn import TURN, in_turn
 
 __all__ = ["Control", "guard"]
 
@@ -25,7 +27,8 @@ def guard(widget: Any, tell: Callable[[str], None]) -> Any:
 
     def set_state(sync_data: Mapping[str, Any]) -> None:
         try:
-            take(sync_data)
+            with TURN:
+                take(sync_data)
         except Exception as error:  # a handler's too
             widget.send_state([name for name in sync_data if name in widget.keys])
             tell(f"{widget.description or type(widget).__name__}: {error}")
@@ -35,10 +38,11 @@ def guard(widget: Any, tell: Callable[[str], None]) -> Any:
 
 
 class Control(ipywidgets.VBox):
-    """One parameter: its symbol, its slider or drop-down, and a note on what follows from it.
+    """One parameter: its symbol, its slider or drop-down, a note on what follows from it, and a reset.
 
     value: the parameter's value, checked against its description. What a browser forges is refused: the control goes
     back to the value it had, and `problem` says why.
+    home: what the reset goes back to, the parameter's default unless it is set.  tooltip: what the parameter does.
     """
 
     value = traitlets.Any()
@@ -46,7 +50,9 @@ class Control(ipywidgets.VBox):
 
     def __init__(self, known: Param, value: Any, owner: str = "") -> None:
         self._known, self._owner = known, owner
+        self._home = value if known.default is dataclasses.MISSING else known.default
         self._moving = False
+        self.reset: ipywidgets.Button | None = None  # made when there is something to reset
         self.inner = guard(_made(known, value), self._tell)
         self._note = ipywidgets.HTML("", layout={"display": "none"})
         self._note.add_class("lrp-note")
@@ -54,6 +60,45 @@ class Control(ipywidgets.VBox):
         self.add_class("lrp-control")
         self.inner.observe(self._moved, "value")
         self.observe(self._set, "value")
+        self._mark()
+
+    @property
+    def home(self) -> Any:
+        return self._home
+
+    @home.setter
+    def home(self, value: Any) -> None:
+        if value != self._home:
+            self._home = value
+            if self.reset is not None:
+                self.reset.tooltip = self._back()
+            self._mark()
+
+    @property
+    def tooltip(self) -> str:
+        return self.inner.tooltip
+
+    @tooltip.setter
+    def tooltip(self, text: str) -> None:
+        self.inner.tooltip = text
+
+    def _mark(self) -> None:
+        """Show the reset where the value is another than at first; it has its place all the time."""
+        changed = self.value != self._home
+        if changed and self.reset is None:
+            self.reset = ipywidgets.Button(description="↺", tooltip=self._back())
+            self.reset.add_class("lrp-control-reset")
+            self.reset.on_click(in_turn(lambda _: setattr(self, "value", self._home)))
+            self.children = (*self.children, self.reset)
+        if changed != ("lrp-changed" in self._dom_classes):
+            (self.add_class if changed else self.remove_class)("lrp-changed")
+
+    def _back(self) -> str:
+        known, home = self._known, self._home
+        said = _written(home)
+        if known.kind == "choice" and known.labels and home in known.choices:
+            said = known.labels[known.choices.index(home)]
+        return f"Reset {known.label} to {said}"
 
     def note(self, text: str) -> None:
         """Show what follows from the value, beside it; "" for nothing."""
@@ -86,6 +131,7 @@ class Control(ipywidgets.VBox):
     def _set(self, change: Any) -> None:
         if _from_inner(self._known, self.inner.value) != change["new"]:
             self._put_back()
+        self._mark()
 
     def _put_back(self) -> None:
         """Bring the inner control, its ends included, back to `value`."""
@@ -135,6 +181,14 @@ def _from_inner(known: Param, value: Any) -> Any:
     if known.kind == "range":  # the browser's 0.15999999999999998 is 0.16
         return tuple(round(end, 10) for end in value)
     return value
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, tuple):
+        return " – ".join(_written(part) for part in value)
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _made(known: Param, value: Any) -> Any:

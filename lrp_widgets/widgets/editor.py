@@ -24,6 +24,7 @@ class SettingEditor(ipywidgets.VBox):
     """One control per described field of a setting (a rule, a composite, a method, …); settings inside it likewise.
 
     value: the frozen setting; observe it. Setting it from Python moves the controls.
+    home: a setting of the same kind, that the reset of each control goes back to; None for the defaults of its class.
     problem: why a move was refused, "" after a good one.
     """
 
@@ -37,11 +38,22 @@ class SettingEditor(ipywidgets.VBox):
         self._parts: dict[str, Control | SettingEditor] = {}
         self._kept: dict[tuple[type, ...], tuple[dict[str, Control | SettingEditor], list[ipywidgets.Widget]]] = {}
         self._refilling = False
+        self._home: Setting | None = None
         self._hidden: list[ipywidgets.Widget] = []
         super().__init__(value=setting)
         self.add_class("lrp-editor")
         self._refill()
         self.observe(self._refill, "value")
+
+    @property
+    def home(self) -> Setting | None:
+        return self._home
+
+    @home.setter
+    def home(self, setting: Setting | None) -> None:
+        if setting != self._home:
+            self._home = setting
+            self._refill()
 
     def control(self, name: str) -> Control:
         """The control of the field `name`, also of a setting inside. Raises KeyError where there is none."""
@@ -59,7 +71,6 @@ class SettingEditor(ipywidgets.VBox):
         sliders, choices, folded = [], [], []
         for known in params_of(setting):
             control = Control(known, getattr(setting, known.name), owner)
-            control.note(setting.note(known.name))
             place = folded if known.advanced else choices if known.kind in ("choice", "switch") else sliders
             place.append(self._watched(known.name, control))
         inner = [self._watched(name, self._editor_of(part)) for name, part in _inside(setting).items()]
@@ -98,10 +109,14 @@ class SettingEditor(ipywidgets.VBox):
             self._kept[kinds] = (self._parts, self._controls())
         self._parts, controls = self._kept[kinds]
         self._refilling = True
+        home = self._home if type(self._home) is type(self.value) else None
         try:
             for name, part in self._parts.items():
+                if home is not None and isinstance(part, Control | SettingEditor):
+                    part.home = getattr(home, name)
                 part.value = getattr(self.value, name)
                 if isinstance(part, Control):
+                    part.tooltip = self.value.told(name)
                     part.note(self.value.note(name))
         finally:
             self._refilling = False

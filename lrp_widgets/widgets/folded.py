@@ -24,7 +24,9 @@ class Folded(ipywidgets.VBox):
 
     def __init__(self, title: str, part: ipywidgets.Widget, opened: bool = False) -> None:
         self._title = title
-        self.button = guard(ipywidgets.ToggleButton(opened, layout={"width": "auto"}), self._tell)
+        self.button = guard(
+            ipywidgets.ToggleButton(opened, tooltip=f"Show or hide: {title}", layout={"width": "auto"}), self._tell
+        )
         self.button.add_class("lrp-folded-button")
         self._leaf = ipywidgets.VBox([part])
         super().__init__([self.button, self._leaf, accessible(".lrp-folded-button")], opened=opened)

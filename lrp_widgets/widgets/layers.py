@@ -14,7 +14,7 @@ from lrp_widgets.widgets.heatmap import COLORMAPS
 __all__ = ["LayersView"]
 
 NUMBERS = ("out", "in", "positive", "negative", "unexplained")
-FIELDS = ("name", "op", *NUMBERS, "absorbed", "moves")
+FIELDS = ("name", "op", *NUMBERS, "absorbed", "moves", "fault")
 MOVES = re.compile(  # ops that hand every number on to one place, and calculate nothing
     r"\b(view|_unsafe_view|reshape|flatten|unflatten|permute|transpose|t|movedim|squeeze|unsqueeze|expand|slice|select|"
     r"narrow|split|chunk|cat|stack|pad|constant_pad_nd|clone|contiguous|alias|detach|dropout|identity)\b"
@@ -25,7 +25,8 @@ class LayersView(BrowserWidget):
     """The layerwise flow and the conservation ledger: one row a recorded step, the output on top.
 
     A bar is the relevance that arrives at a step's output: positive to the right of the zero line, negative to the
-    left, and hatched the share that the step absorbs. A row whose ledger does not close says so, in red.
+    left, and hatched the share that the step absorbs. A row whose ledger does not close says so, in red; of the worst
+    one the likely cause stands under the list.
     """
 
     _esm = module("layers")
@@ -42,6 +43,7 @@ class LayersView(BrowserWidget):
 
         rows: {name, op, out, in, positive, negative, absorbed: {cause: number}, unexplained}, numbers being sums of
         relevance; what is left out is 0. `moves=True` marks a step that only moves data (otherwise told by its op).
+        `fault` says in words what does not close and the likely cause: a row that has it does not close.
         A last row named "" describes the input map; without one a bare row stands there.
         selected: the chosen row; None keeps the choice where it still exists.
         """
@@ -68,7 +70,8 @@ class LayersView(BrowserWidget):
         entry |= {field: as_number(row.get(field, 0.0)) for field in NUMBERS}
         entry["absorbed"] = {str(cause): as_number(share) for cause, share in row.get("absorbed", {}).items()}
         entry["moves"] = bool(row.get("moves", MOVES.search(op.lower())))
-        entry["closes"] = self._closes(entry)
+        entry["fault"] = str(row.get("fault", ""))
+        entry["closes"] = not entry["fault"] and self._closes(entry)
         return entry
 
     def _closes(self, entry: Mapping[str, Any]) -> bool:

@@ -12,6 +12,7 @@ import traitlets
 from lrp_widgets.params import Setting
 from lrp_widgets.widgets.control import guard
 from lrp_widgets.widgets.editor import Editors, SettingEditor
+from lrp_widgets.widgets.turn import in_turn
 
 __all__ = ["MethodPicker"]
 
@@ -42,16 +43,18 @@ class MethodPicker(ipywidgets.VBox):
         self._defaults = dict(choices)
         self._current = dict(choices)
         self._name = first = first or choices[0][0]
+        self._said = tooltip
         picker = ipywidgets.Dropdown(
             options=[name for name, _ in choices],
             value=first,
             description=description,
-            tooltip=tooltip,
+            tooltip=self._told(),
             style={"description_width": "76px"},
             layout={"width": "auto", "flex": "1 1 0%"},
         )
         self.picker = guard(picker, self._tell)
         self.editor = SettingEditor(self._current[first], editors)
+        self.editor.home = self._defaults[first]
         self.restore = ipywidgets.Button(description="reset", tooltip=f"Back to the defaults of this {description}")
         self.restore.add_class("lrp-reset")
         head = ipywidgets.HBox([self.picker, self.restore] if resets else [self.picker])
@@ -60,7 +63,7 @@ class MethodPicker(ipywidgets.VBox):
         self.picker.observe(self._picked, "value")
         self.editor.observe(self._edited, "value")
         self.editor.observe(lambda change: self._tell(change["new"]), "problem")
-        self.restore.on_click(lambda _: self._put(self._defaults[self._name]))
+        self.restore.on_click(in_turn(lambda _: self._put(self._defaults[self._name])))
         self.observe(self._set, "value")
 
     def offer(self, name: str, setting: Setting) -> None:
@@ -68,6 +71,8 @@ class MethodPicker(ipywidgets.VBox):
         if self._current[name] == self._defaults[name]:
             self._current[name] = setting
         self._defaults[name] = setting
+        if name == self._name:
+            self.editor.home = setting
 
     def _tell(self, problem: str) -> None:
         self.problem = ""  # so that the same mistake twice is told twice
@@ -78,7 +83,17 @@ class MethodPicker(ipywidgets.VBox):
         self._put(self._current[self._name])
 
     def _put(self, setting: Setting) -> None:
+        self.editor.home = self._defaults[self._name]
         self.editor.value = setting
+        self.picker.tooltip = self._told()
+
+    def _told(self) -> str:
+        """What the choice in force does, with its equation."""
+        setting = self._current[self._name]
+        setting = getattr(setting, "composite", setting)
+        first = (type(setting).__doc__ or "").partition("\n")[0]
+        equation = setting.equation_of()
+        return "\n".join(filter(None, (f"{self._said}.", first, "" if first.startswith("R") else equation)))
 
     def _edited(self, change: Any) -> None:
         self._current[self._name] = change["new"]

@@ -15,8 +15,9 @@ FIELDS = {"name", "label", "tooltip", "keys", "group"}
 
 
 class Toolbar(BrowserWidget):
-    """A row of buttons. Their keys work anywhere inside the app that the toolbar stands in.
+    """A row of buttons. Their keys work anywhere inside the app that the toolbar stands in, except in a field of text.
 
+    A last button, and the key ?, list all keys: those of the buttons, and `more_keys`, what else the app has.
     Observe `pressed`, or give `on_press` a function of the button's name.
     """
 
@@ -25,6 +26,9 @@ class Toolbar(BrowserWidget):
 
     buttons = traitlets.List(traitlets.Dict()).tag(sync=True)  # {name, label, tooltip, keys: ["mod+z", …], group}.
     disabled = traitlets.List(traitlets.Unicode()).tag(sync=True)  # The names of the buttons that do nothing now.
+    more_keys = traitlets.List(traitlets.Tuple(traitlets.Unicode(), traitlets.Unicode())).tag(
+        sync=True
+    )  # (key, what it does).
     pressed = traitlets.Dict({}).tag(sync=True, from_browser=True)  # The last button pressed, {name, count}.
     title = traitlets.Unicode("").tag(sync=True)  # Stands at the left, first word bold.
     description = traitlets.Unicode("Actions").tag(sync=True)  # The toolbar's name for assistive technology.

@@ -145,6 +145,50 @@ def test_a_clicked_pixel_shows_its_arithmetic_and_leads_through_the_network(dash
     assert view.neuron == {}  # no layers, no arithmetic
 
 
+def test_one_neuron_is_kept_or_blocked_from_its_arithmetic(dashboard):
+    view = dashboard.inspection.arithmetic
+    moved(dashboard, dashboard.heatmap, clicked={"x": 14, "y": 14, "count": 1})
+    assert view.can_filter is False  # at the input nothing is below
+    before = dashboard.heatmap.relevance
+    moved(dashboard, view, stepped={"row": 0, "count": 1})
+    neuron = dashboard.settings.trail[-1]
+    assert (neuron.layer, view.can_filter, view.passing) == ("features.3", True, "")
+    moved(dashboard, view, passing="keep")
+    (known,) = dashboard.settings.method.filters
+    assert (known.neuron, known.block, known.channels) == (neuron.index, False, ())
+    assert torch.count_nonzero(dashboard.explanation.layer(known.layer)) == 1
+    assert (view.passing, view.filtered) == (
+        "keep", f"only neuron {', '.join(map(str, neuron.index))} of {known.layer}"
+    )  # fmt: skip
+    assert "filter" in dashboard.heatmap.stamp
+    kept = dashboard.heatmap.relevance
+    moved(dashboard, view, passing="block")
+    assert dashboard.settings.method.filters == (dataclasses.replace(known, block=True),)
+    np.testing.assert_allclose(kept + dashboard.heatmap.relevance, before, atol=1e-5)
+    moved(dashboard, view, passing="")
+    np.testing.assert_array_equal(dashboard.heatmap.relevance, before)
+    assert view.filtered == ""
+
+
+def test_a_neuron_of_a_dense_layer_is_filtered_too_and_all_filters_are_given_up_at_once(dashboard):
+    view = dashboard.inspection.arithmetic
+    moved(dashboard, dashboard.layers, selected="classifier.2")
+    moved(dashboard, dashboard.heatmap, clicked={"x": 4, "y": 0, "count": 1})
+    assert view.can_filter
+    moved(dashboard, view, passing="keep")
+    (first,) = dashboard.settings.method.filters
+    assert first == lw.Filter("classifier.2", neuron=(4,))
+    moved(dashboard, view, direction="down")
+    moved(dashboard, view, stepped={"row": 0, "count": 1})
+    moved(dashboard, view, passing="block")
+    assert len(dashboard.settings.method.filters) == 2
+    assert dashboard.settings.method.filters[0] == first
+    press(dashboard, "undo")
+    assert view.passing == ""
+    moved(dashboard, view, cleared=1)
+    assert dashboard.settings.method.filters == ()
+
+
 def press(dashboard: Dashboard, name: str) -> None:
     if name == "pin":
         dashboard.toolbar.set_state(

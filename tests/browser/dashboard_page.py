@@ -246,6 +246,7 @@ class Opened:
     def __init__(self, browser: Browser, server: str) -> None:
         self.context = browser.new_context(viewport=WINDOW)  # type: ignore[arg-type]
         self.page: Page = self.context.new_page()
+        self.page.set_default_navigation_timeout(120_000)  # a kernel starts before the page is sent
         self.watch = Watch(self.page, server)
 
     def dashboard(self, place: int = 0) -> DashboardPage:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
-from browser.dashboard_page import DashboardPage, Opened, run_in_lab, sticking_out, wait_until
-from playwright.sync_api import Browser
+from browser.dashboard_page import PATIENCE, DashboardPage, Opened, run_in_lab, sticking_out, wait_until
+from PIL import Image
+from playwright.sync_api import Browser, expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -65,6 +68,59 @@ def test_a_drawn_one_is_seen_as_a_one(app: DashboardPage):
     with app.explained():
         app.draw((0.5, 0.15), (0.47, 0.85))
     app.explains(1)
+
+
+def test_one_flow_through_all_parts(app: DashboardPage):
+    """Draw, upload, the own composite, a channel, a neuron, a pin, undo, the look, the state to take along."""
+    root = app.root
+    root.locator(".lrp-classes-auto input").check()
+    app.source("Draw")
+    with app.explained():
+        app.draw((0.25, 0.2), (0.75, 0.2), (0.45, 0.85))
+    picture = np.zeros((28, 28), np.uint8)
+    picture[4:24, 13:16] = 255
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "PNG")
+    app.turn_to("Upload")
+    with app.explained():
+        root.locator(".lrp-upload input[type=file]").set_input_files(
+            {"name": "one.png", "mimeType": "image/png", "buffer": file.getvalue()}
+        )
+    app.explains(1)
+    with app.explained():
+        app.select("method").select_option("Your own, by layer")
+    app.at_rest()
+    with app.explained():
+        app.select("lower").select_option("flat")
+    with app.explained():
+        root.locator('.lrp-layers-row[data-name="features.3"]').click()
+    app.turn_to("Channels")
+    with app.explained():
+        root.locator(".lrp-channels button", has_text="keep only").nth(1).click()
+    expect(root.locator(".lrp-heatmap-stamp")).to_contain_text("filter", timeout=PATIENCE)
+    with app.explained():
+        root.get_by_role("button", name="clear filter").click()
+    root.locator(".lrp-heatmap-pictures").click(position={"x": 150, "y": 150})
+    neuron = root.locator(".lrp-arithmetic-neuron")
+    expect(neuron).to_contain_text("features.", timeout=PATIENCE)
+    before = app.pixels()
+    neuron.locator("xpath=ancestor::*[contains(@class,'lrp-arithmetic')]").locator("[role=row][tabindex]").first.focus()
+    app.page.keyboard.press("p")
+    expect(root.locator(".lrp-compare-differs")).to_have_count(1, timeout=PATIENCE)
+    with app.explained():
+        app.select("lower").select_option("w²")
+    with app.explained():
+        app.page.keyboard.press("Control+z")
+    app.shows(before)
+    app.unfold("look")
+    with app.repainted():
+        app.select("colours").select_option("vik")
+    expect(root.get_by_role("button", name="copy state")).to_have_attribute("aria-disabled", "false")
+    root.locator(".lrp-compare-tile .lrp-compare-remove").click()
+    with app.explained():
+        root.locator('.lrp-layers-row[data-name=""]').click()
+    app.select("method").select_option(index=0)
+    app.at_rest()
 
 
 def test_keys_in_the_dashboard_are_no_commands_of_the_notebook(app: DashboardPage, in_lab: Opened):

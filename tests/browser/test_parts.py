@@ -174,7 +174,59 @@ def test_undo_and_redo_by_key(app: DashboardPage):
     app.shows(after)
 
 
-def test_a_drag_ends_on_the_right_picture(app: DashboardPage):
+def test_keys_for_pins_and_for_the_list_of_keys(app: DashboardPage):
+    pins = app.root.locator(".lrp-compare-differs")
+    listed = app.root.locator(".lrp-toolbar-keys")
+    app.slider("α").focus()
+    app.page.keyboard.press("?")
+    expect(listed).to_be_visible()
+    expect(listed).to_contain_text("Keep this explanation beside the ones that follow")
+    app.page.keyboard.press("Escape")
+    expect(listed).to_be_hidden()
+    app.slider("α").locator("xpath=ancestor::*[contains(@class,'lrp-control')]").locator(".widget-readout").click()
+    app.page.keyboard.press("p")  # typed, and refused there
+    app.page.keyboard.press("Escape")
+    app.slider("α").focus()
+    app.page.wait_for_timeout(300)
+    assert pins.count() == 0
+    app.page.keyboard.press("p")
+    expect(pins).to_have_count(1, timeout=PATIENCE)
+    app.root.locator(".lrp-compare-tile .lrp-compare-remove").click()
+    expect(pins).to_have_count(0, timeout=PATIENCE)
+
+
+def test_a_control_that_was_moved_is_reset(app: DashboardPage):
+    before = app.pixels()
+    control = app.slider("α").locator("xpath=ancestor::*[contains(@class,'lrp-control')]")
+    place = control.bounding_box()
+    with app.explained():
+        app.press("α", "End")
+    reset = control.get_by_role("button", name="Reset α to 1")
+    expect(reset).to_be_visible(timeout=PATIENCE)
+    assert control.bounding_box() == place  # nothing jumps
+    reset.focus()
+    with app.explained():
+        app.page.keyboard.press("Enter")
+    app.shows(before)
+    app.slider("α").focus()
+    expect(reset).to_be_hidden()
+
+
+def test_one_neuron_is_kept(app: DashboardPage):
+    app.root.locator(".lrp-heatmap-pictures").click(position={"x": 150, "y": 190})
+    view = app.root.locator(".lrp-arithmetic")
+    expect(view.locator(".lrp-arithmetic-neuron")).to_contain_text("enters features.0", timeout=PATIENCE)
+    view.locator(".lrp-arithmetic-body .lrp-arithmetic-row").first.click()
+    expect(view.locator(".lrp-arithmetic-neuron")).to_contain_text("enters features.3", timeout=PATIENCE)
+    with app.explained():
+        view.locator("[data-passing=keep]").click()
+    expect(view.locator(".lrp-arithmetic-chip")).to_contain_text("only neuron", timeout=PATIENCE)
+    with app.explained():
+        view.locator(".lrp-arithmetic-chip button").click()
+    expect(view.locator(".lrp-arithmetic-chip")).to_be_hidden(timeout=PATIENCE)
+
+
+def test_a_drag_ends_on_the_right_picture(app: DashboardPage, measured):
     with app.explained():
         app.press("γ", "End")
     app.at_rest()
@@ -193,5 +245,7 @@ def test_a_drag_ends_on_the_right_picture(app: DashboardPage):
         mouse.move(x + whole["width"] * (0.5 + 0.5 * np.sin(6 * gone)), y)
         app.page.wait_for_timeout(15)
     mouse.move(x + whole["width"] + 20, y)
+    began = time.monotonic()
     mouse.up()
     app.shows(wanted)
+    measured("from the end of a drag of 2 s to the picture that belongs there, s", time.monotonic() - began)

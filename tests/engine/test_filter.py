@@ -94,6 +94,10 @@ def test_pixels_inside_by_their_centres():
         ({"layer": ""}, "Filter.layer must be the name of a layer, got ''."),
         ({"channels": (1.0,)}, "Filter.channels must be a tuple of channel numbers from 0, got (1.0,)."),
         (
+            {"neuron": (1, -2)},
+            "Filter.neuron must be an index such as (channel, row, column), counted from 0, got (1, -2).",
+        ),
+        (
             {"region": ((0, 0), (2, 0), (0, 1))},
             "Filter.region must be a tuple of at least three points (x, y) with 0 ≤ x, y ≤ 1, "
             "got ((0, 0), (2, 0), (0, 1)).",
@@ -112,6 +116,11 @@ def test_a_filter_checks_itself(arguments, message):
         (lw.Filter("9"), "Filter.layer: No recorded layer is called '9'. The recorded ones are: 0, 1, 2, 3, 4, 5."),
         (lw.Filter("1", (4,)), "Filter.channels must lie in [0, 3], the channels of '1', got 4."),
         (
+            lw.Filter("3", neuron=(0, 8, 0)),
+            "Filter.neuron must lie in (3, 8, 8), the shape of '3', got (0, 8, 0).",
+        ),
+        (lw.Filter("5", neuron=(0, 1)), "Filter.neuron must lie in (2,), the shape of '5', got (0, 1)."),
+        (
             lw.Filter("5", region=LEFT),
             "Filter.region needs a layer with maps (batch, channels, height, width); '5' has the shape (2, 2). "
             "Leave the region out.",
@@ -122,3 +131,19 @@ def test_a_filter_that_does_not_fit_the_network(net, x, known, message):
     with pytest.raises(ValueError) as caught:
         explained(net, x, lw.epsilon(), known)
     assert str(caught.value) == message
+
+
+def test_a_single_neuron_of_any_layer(net, x):
+    pixel = ((3 / 8, 5 / 8), (4 / 8, 5 / 8), (4 / 8, 6 / 8), (3 / 8, 6 / 8))
+    one = explained(net, x, lw.epsilon(), lw.Filter("1", neuron=(2, 5, 3)))
+    same = explained(net, x, lw.epsilon(), lw.Filter("1", (2,), pixel))
+    torch.testing.assert_close(one.relevance, same.relevance)
+    assert torch.count_nonzero(one.layer("1")) == len(x)
+    whole = explained(net, x, lw.epsilon())
+    others = explained(net, x, lw.epsilon(), lw.Filter("1", neuron=(2, 5, 3), block=True))
+    torch.testing.assert_close(one.relevance + others.relevance, whole.relevance)
+    flat = explained(net, x, lw.epsilon(), lw.Filter("4", neuron=(77,)))  # 4 is the flattened 3
+    torch.testing.assert_close(
+        flat.relevance, explained(net, x, lw.epsilon(), lw.Filter("3", neuron=(1, 1, 5))).relevance
+    )
+    assert all(line.closes for line in flat.layers)

@@ -27,8 +27,10 @@ def show(view, **more):
 def test_show_sends_one_message(view, monkeypatch):
     messages = []
     monkeypatch.setattr(view, "_send", lambda message, buffers=None: messages.append(sorted(message["state"])))
-    show(view, trail=["input", "conv1"], direction="down")
-    assert messages == [["direction", "equation", "neuron", "note", "rows", "trail"]]
+    show(view, trail=["input", "conv1"], direction="down", passing="keep", filtered="only neuron 3")
+    assert messages == [
+        ["can_filter", "direction", "equation", "filtered", "neuron", "note", "passing", "rows", "trail"]
+    ]
 
 
 def test_what_is_missing_is_told_from_what_is_not_finite(view):
@@ -117,3 +119,19 @@ def test_show_refuses(view, neuron, rows, text):
         view.show(neuron, rows, "", "")
     assert str(error.value) == text
     assert view.neuron == {}
+
+
+def test_the_browser_keeps_or_blocks_the_neuron(view):
+    show(view, passing="")
+    assert (view.can_filter, view.passing) == (True, "")
+    view.set_state({"passing": "keep"})
+    view.set_state({"cleared": 1})
+    assert (view.passing, view.cleared, view.problem) == ("keep", 1, "")
+    view.set_state({"passing": "half"})
+    assert view.passing == "keep"
+    assert view.problem.startswith("The 'passing' trait of an ArithmeticView instance expected any of")
+    for name, value in (("filtered", "all"), ("can_filter", False)):
+        view.set_state({name: value})
+        assert view.problem == f"ArithmeticView.{name} cannot be set from the browser."
+    show(view)  # of the input there is no filter
+    assert (view.can_filter, view.passing, view.filtered) == (False, "", "")

@@ -254,3 +254,38 @@ def test_what_the_browser_makes_of_a_range_is_no_move():
     assert control.value == (0.0, 27 / 28)
     control.inner.set_state({"value": [0.0, 0.9]})
     assert control.value == (0.0, 0.9)
+
+
+def test_what_was_moved_has_a_reset_of_its_own():
+    control = control_of(AlphaBeta(), "alpha")
+    assert control.reset is None  # nothing to reset: no widget
+    control.inner.set_state({"value": 2.5})
+    assert "lrp-changed" in control._dom_classes
+    assert (control.reset.tooltip, control.children[-1]) == ("Reset α to 2", control.reset)
+    seen: list[Any] = []
+    control.observe(lambda change: seen.append(change["new"]), "value")
+    control.reset.click()
+    assert (seen, control.inner.value) == ([2.0], 2.0)
+    assert "lrp-changed" not in control._dom_classes
+    reset = control.reset
+    control.value = 1.5
+    assert control.reset is reset  # a browser never forgets a widget
+
+
+@pytest.mark.parametrize(
+    ("name", "home", "said"),
+    [
+        ("mode", "loud", "mode of it to loud · very"),
+        ("part", (0.1, 0.2), "part to 0.1 – 0.2"),
+        ("on", False, "on? to off"),
+    ],
+)
+def test_a_reset_goes_where_it_is_told_to(name, home, said):
+    control = control_of(Stranger(), name)
+    control.home = home
+    assert control.reset.tooltip == f"Reset {said}"
+    control.reset.click()
+    assert control.value == home
+    control.home = getattr(Stranger(), name)
+    assert "lrp-changed" in control._dom_classes
+    assert control.reset.tooltip != f"Reset {said}"

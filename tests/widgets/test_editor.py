@@ -85,7 +85,7 @@ def test_a_strangers_rule_brings_its_slider():
     control = editor.control("temperature")
     assert isinstance(control.inner, ipywidgets.FloatSlider)
     assert (control.inner.min, control.inner.max, control.inner.description) == (0.5, 4, "T")
-    assert (control.inner.tooltip, control.children[1].value) == ("How warm.", "1/T = 0.67")
+    assert (control.inner.tooltip, control.children[1].value) == ("How warm.\nR_j = tempered", "1/T = 0.67")
     control.inner.set_state({"value": 2.0})
     assert editor.value == Tempered(2.0)
     assert control.children[1].value == "1/T = 0.50"

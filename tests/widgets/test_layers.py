@@ -27,7 +27,7 @@ def test_rows_are_filled_up(view):
     view.show(ROWS)
     assert view.rows[2] == {
         "name": "conv1", "op": "convolution", "out": 7.4, "in": 7.4, "positive": 7.4, "negative": 0.0, "absorbed": {},
-        "unexplained": 0.0, "moves": False, "closes": True,
+        "unexplained": 0.0, "moves": False, "fault": "", "closes": True,
     }  # fmt: skip
 
 
@@ -76,7 +76,7 @@ def test_show_refuses(view, row, end):
         view.show([{"name": "a"}, row])
     assert str(error.value) == (
         "LayersView.show: rows[1] must have fields among name, op, out, in, positive, negative, unexplained, absorbed, "
-        f"moves, {end}"
+        f"moves, fault, {end}"
     )
 
 
@@ -87,3 +87,11 @@ def test_a_forged_choice_is_refused(view):
     assert (view.selected, view.problem) == ("fc", "LayersView.selected must be a row's name or '', got 'nowhere'.")
     view.set_state({"rows": []})
     assert (len(view.rows), view.problem) == (3, "LayersView.rows cannot be set from the browser.")
+
+
+def test_a_row_with_a_fault_in_words_does_not_close(view):
+    view.show(
+        [{"name": "small", "out": 7.0, "in": 6.999, "unexplained": 0.001, "fault": "0.001 of 7 unexplained"}, ROWS[0]]
+    )
+    assert view.faults == ["small"]
+    assert [row["fault"] for row in view.rows] == ["0.001 of 7 unexplained", ""]

@@ -103,3 +103,19 @@ def test_a_forged_choice_is_told_and_changes_nothing(picker, index):
     assert (picker.value, picker.picker.value) == (ALPHA, "αβ")
     pick(picker, "gradient")
     assert picker.value == GRADIENT
+
+
+def test_each_control_goes_back_to_what_its_choice_began_with():
+    picker = MethodPicker(
+        [("own", lw.LRP(lw.alpha_beta(2.5, input="w2"))), ("other", lw.LRP(lw.alpha_beta(1.0, input="w2")))]
+    )
+    alpha, rule = (picker.editor.control(name) for name in ("alpha", "input"))
+    assert not {"lrp-changed"} & {*alpha._dom_classes, *rule._dom_classes}
+    alpha.inner.set_state({"value": 1.5})
+    assert alpha.reset.tooltip == "Reset α to 2.5"
+    alpha.reset.click()
+    assert picker.value == lw.LRP(lw.alpha_beta(2.5, input="w2"))
+    picker.offer("own", lw.LRP(lw.alpha_beta(2.0, input="w2")))  # it was as it began, and begins elsewhere now
+    assert "lrp-changed" in alpha._dom_classes
+    alpha.reset.click()
+    assert alpha.value == 2.0

@@ -40,6 +40,12 @@ def test_a_forged_press_is_refused(toolbar, pressed: dict[str, Any], said):
     assert (toolbar.problem, toolbar.pressed) == (said, {})
 
 
+def test_the_list_of_keys_is_pythons(toolbar):
+    bar = Toolbar(BUTTONS, more_keys=[("mod+z", "Undo")])
+    bar.set_state({"more_keys": []})
+    assert (bar.more_keys, bar.problem) == ([("mod+z", "Undo")], "Toolbar.more_keys cannot be set from the browser.")
+
+
 def test_a_button_with_an_unknown_field_is_refused():
     with pytest.raises(ValueError, match="Toolbar: a button must have fields among group, keys, label, name, tooltip"):
         Toolbar(({"name": "x", "colour": "red"},))

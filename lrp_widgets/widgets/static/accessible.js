@@ -4,6 +4,7 @@ import { make } from "./dom.js";
 
 const NAMELESS = ":is(.noUi-handle, select, .widget-readout[contenteditable]):not([aria-label])";
 const SWITCHES = ".widget-toggle-button:not([aria-pressed])";
+const SIGNS = ".lrp-control-reset"; // a sign is no name
 const FOLDS = ".jupyter-widget-Collapse-header:not([aria-expanded])";
 
 /**
@@ -81,6 +82,10 @@ function render({ model, el }) {
   function mend() {
     if (!part) return;
     part.querySelectorAll(NAMELESS).forEach(name);
+    for (const button of part.querySelectorAll(SIGNS)) {
+      const said = button.getAttribute("title");
+      if (said && button.getAttribute("aria-label") !== said) button.setAttribute("aria-label", said);
+    }
     for (const button of part.querySelectorAll(SWITCHES))
       endings.push(tell(button, "mod-active", button, "aria-pressed"));
     for (const head of part.querySelectorAll(FOLDS)) endings.push(unfold(/** @type {HTMLElement} */ (head)));

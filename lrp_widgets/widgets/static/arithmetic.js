@@ -12,6 +12,7 @@ import { typeset } from "./typeset.js";
  * @typedef {{
  *   neuron: Neuron, rows: Row[], equation: string, note: string, trail: string[], stale: boolean,
  *   direction: string, stepped: {row?: number, count?: number}, back: {position?: number, count?: number},
+ *   can_filter: boolean, passing: string, filtered: string, cleared: number,
  * }} Traits
  */
 
@@ -47,6 +48,12 @@ function render({ model, el }) {
   const up = make("button", "", { type: "button", "data-direction": "up" }, "↑ up", make("span", "lrp-arithmetic-where", {}, " (towards the output)"));
   const down = make("button", "", { type: "button", "data-direction": "down" }, "↓ down", make("span", "lrp-arithmetic-where", {}, " (towards the input)"));
   const ways = make("div", "lrp-arithmetic-ways", { role: "group", "aria-label": "Which messages" }, up, down);
+  const keep = make("button", "", { type: "button", "data-passing": "keep" }, "keep only");
+  const block = make("button", "", { type: "button", "data-passing": "block" }, "block");
+  const passing = make("div", "lrp-arithmetic-ways", { role: "group", "aria-label": "Filter of this neuron" }, keep, block);
+  const filtered = make("span", "lrp-cut");
+  const drop = make("button", "", { type: "button", title: "Give up these filters" }, "×");
+  const chip = make("span", "lrp-arithmetic-chip", {}, filtered, drop);
   const equation = make("div", "lrp-arithmetic-equation");
   const who = make("span", "", { role: "columnheader" });
   const head = make("div", "lrp-arithmetic-row lrp-arithmetic-head lrp-muted", { role: "row" }, who,
@@ -56,7 +63,7 @@ function render({ model, el }) {
   const sum = make("span", "lrp-arithmetic-total");
   const foot = make("div", "lrp-arithmetic-foot", {}, note, sum);
   const table = make("div", "lrp-arithmetic-table", { role: "grid" }, head, body);
-  root.append(empty, trail, make("div", "lrp-arithmetic-top", {}, neuron, ways), equation, table, foot);
+  root.append(empty, trail, make("div", "lrp-arithmetic-top", {}, neuron, passing, ways), chip, equation, table, foot);
   /** @type {ReturnType<typeof makeRow>[]} */
   let rows = [];
   let focused = 0; // the row that Tab leads to
@@ -74,12 +81,26 @@ function render({ model, el }) {
       ...typeset(`a_${self} = ${single(known.activation)}`), " · ", ...typeset(`R_${self} = ${single(known.relevance)}`));
     for (const button of [up, down])
       button.setAttribute("aria-pressed", String(button.dataset.direction === model.get("direction")));
+    drawFilter(`${known.layer}, ${known.index}`);
     equation.replaceChildren(...typeset(model.get("equation")));
     equation.hidden = !model.get("equation");
     setText(who, upwards() ? "receiver k" : "giver j");
     table.setAttribute("aria-label", `${upwards() ? "Receivers" : "Givers"} of ${known.layer}, ${known.index}. Enter follows one.`);
     drawRows();
     drawTrail();
+  }
+
+  /** @param {string} which the neuron, in words */
+  function drawFilter(which) {
+    passing.hidden = !model.get("can_filter");
+    for (const [button, does] of /** @type {const} */ ([[keep, "Keep only the relevance that passes"], [block, "Let no relevance pass"]])) {
+      button.setAttribute("aria-pressed", String(button.dataset.passing === model.get("passing")));
+      button.title = `${does} ${which}`;
+    }
+    chip.hidden = !model.get("filtered");
+    setText(filtered, `filter: ${model.get("filtered")}`);
+    filtered.title = model.get("filtered");
+    drop.setAttribute("aria-label", `give up the filters: ${model.get("filtered")}`);
   }
 
   function drawRows() {
@@ -168,6 +189,17 @@ function render({ model, el }) {
     model.set("direction", direction);
     model.save_changes();
   });
+  passing.addEventListener("click", (event) => {
+    const wanted = /** @type {Element} */ (event.target).closest("button")?.dataset.passing;
+    if (!wanted) return;
+    model.set("passing", wanted === model.get("passing") ? "" : wanted);
+    model.save_changes();
+  });
+  drop.addEventListener("click", () => {
+    model.set("cleared", model.get("cleared") + 1);
+    model.save_changes();
+    (passing.hidden ? up : keep).focus({ preventScroll: true }); // the button goes: the focus stays in the widget
+  });
   trail.addEventListener("click", (event) => {
     const crumb = /** @type {Element} */ (event.target).closest("button");
     if (!crumb) return;
@@ -178,7 +210,7 @@ function render({ model, el }) {
   const resized = new ResizeObserver(showEnd);
   resized.observe(trail);
   const endings = [
-    watch(model, ["neuron", "rows", "equation", "note", "trail", "stale", "direction"], draw),
+    watch(model, ["neuron", "rows", "equation", "note", "trail", "stale", "direction", "can_filter", "passing", "filtered"], draw),
     () => resized.disconnect(),
     () => root.remove(),
   ];

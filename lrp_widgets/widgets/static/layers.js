@@ -4,7 +4,7 @@ import { formatter } from "./numbers.js";
 /**
  * @typedef {{
  *   name: string, op: string, out: number | null, in: number | null, positive: number | null, negative: number | null,
- *   absorbed: Record<string, number | null>, unexplained: number | null, moves: boolean, closes: boolean,
+ *   absorbed: Record<string, number | null>, unexplained: number | null, moves: boolean, closes: boolean, fault: string,
  * }} Entry
  * @typedef {{rows: Entry[], selected: string, colormap: string, description: string}} Traits
  */
@@ -13,6 +13,7 @@ const ZERO = 30; // % of the bar's width left of the zero line: fixed, so that i
 /** @type {Entry} */
 const INPUT = {
   name: "", op: "", out: null, in: null, positive: null, negative: null, absorbed: {}, unexplained: 0, moves: true, closes: true,
+  fault: "",
 };
 
 /** A step with its bar. */
@@ -47,7 +48,8 @@ function render({ model, el }) {
     key("negative", "negative"), key("positive", "positive"), key("lost", "absorbed"), make("span", "", {}, "ΣR"));
   const list = make("div", "lrp-layers-list lrp-scroller", { role: "listbox" });
   const detail = [0, 1, 2].map(() => make("div", "lrp-cut"));
-  root.append(head, list, make("div", "lrp-layers-detail lrp-muted", {}, ...detail));
+  const worst = make("button", "lrp-layers-worst", { type: "button", hidden: "" });
+  root.append(head, list, worst, make("div", "lrp-layers-detail lrp-muted", {}, ...detail));
   /** @type {ReturnType<typeof makeRow>[]} */
   let rows = [];
   /** @type {Entry[]} */
@@ -92,8 +94,26 @@ function render({ model, el }) {
       row.title = tell(entry).filter(Boolean).join("\n");
       row.setAttribute("aria-label", tell(entry).filter(Boolean).join(", "));
     });
+    drawWorst();
     mark();
   }
+
+  /** Under the list, what is wrong with the worst row: the uppermost that is not finite, or the largest gap. */
+  function drawWorst() {
+    const size = (/** @type {Entry} */ entry) => (entry.unexplained === null ? Infinity : Math.abs(entry.unexplained));
+    const open = entries.filter((entry) => !entry.closes);
+    const found = open.reduce((most, entry) => (size(entry) > size(most) ? entry : most), open[0]);
+    worst.hidden = !found;
+    setText(worst, found ? `≠ ${found.name}: ${gap(found)}` : "");
+    worst.dataset.name = found?.name ?? "";
+    worst.title = found ? `Show ${found.name}` : "";
+  }
+
+  /**
+   * What does not close in a row, in words.
+   * @param {Entry} entry
+   */
+  const gap = (entry) => entry.fault || `does not close: ${formatter(largest())(entry.unexplained)} unexplained`;
 
   /**
    * @param {HTMLElement} part
@@ -118,7 +138,7 @@ function render({ model, el }) {
     return [
       `${entry.name}${entry.op && ` · ${entry.op}`} · out ${write(entry.out)} · in ${write(entry.in)}`,
       signs,
-      (entry.closes ? "" : `does not close: ${write(entry.unexplained)} unexplained · `) +
+      (entry.closes ? "" : `${gap(entry)} · `) +
         (shares.length ? `absorbed: ${shares.join(" · ")}` : "nothing absorbed"),
     ];
   }
@@ -163,6 +183,7 @@ function render({ model, el }) {
   const placeOf = (event) => rows.findIndex(({ row }) => row.contains(/** @type {Node} */ (event.target)));
 
   list.addEventListener("click", (event) => choose(placeOf(event)));
+  worst.addEventListener("click", () => choose(entries.findIndex((entry) => entry.name === worst.dataset.name)));
   list.addEventListener("pointerover", (event) => point(placeOf(event)));
   list.addEventListener("pointerleave", () => point(null));
   list.addEventListener("focusin", (event) => point(placeOf(event)));

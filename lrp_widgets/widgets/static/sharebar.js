@@ -127,8 +127,9 @@ function render({ model, el }) {
     const redoes = key === "y" || (key === "z" && event.shiftKey);
     if (!(event.ctrlKey || event.metaKey) || event.altKey || (key !== "z" && !redoes)) return;
     const scope = root.closest(`.${CSS.escape(model.get("scope") || "lrp-sharebar")}`);
-    // On a page of its own the keys hold also where nothing has the focus; in a notebook they belong to the notebook.
-    if (!scope || !(scope.contains(at) || (isPage() && at === document.body)) || at.matches(EDITABLE)) return;
+    // Alone on a page the keys hold also where nothing has the focus; in a notebook they belong to the notebook.
+    const alone = () => isPage() && document.getElementsByClassName(model.get("scope")).length === 1;
+    if (!scope || !(scope.contains(at) || (at === document.body && alone())) || at.matches(EDITABLE)) return;
     event.preventDefault();
     event.stopPropagation();
     if (model.get(redoes ? "can_redo" : "can_undo")) ask(redoes ? "redo" : "undo");

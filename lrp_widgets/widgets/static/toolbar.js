@@ -1,12 +1,14 @@
-import { make, makeRoot, setText, stepTo, watch } from "./dom.js";
+import { isShortcut, make, makeRoot, setText, stepTo, watch } from "./dom.js";
 
 /**
  * @typedef {{name: string, label: string, tooltip: string, keys?: string[], group?: string}} Button
  * @typedef {{
  *   buttons: Button[], disabled: string[], pressed: {name?: string, count?: number}, title: string, description: string,
+ *   more_keys: [string, string][],
  * }} Traits
  */
 
+const TYPED = "textarea, select, [contenteditable=true], input:not([type=checkbox], [type=radio], [type=range])";
 const MAC = /Mac|iPhone|iPad/.test(navigator.platform);
 
 /**
@@ -20,7 +22,7 @@ function keyOf(event) {
 
 /** @param {string} key */
 const written = (key) =>
-  key.split("+").map((part) => ({ mod: MAC ? "⌘" : "Ctrl", shift: MAC ? "⇧" : "Shift" })[part] ?? part.toUpperCase()).join(MAC ? "" : "+");
+  key.split("+").map((part) => ({ mod: MAC ? "⌘" : "Ctrl", shift: MAC ? "⇧" : "Shift" })[part] ?? (part.length > 1 ? part : part.toUpperCase())).join(MAC ? "" : "+");
 
 /** @param {import("./anywidget").Context<Traits>} context */
 function render({ model, el }) {
@@ -28,7 +30,11 @@ function render({ model, el }) {
   const name = make("b", "");
   const rest = make("span", "lrp-muted");
   const row = make("div", "lrp-toolbar-buttons", { role: "toolbar" });
-  root.append(make("div", "lrp-toolbar-title lrp-cut", {}, name, rest), row);
+  const list = make("div", "lrp-toolbar-keys", { popover: "auto", role: "group", "aria-label": "Keys" });
+  const help = make("button", "lrp-toolbar-button", {
+    type: "button", title: "All keys of this app (?)", "aria-label": "keys", "aria-expanded": "false",
+  }, "?");
+  root.append(make("div", "lrp-toolbar-title lrp-cut", {}, name, rest), row, list);
   /** @type {HTMLButtonElement[]} */
   let made = [];
   let reached = 0; // one button takes part in the tab order
@@ -55,7 +61,20 @@ function render({ model, el }) {
       made.push(element);
       row.append(element);
     }
+    made.push(help);
+    row.append(help);
     update();
+  }
+
+  /** Lists the keys under the button, over everything else. */
+  function showKeys() {
+    const own = model.get("buttons").flatMap(({ keys, tooltip }) => (keys?.length ? [[keys.map(written).join(", "), tooltip]] : []));
+    const lines = [...own, ["?", "This list"], ...model.get("more_keys").map(([keys, does]) => [keys.split(", ").map(written).join(", "), does])];
+    list.replaceChildren(...lines.flatMap(([keys, does]) => [make("b", "", {}, keys), make("span", "", {}, does)]));
+    list.togglePopover();
+    const { right, bottom } = help.getBoundingClientRect();
+    list.style.top = `${bottom + 4}px`;
+    list.style.left = `${Math.max(8, right - list.offsetWidth)}px`;
   }
 
   function update() {
@@ -84,7 +103,12 @@ function render({ model, el }) {
   /** @param {KeyboardEvent} event */
   function onKey(event) {
     const target = /** @type {HTMLElement} */ (event.target);
-    if (target.closest("textarea, input:not([type=checkbox], [type=radio], [type=range])")) return; // its own undo
+    if (target.closest(TYPED)) return; // its own undo, its own letters
+    if (event.key === "?" && !isShortcut(event)) {
+      event.preventDefault();
+      event.stopPropagation();
+      return showKeys();
+    }
     const wanted = model.get("buttons").find(({ keys }) => keys?.includes(keyOf(event)));
     if (!wanted) return;
     event.preventDefault();
@@ -94,6 +118,8 @@ function render({ model, el }) {
 
   const around = /** @type {HTMLElement} */ (el.closest(".lrp-app") ?? root);
   const endings = [watch(model, ["buttons"], build), watch(model, ["disabled", "title", "description"], update)];
+  help.addEventListener("click", showKeys);
+  list.addEventListener("toggle", () => help.setAttribute("aria-expanded", String(list.matches(":popover-open"))));
   row.addEventListener("keydown", onArrow);
   around.addEventListener("keydown", onKey, true); // before Jupyter, whose own undo it would be
   build();
