@@ -101,12 +101,13 @@ def test_one_flow_through_all_parts(app: DashboardPage):
     with app.explained():
         root.get_by_role("button", name="clear filter").click()
     root.locator(".lrp-heatmap-pictures").click(position={"x": 150, "y": 150})
-    neuron = root.locator(".lrp-arithmetic-neuron")
-    expect(neuron).to_contain_text("features.", timeout=PATIENCE)
+    expect(root.locator(".lrp-arithmetic-neuron")).to_contain_text("features.", timeout=PATIENCE)
+    app.at_rest()
     before = app.pixels()
-    neuron.locator("xpath=ancestor::*[contains(@class,'lrp-arithmetic')]").locator("[role=row][tabindex]").first.focus()
+    root.locator(".lrp-toolbar-button", has_text="pin").focus()
     app.page.keyboard.press("p")
-    expect(root.locator(".lrp-compare-differs")).to_have_count(1, timeout=PATIENCE)
+    wait_until(lambda: root.locator(".lrp-compare-differs").count() == 1, app.page, app.told)
+    app.turn_to("Composite")
     with app.explained():
         app.select("lower").select_option("w²")
     with app.explained():
