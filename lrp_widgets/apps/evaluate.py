@@ -36,6 +36,7 @@ from lrp_widgets.engine.explanation import Explanation
 from lrp_widgets.methods import Method
 from lrp_widgets.samples import Samples
 from lrp_widgets.widgets import ClassPicker, Latest, MethodPicker, Pages, StatusLine, Toolbar
+from lrp_widgets.widgets.turn import in_turn
 
 __all__ = ["Quality", "quality"]
 
@@ -173,6 +174,7 @@ class Quality(ipywidgets.VBox):
         self.bring(self._history.undo() if name == "undo" else self._history.redo())
         self._enable()
 
+    @in_turn
     def bring(self, settings: Settings) -> None:
         """Bring the controls to settings that come from elsewhere, and measure with them."""
         self._bringing = True

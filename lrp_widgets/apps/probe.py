@@ -60,11 +60,22 @@ class Probe(QualityPage):
         self.here, self.there, self.between = (HeatmapView(size=SIZE, arrangement="heatmap") for _ in range(3))
         self.step = guard(
             ipywidgets.Dropdown(
-                options=STEPS, description="steps", style={"description_width": "40px"}, layout={"width": "auto"}
+                options=STEPS,
+                description="steps",
+                tooltip="How far an arrow key moves the input, and what a drag snaps to",
+                style={"description_width": "40px"},
+                layout={"width": "auto"},
             ),
             tell,
         )
-        self.again = guard(ipywidgets.Button(description="forget the way", layout={"width": "auto"}), tell)
+        self.again = guard(
+            ipywidgets.Button(
+                description="forget the way",
+                tooltip="Begin the trace and the largest quotient anew, from where the input is",
+                layout={"width": "auto"},
+            ),
+            tell,
+        )
         self.numbers = ipywidgets.HTML("")
         self.trace = LinesView(height=186, title="‖R(x) − R(x′)‖₁ / ‖x − x′‖₂ along the way", x_label="place visited")
         self._fill = fill_of(samples)

@@ -110,7 +110,7 @@ def test_a_broken_link_changes_nothing_and_says_so(app):
         "State.look: The 'colormap' trait of a HeatmapView instance expected any of",
         "The state of this link cannot be read: a part of it is missing. Copy it again.",
         "State.sample must lie in [0, ",
-        "State.look.clicked is not known. Known are: arrangement, colormap, ",
+        "State.look.clicked is not known. Known are: arrangement, at_input, ",
         "ShareBar.query must have at most 16,000 characters, got 20,001.",
     ]
     assert [said[: len(start)] for said, start in zip(app.refused, begin, strict=True)] == begin

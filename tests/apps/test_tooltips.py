@@ -110,3 +110,12 @@ def test_every_control_of_the_other_app_has_a_tooltip(assessed):
     app = assessed()
     assert untold(app) == []
     assert sum(isinstance(widget, TOUCHED) for widget in within(app)) > 30
+
+
+def test_every_control_of_the_scan_has_a_tooltip():
+    app = lw.scan()
+    try:
+        assert untold(app) == []
+        assert sum(isinstance(widget, TOUCHED) for widget in within(app)) > 10
+    finally:
+        app.close()
