@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 from serving import free_port, get, serving
 
+from lrp_widgets.apps.serve import settings
+
 ROOT = Path(__file__).parents[1]
 BINDER = ROOT / "binder"
 REQUIREMENTS = (BINDER / "requirements.txt").read_text()
@@ -54,6 +56,12 @@ def test_kernels_of_closed_tabs_are_ended():
     config = json.loads((BINDER / "jupyter_server_config.json").read_text())
     assert config["MappingKernelManager"]["cull_idle_timeout"] > 0
     assert "binder/jupyter_server_config.json" in (BINDER / "postBuild").read_text()
+
+
+def test_a_busy_machine_makes_no_blank_page():
+    """nbclient gives a cell's output up after 4 s without a word."""
+    config = json.loads((BINDER / "jupyter_server_config.json").read_text())
+    assert config["NotebookClient"] == settings(8866)["NotebookClient"] == {"iopub_timeout": 90}
 
 
 def test_repo2docker_builds_from_it(clone):

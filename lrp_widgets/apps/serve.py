@@ -93,6 +93,9 @@ def settings(port: int) -> dict[str, dict[str, Any]]:
             "default_pool_size": 2,
         },
         **_local_transport(),
+        # After 4 s, the default, a cell's output is given up without a word, and the page stays blank: where others
+        # want the cores, an app's hundreds of widgets take longer on their way to the server.
+        "NotebookClient": {"iopub_timeout": 90},
         # A kernel that replaces a used one starts when the visitor's page stands, not while it loads.
         "VoilaKernelManager": {"fill_delay": 4.0},
         "MappingKernelManager": {

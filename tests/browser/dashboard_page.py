@@ -255,8 +255,8 @@ class Opened:
 
     def check(self) -> None:
         """Nothing went wrong, and nothing was asked for elsewhere."""
-        assert self.watch.outside == []
-        assert self.watch.errors == []
+        assert not self.watch.outside, self.watch.outside
+        assert not self.watch.errors, self.watch.errors
 
 
 def run_in_lab(page: Page, lab: str, notebook: str) -> None:
