@@ -201,7 +201,7 @@ def test_the_order_in_training_is_the_order_in_use() -> None:
 
 def test_the_photograph_network_was_good_enough_on_cifar10() -> None:
     said = describe("photos_cnn")
-    assert float(said["accuracy_test"]) >= 87
+    assert float(said["accuracy_test"]) >= 88
     log = (FOLDER / "photos_cnn.txt").read_text(encoding="utf-8").splitlines()
     assert log[0] == said["command"]
     assert log[-1].startswith(f"test: right 0.{said['accuracy_test'].replace('.', '')[:4]} of 10,000")
