@@ -77,7 +77,7 @@ def test_a_layer_lies_over_the_input_and_a_channel_has_its_patches(app: Dashboar
 
 def test_a_region_has_its_share(app: DashboardPage):
     sequence = app.sequence
-    app.root.locator(".lrp-heatmap-tool").nth(1).click()  # the rectangle
+    app.root.locator(".lrp-heatmap-tools button").nth(1).click()  # the rectangle
     box = app.root.locator(".lrp-heatmap-pictures").bounding_box()
     assert box
     mouse = app.page.mouse
@@ -88,7 +88,7 @@ def test_a_region_has_its_share(app: DashboardPage):
     expect(app.root.locator(".lrp-heatmap-share")).to_contain_text("inside")
     assert app.sequence == sequence  # nobody was asked
     app.page.keyboard.press("Escape")
-    app.root.locator(".lrp-heatmap-tool").first.click()
+    app.root.locator(".lrp-heatmap-tools button").first.click()
 
 
 def test_the_arithmetic_of_a_pixel(app: DashboardPage):
