@@ -115,7 +115,7 @@ def test_a_layer_shows_its_map(app: DashboardPage):
         with app.explained():
             app.root.locator(f'.lrp-layers-row[data-name="{name}"]').click()
         app.shows_not(before)
-        assert app.heatmap.get_attribute("data-arrangement") == "heatmap"
+        assert app.heatmap.get_attribute("data-arrangement") == "overlay"  # spread over what each position sees
         expect(app.root.locator(f'.lrp-layers-row[data-name="{name}"]')).to_have_attribute("aria-selected", "true")
     with app.explained():
         app.root.locator('.lrp-layers-row[data-name=""]').click()
