@@ -20,7 +20,7 @@ from lrp_widgets.apps.arrangement import STYLE
 from lrp_widgets.apps.asking import Asked, Flipping, with_changes
 from lrp_widgets.apps.cores import cores_for
 from lrp_widgets.apps.data_set import DataSet
-from lrp_widgets.apps.history import History
+from lrp_widgets.apps.history import BUTTONS, History
 from lrp_widgets.apps.memory import reuse_memory
 from lrp_widgets.apps.near import Continuity
 from lrp_widgets.apps.offered import OWN, choices, image_of
@@ -41,15 +41,6 @@ from lrp_widgets.widgets.turn import in_turn
 __all__ = ["Quality", "quality"]
 
 OWN_STYLE = Path(__file__).parent / "quality.css"
-BUTTONS = (
-    {"name": "undo", "label": "↶ undo", "tooltip": "Take back the last change of a setting", "keys": ["mod+z"]},
-    {
-        "name": "redo",
-        "label": "↷ redo",
-        "tooltip": "Make the change again that was taken back",
-        "keys": ["mod+shift+z", "mod+y"],
-    },
-)
 KEPT = "What was measured before stays; any move tries again."
 
 
@@ -186,8 +177,7 @@ class Quality(ipywidgets.VBox):
         self.asked = with_changes(self.asked, settings=settings)
 
     def _enable(self) -> None:
-        off = {"undo": not self._history.can_undo, "redo": not self._history.can_redo}
-        self.toolbar.disabled = [name for name, is_off in off.items() if is_off]
+        self.toolbar.disabled = self._history.impossible
 
     def refuse(self, problem: str) -> None:
         """Say in the status line what cannot be done."""

@@ -7,13 +7,22 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar
 
-__all__ = ["History", "changed_fields"]
+__all__ = ["BUTTONS", "History", "changed_fields"]
 
 T = TypeVar("T")
 Path = tuple[str, ...]
 
 MOST = 200  # steps kept: frozen values share their parts, so one costs little
 DRAG = 0.7  # s between two moves of the same field that are one drag
+BUTTONS = (  # of a Toolbar
+    {"name": "undo", "label": "↶ undo", "tooltip": "Take back the last change of a setting", "keys": ["mod+z"]},
+    {
+        "name": "redo",
+        "label": "↷ redo",
+        "tooltip": "Make the change again that was taken back",
+        "keys": ["mod+shift+z", "mod+y"],
+    },
+)
 
 
 class History(Generic[T]):
@@ -48,6 +57,11 @@ class History(Generic[T]):
     def can_redo(self) -> bool:
         """Whether there is a value that an undo went back from."""
         return self._at < len(self._values) - 1
+
+    @property
+    def impossible(self) -> list[str]:
+        """The names of the BUTTONS that would do nothing now."""
+        return [name for name, can in (("undo", self.can_undo), ("redo", self.can_redo)) if not can]
 
     def push(self, value: T) -> None:
         """Take the next value; one that equals the present is none. What could be redone is forgotten."""

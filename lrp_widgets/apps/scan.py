@@ -20,7 +20,7 @@ from torch import nn
 from lrp_widgets.apps.arrangement import STYLE
 from lrp_widgets.apps.examples import EXAMPLES
 from lrp_widgets.apps.finds import Finds
-from lrp_widgets.apps.history import History
+from lrp_widgets.apps.history import BUTTONS, History
 from lrp_widgets.apps.maps import Maps
 from lrp_widgets.apps.memory import reuse_memory
 from lrp_widgets.apps.photos import Photo, Photos, photo_of, photos_of
@@ -36,15 +36,6 @@ from lrp_widgets.widgets.control import guard
 __all__ = ["Scan", "scan"]
 
 OWN_STYLE = Path(__file__).parent / "scan.css"
-BUTTONS = (
-    {"name": "undo", "label": "↶ undo", "tooltip": "Take back the last change of a setting", "keys": ["mod+z"]},
-    {
-        "name": "redo",
-        "label": "↷ redo",
-        "tooltip": "Make the change again that was taken back",
-        "keys": ["mod+shift+z", "mod+y"],
-    },
-)
 KEPT = "What was found before stays; any move tries again."
 TELL_EVERY = 0.1  # s
 
@@ -219,8 +210,7 @@ class Scan(ipywidgets.VBox):
         self._enable()
 
     def _enable(self) -> None:
-        off = {"undo": not self._history.can_undo, "redo": not self._history.can_redo}
-        self.toolbar.disabled = [name for name, is_off in off.items() if is_off]
+        self.toolbar.disabled = self._history.impossible
 
     def refuse(self, problem: str) -> None:
         """Say in the status line what cannot be done; the scan goes on."""
