@@ -28,6 +28,7 @@ from torch import Tensor, nn
 import lrp_widgets as lw
 from lrp_widgets.apps.memory import reuse_memory
 from lrp_widgets.engine import propagate
+from lrp_widgets.engine.ledger import Sums
 from lrp_widgets.engine.propagate import Abandoned
 from lrp_widgets.engine.surface import Surface, chebyshev
 
@@ -95,12 +96,16 @@ def works(name: str, model: nn.Module, x: Tensor) -> dict[str, Timed]:
             explainer.explain(x, target, lw.LRP(PLUS))
 
     def without_ledger() -> None:
-        by_row = propagate.by_row
-        propagate.by_row = lambda t, batch, *_, **__: torch.zeros(batch, dtype=torch.float64)
+        kept = {"by_row": propagate.by_row, "sums_of": propagate.sums_of, "written": propagate.written}
+        nothing = torch.zeros(len(x))
+        propagate.by_row = lambda *_, **__: nothing
+        propagate.sums_of = lambda *_: Sums(nothing, nothing)
+        propagate.written = lambda *_: ()
         try:
             alpha()
         finally:
-            propagate.by_row = by_row
+            for name, function in kept.items():
+                setattr(propagate, name, function)
 
     def flip() -> None:
         lw.pixel_flipping(model, x[:1], x[:1], 0, patch=side, batch=16)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from lrp_widgets.engine.gates import gates
-from lrp_widgets.engine.kernels import ALL, MINUS, PLUS, Convolution, Dense, Kernel, Part, Room, Whole
+from lrp_widgets.engine.kernels import ALL, MINUS, PLUS, Convolution, Dense, Kernel, Part, Room, Whole, as_it_lies
 from lrp_widgets.engine.tape import Ref, Step, Tape
 
 __all__ = ["ALL", "MINUS", "PLUS", "Affine", "Layer", "Part", "affine_of"]
@@ -119,7 +119,7 @@ class Layer:
     @cached_property
     def signed(self) -> bool:
         """Whether any a_j is below zero; where none is, half of the sign split falls away."""
-        return bool(self.a.min() < 0) if self.a.numel() else False
+        return bool(as_it_lies(self.a).amin() < 0) if self.a.numel() else False
 
     @cached_property
     def a_parts(self) -> tuple[Tensor, Tensor]:
@@ -147,7 +147,7 @@ class Layer:
         if self.z.dtype == torch.float32 and self.z.numel() and positive[1] is None:
             # Relative error of z⁻: that of z⁺ times z⁺ / |z⁻|.
             share = self.z * positive[0]
-            if float(share.max()) <= 1 - SMALLEST:
+            if float(as_it_lies(share).amax()) <= 1 - SMALLEST:
                 return positive, ((share.sub_(1)).reciprocal_().mul_(positive[0]), None)
         return positive, gates(self._sum_of_sign(MINUS, PLUS, None, 0))
 

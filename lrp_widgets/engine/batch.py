@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from lrp_widgets.engine.kernels import as_it_lies
 from lrp_widgets.engine.operators import OPERATORS, overwriting, routing
 from lrp_widgets.engine.step import Step, replay
 from lrp_widgets.engine.tape import Tape
@@ -30,25 +31,23 @@ NOBODYS = Layout(0, torch.empty(0, dtype=torch.long))  # of a value that holds c
 
 
 def by_row(t: Tensor, batch: int, layout: Layout | None = None, size: bool = False) -> Tensor:
-    """Sums over everything but the batch, with `size` of the absolute values: float64 on the CPU, one a row.
+    """Sums over everything but the batch, with `size` of the absolute values: one a row, where t lies.
 
     Without a layout the batch leads, alone or multiplied by windows or heads; where even that cannot be, the rows
     cannot be told apart and share the total evenly.
     """
     if layout is not None and layout.axis < t.ndim and t.shape[layout.axis] == len(layout.row):
-        along = _sums(t.transpose(0, layout.axis).reshape(len(layout.row), -1), size)
+        along = _sums(t.transpose(0, layout.axis).reshape(len(layout.row), -1), size).cpu().double()
         return torch.zeros(batch, dtype=torch.float64).index_add_(0, layout.row, along)
     if t.ndim and t.shape[0] and t.shape[0] % batch == 0:
-        # As it lies in memory: a sum does not mind the order, and nothing is copied.
-        last = t.ndim == 4 and not t.is_contiguous() and t.is_contiguous(memory_format=torch.channels_last)
-        return _sums((t.permute(0, 2, 3, 1) if last else t).reshape(batch, -1), size)
+        return _sums(as_it_lies(t).reshape(batch, -1), size)
     return (t.abs() if size else t).sum(dtype=torch.float64).cpu().expand(batch) / batch
 
 
 def _sums(rows: Tensor, size: bool) -> Tensor:
     """The sum of each row, as precise as its dtype allows: torch adds pairwise, so that rounding hardly grows."""
     rows = rows.abs() if size else rows
-    return (rows.sum(1) if rows.dtype == torch.float32 else rows.sum(1, dtype=torch.float64)).double().cpu()
+    return rows.sum(1) if rows.dtype == torch.float32 else rows.sum(1, dtype=torch.float64)
 
 
 def row_mean(t: Tensor, batch: int, layout: Layout | None = None) -> Tensor:

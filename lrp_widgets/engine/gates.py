@@ -5,7 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["gate", "gates", "kept", "stabilized", "uncancelled"]
+from lrp_widgets.engine.kernels import as_it_lies
+
+__all__ = ["below_zero", "damped", "gate", "gates", "kept", "stabilized", "uncancelled"]
 
 
 def gate(z: Tensor) -> Tensor:
@@ -17,11 +19,21 @@ def gates(z: Tensor) -> tuple[Tensor, Tensor | None]:
     """1/z with 0 where z is 0, and where that is: None for nowhere."""
     one_over_z, tiny = z.reciprocal(), torch.finfo(z.dtype).tiny
     if z.numel():
-        low, high = torch.aminmax(one_over_z)  # one look, where a comparison of every element costs many
+        low, high = torch.aminmax(as_it_lies(one_over_z))  # one look, where a comparison of every element costs many
         if bool(-1 / tiny < low) and bool(high < 1 / tiny):
             return one_over_z, None
-    dead = z.abs() <= tiny
-    return one_over_z.masked_fill_(dead, 0), (dead if bool(dead.any()) else None)
+    # Comparisons and masks take torch five to twenty times as long as arithmetic.
+    alive = torch.hardshrink(z, tiny)
+    dead = alive.bool().logical_not_()
+    return alive.reciprocal_().nan_to_num_(nan=torch.nan, posinf=0, neginf=0), (dead if bool(dead.any()) else None)
+
+
+def damped(z: Tensor, epsilon: float | Tensor) -> Tensor:
+    """1/(z + ε·sign z), and 0 where that is 0."""
+    over = torch.copysign(torch.as_tensor(epsilon, dtype=z.dtype, device=z.device), z).add_(z)
+    if isinstance(epsilon, float) and epsilon >= torch.finfo(z.dtype).tiny ** 0.5:
+        return over.reciprocal_()  # ε keeps it from 0
+    return gate(over)
 
 
 def kept(s: Tensor, constant: Tensor) -> Tensor:
@@ -37,3 +49,11 @@ def stabilized(z: Tensor, epsilon: float | Tensor) -> Tensor:
 def uncancelled(z: Tensor, size: Tensor) -> Tensor:
     """z, and 0 where its terms (Σ|terms| = size) cancel: only rounding is left to divide by there."""
     return torch.where(z.abs() <= 8 * torch.finfo(z.dtype).eps * size, 0, z)
+
+
+def below_zero(s: Tensor, z: Tensor) -> Tensor | None:
+    """s where z < 0, and 0 elsewhere; None where that is 0 everywhere."""
+    # The derivative of a threshold takes a seventh of the time of torch.where.
+    below = s - torch.ops.aten.threshold_backward(s, z, -torch.finfo(z.dtype).tiny)
+    low, high = torch.aminmax(as_it_lies(below)) if below.numel() else (below.sum(), below.sum())
+    return None if bool(low == 0) and bool(high == 0) else below

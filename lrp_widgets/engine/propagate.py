@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from functools import partial, reduce
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,6 +15,7 @@ from lrp_widgets.engine.batch import Layout, by_row, row_layouts, row_mean
 from lrp_widgets.engine.composite import Composite, resolve
 from lrp_widgets.engine.explanation import LayerRelevance
 from lrp_widgets.engine.filter import Filter, filters_at
+from lrp_widgets.engine.ledger import Entry, Sums, sums_of, written
 from lrp_widgets.engine.memo import Memo
 from lrp_widgets.engine.operators import Options, fallback, treatment
 from lrp_widgets.engine.rules import Rule
@@ -39,18 +40,11 @@ class Propagation:
 
 @dataclass(frozen=True, eq=False)
 class _Passed:
-    """One step done: what it handed to each of its inputs, and its line in the ledger."""
+    """One step done: what it handed to each of its inputs, the sums of that, and what the ledger says of it."""
 
     handed: tuple[Tensor | None, ...]
-    line: LayerRelevance
-    sums: tuple[_Sums | None, ...]  # of what it handed on
-
-
-class _Sums(NamedTuple):
-    """ΣR and ΣR⁺ of a tensor, one number a row."""
-
-    total: Tensor
-    positive: Tensor
+    sums: tuple[Sums | None, ...]
+    entry: Entry
 
 
 def propagate(
@@ -74,8 +68,8 @@ def propagate(
     cut = memo("filters", lambda filters: filters_at(filters, tape), filters)
     arriving: dict[int, list[Tensor]] = {tape.output: [start]}
     relevance: dict[int, Tensor] = {}
-    ledger: list[LayerRelevance] = []
-    sums: dict[tuple[int, Layout | None], _Sums] = {}  # what a step hands on arrives at the next: add it up once
+    ledger: list[Entry] = []
+    sums: dict[tuple[int, Layout | None], Sums] = {}  # what a step hands on arrives at the next: add it up once
     recomputed = 0
     for number in range(len(tape.steps) - 1, -1, -1):
         if abandoned():
@@ -94,7 +88,7 @@ def propagate(
                     passing(relevance[value])
             out.append(relevance.get(value))
         if all(r is None for r in out):
-            ledger.append(_not_reached(step, tape.batch))
+            ledger.append(Entry(step))
             continue
         rule, before = rules.get(step.name), memo.computed
         pull = _linearized(memo, tape, number, rule, options, layouts)
@@ -112,7 +106,7 @@ def propagate(
             }
         )
         recomputed += memo.computed > before
-        ledger.append(reduce(_held_back, held, passed.line))
+        ledger.append(replace(passed.entry, held=tuple(held)) if held else passed.entry)
         for value, handed in zip(step.inputs, passed.handed, strict=True):
             if handed is not None:
                 arriving.setdefault(value, []).append(handed)
@@ -120,11 +114,11 @@ def propagate(
         known = _gathered(memo, value, arriving[value]) if value in arriving else None
         dtype = _carrier(tape.values[value], start)
         relevance[value] = torch.zeros_like(tape.values[value], dtype=dtype) if known is None else known.to(dtype)
-    reached = {line.name for line in ledger if line.reached}
+    reached = {entry.step.name for entry in ledger if entry.out}
     fallbacks = tuple(
         step.name for step in tape.steps if step.affine is None and treatment(step) is fallback and step.name in reached
     )
-    return Propagation(relevance, tuple(reversed(ledger)), recomputed, fallbacks)
+    return Propagation(relevance, written(ledger[::-1], tape.batch), recomputed, fallbacks)
 
 
 def _gathered(memo: Memo, value: int, parts: list[Tensor]) -> Tensor:
@@ -141,27 +135,14 @@ def _filtered(
     filters: tuple[Filter, ...],
     batch: int,
     layouts: dict[int, Layout],
-) -> tuple[Tensor, _Sums]:
+) -> tuple[Tensor, Sums]:
     """What the filters let through, and what they hold back."""
 
-    def divide(relevance: Tensor, filters: tuple[Filter, ...]) -> tuple[Tensor, _Sums]:
+    def divide(relevance: Tensor, filters: tuple[Filter, ...]) -> tuple[Tensor, Sums]:
         through = reduce(torch.mul, (known.mask(relevance) for known in filters), relevance)
-        back, row_sum = relevance - through, partial(by_row, batch=batch, layout=layouts.get(value))
-        total = row_sum(back)
-        return through, _Sums(total, (total + row_sum(back, size=True)) / 2)
+        return through, sums_of(relevance - through, batch, layouts.get(value))
 
     return memo(("filter", value), divide, relevance, filters)
-
-
-def _held_back(line: LayerRelevance, back: _Sums) -> LayerRelevance:
-    """A line of the ledger with what a filter at the step's output holds back."""
-    return replace(
-        line,
-        relevance_out=line.relevance_out + back.total,
-        positive=line.positive + back.positive,
-        negative=line.negative + back.total - back.positive,
-        absorbed={**line.absorbed, "filter": line.absorbed.get("filter", 0) + back.total},
-    )
 
 
 def _linearized(
@@ -184,9 +165,9 @@ def _pass(
     out: tuple[Tensor | None, ...],
     tape: Tape,
     layouts: dict[int, Layout],
-    sums: dict[tuple[int, Layout | None], _Sums],
+    sums: dict[tuple[int, Layout | None], Sums],
 ) -> _Passed:
-    """Pull relevance through one step and write its line of the ledger."""
+    """Pull relevance through one step and add up what the ledger says of it."""
     handed, absorbed = pull(out[0]) if step.affine is not None else pull(*out)
     handed = (handed,) if isinstance(handed, Tensor) else tuple(handed)
     # A sum of two dtypes has the wider one: each input gets its relevance in its own.
@@ -197,44 +178,30 @@ def _pass(
     arrived = [r for r in out if r is not None]
     values = [value for value in step.outputs if value is not None]
 
-    def summed(r: Tensor | None, value: int) -> _Sums | None:
+    def summed(r: Tensor | None, value: int) -> Sums | None:
         if r is None:
             return None
         where = (id(r), layouts.get(value))
         if where not in sums:
-            row_sum = partial(by_row, batch=tape.batch, layout=where[1])
-            total = row_sum(r)
-            sums[where] = _Sums(total, (total + row_sum(r, size=True)) / 2)
+            sums[where] = sums_of(r, tape.batch, where[1])
         return sums[where]
 
-    reaching = [known for known in map(summed, out, values) if known is not None]
     leaving = tuple(map(summed, handed, step.inputs))
-    total_out = sum((known.total for known in reaching), torch.zeros(()).double())
-    positive = sum((known.positive for known in reaching), torch.zeros(()).double())
-    total_in = sum((known.total for known in leaving if known is not None), torch.zeros(tape.batch).double())
-    if isinstance(absorbed, str):  # the whole difference has one cause
-        rest = total_out - total_in
-        size = 2 * positive - total_out
-        named = {} if bool((rest.abs() <= _rounding(arrived[0]) * size).all()) else {absorbed: rest}
-    else:
-        named = {cause: by_row(amount, tape.batch, layouts.get(values[0])) for cause, amount in absorbed.items()}
-    named = {cause: amount for cause, amount in named.items() if bool(amount.any())}
-    # A cast is as exact as the coarser of its sides.
-    coarsest = max(torch.finfo(r.dtype).eps for r in (*arrived, *handed) if r is not None)
-    negative, tolerance = total_out - positive, 0.3 * coarsest**0.5
-    line = LayerRelevance(step.name, step.op, total_out, total_in, positive, negative, named, rule, tolerance=tolerance)
-    return _Passed(handed, line, leaving)
+    kept = absorbed
+    if not isinstance(absorbed, str):
+        kept = {cause: by_row(amount, tape.batch, layouts.get(values[0])) for cause, amount in absorbed.items()}
+    entry = Entry(
+        step,
+        rule,
+        out=tuple(known for known in map(summed, out, values) if known is not None),
+        handed=tuple(known for known in leaving if known is not None),
+        kept=kept,
+        eps=max(torch.finfo(r.dtype).eps for r in (*arrived, *handed) if r is not None),
+        eps_out=torch.finfo(arrived[0].dtype).eps,
+    )
+    return _Passed(handed, leaving, entry)
 
 
 def _carrier(value: Tensor, relevance: Tensor) -> torch.dtype:
     """The dtype of the relevance of a value: its own, or for the numbers of tokens the one it comes in."""
     return value.dtype if value.is_floating_point() else relevance.dtype
-
-
-def _rounding(t: Tensor) -> float:
-    return 16 * torch.finfo(t.dtype).eps
-
-
-def _not_reached(step: Step, batch: int) -> LayerRelevance:
-    zero = torch.zeros(batch, dtype=torch.float64)
-    return LayerRelevance(step.name, step.op, zero, zero, zero, zero, {}, reached=False)

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from lrp_widgets.engine.affine import ALL, MINUS, PLUS, Layer, Part
 from lrp_widgets.engine.bounds import Bound, check_box, checked_bound
-from lrp_widgets.engine.gates import gate, gates, stabilized
+from lrp_widgets.engine.gates import below_zero, damped, gates
 from lrp_widgets.params import Setting, param, switch
 
 __all__ = ["RULES", "AlphaBeta", "Epsilon", "Flat", "Gamma", "Rule", "WSquare", "ZBox", "ZPlus", "Zero"]
@@ -105,7 +105,7 @@ class Epsilon(Rule):
             return Zero().linearize(layer, a)
         z = layer.z
         epsilon = self.epsilon * layer.rms if self.relative else self.epsilon
-        one_over_z = gate(stabilized(z, epsilon))
+        one_over_z = damped(z, epsilon)
 
         def pull(relevance: Tensor) -> tuple[Tensor, Absorbed]:
             s = relevance * one_over_z
@@ -134,9 +134,10 @@ class Gamma(Rule):
     def linearize(self, layer: Layer, a: Tensor) -> Pull:
         if self.gamma == 0:
             return Zero().linearize(layer, a)
-        z, above, gamma = layer.z, layer.z >= 0, self.gamma
-        # Below zero, z − z⁺ = z⁻ has no digits to lose.
-        one_over_z, dead = gates(z + gamma * torch.where(above, layer.z_positive, z - layer.z_positive))
+        z, gamma = layer.z, self.gamma
+        # z⁺ above zero, and below it z − z⁺ = z⁻, which has no digits to lose there.
+        favoured = torch.copysign(layer.z_positive, z).add_(z.clamp(max=0))
+        one_over_z, dead = gates(torch.add(z, favoured, alpha=gamma))
         # Small maps: two convolutions with weights that are packed already cost less than one with new ones.
         at_once = layer.affine.kind == "dense" or z.numel() >= layer.w.numel()
 
@@ -145,8 +146,8 @@ class Gamma(Rule):
 
         def pull(relevance: Tensor) -> tuple[Tensor, Absorbed]:
             s = relevance * one_over_z
-            s_below = torch.where(above, 0, s)
-            if not bool(s_below.any()):  # after a ReLU nothing arrives at neurons below zero
+            s_below = below_zero(s, z)
+            if s_below is None:  # after a ReLU nothing arrives at neurons below zero
                 s_plus, s_minus = s * (1 + gamma), s
             else:
                 s_plus, s_minus = torch.add(s * (1 + gamma), s_below, alpha=-gamma), torch.add(s, s_below, alpha=gamma)

@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from lrp_widgets.engine.adjoints import adjoint_of
 from lrp_widgets.engine.gates import gate, gates, kept, stabilized, uncancelled
+from lrp_widgets.engine.kernels import as_it_lies
 from lrp_widgets.engine.options import Options
 from lrp_widgets.engine.step import Ref, Step, replay
 from lrp_widgets.engine.tape import Tape
@@ -114,7 +115,7 @@ def pool(step: Step, tape: Tape, options: Options) -> Pull:
     """R_j = Σ_k a_j p_jk / Σ_j a_j p_jk · R_k: sum and average pooling, sums and means over dimensions."""
     adjoint, (z, *_) = vjp(step, tape)
     a = tape.values[step.inputs[0]]
-    if bool((a < 0).any()):
+    if a.numel() and bool(as_it_lies(a).amin() < 0):
         z = uncancelled(z, replay(step, [a.abs()])[0])
     one_over_z, dead = gates(z)
 

@@ -15,10 +15,11 @@ from torch import Tensor, nn
 
 import lrp_widgets as lw
 from lrp_widgets.engine.affine import Layer
+from lrp_widgets.engine.gates import gate
 from lrp_widgets.engine.memo import Memo
 from lrp_widgets.engine.presets import PRESETS
 from lrp_widgets.engine.propagate import propagate
-from lrp_widgets.engine.rules import RULES, Absorbed, Pull, Rule, gate
+from lrp_widgets.engine.rules import RULES, Absorbed, Pull, Rule
 from lrp_widgets.methods import METHODS, WRAPPERS
 from lrp_widgets.methods.method import Method
 from lrp_widgets.params import Param, Setting, param, params_of
