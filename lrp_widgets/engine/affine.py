@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from lrp_widgets.engine.gates import gates
-from lrp_widgets.engine.kernels import ALL, MINUS, PLUS, Convolution, Dense, Kernel, Part, Room, Whole, as_it_lies
+from lrp_widgets.engine.kernels import ALL, MINUS, PLUS, Convolution, Dense, Kernel, Part, Room, Whole, as_it_lies, back
 from lrp_widgets.engine.tape import Ref, Step, Tape
 
 __all__ = ["ALL", "MINUS", "PLUS", "Affine", "Layer", "Part", "affine_of"]
@@ -184,7 +184,7 @@ def _convolution(a: Any, w: Any, b: Any, *geometry: Any) -> Affine:
         return aten.convolution.default(a, w, None, *geometry)
 
     def adjoint(s: Tensor, w: Tensor, a: Tensor) -> Tensor:
-        return aten.convolution_backward.default(s, a, w, None, *geometry, [True, False, False])[0]
+        return back(s, w, a, geometry)
 
     def scaled(w: Tensor, factor: Tensor) -> Tensor:
         if not transposed:

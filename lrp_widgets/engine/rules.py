@@ -139,30 +139,31 @@ class Gamma(Rule):
         favoured = torch.copysign(layer.z_positive, z).add_(z.clamp(max=0))
         one_over_z, dead = gates(torch.add(z, favoured, alpha=gamma))
         # Small maps: two convolutions with weights that are packed already cost less than one with new ones.
-        at_once = layer.affine.kind == "dense" or z.numel() >= layer.w.numel()
+        at_once, part = layer.affine.kind == "dense" or z.numel() >= layer.w.numel(), Part(1 + gamma, 1)
 
         def split(s_plus: Tensor, s_minus: Tensor) -> Tensor:
             return layer.adjoint(s_plus, PLUS).add_(layer.adjoint(s_minus, MINUS))
 
         def pull(relevance: Tensor) -> tuple[Tensor, Absorbed]:
             s = relevance * one_over_z
-            s_below = below_zero(s, z)
-            if s_below is None:  # after a ReLU nothing arrives at neurons below zero
-                s_plus, s_minus = s * (1 + gamma), s
-            else:
-                s_plus, s_minus = torch.add(s * (1 + gamma), s_below, alpha=-gamma), torch.add(s, s_below, alpha=gamma)
-            if layer.signed:
-                a_plus, a_minus = layer.a_parts
-                relevance_in = a_plus * split(s_plus, s_minus) + a_minus * split(s_minus, s_plus)
-            elif at_once and s_minus is s:
-                relevance_in = _times(a, layer.adjoint(s, Part(1 + gamma, 1)))
-            else:
-                relevance_in = _times(a, split(s_plus, s_minus))
+            s_below, b = below_zero(s, z), layer.b
             absorbed: Absorbed = {}
-            if layer.b is not None:
-                absorbed["bias"] = _times_bias(s_plus, layer, PLUS.of(layer.b)) + _times_bias(
-                    s_minus, layer, MINUS.of(layer.b)
-                )
+            if s_below is None and not layer.signed and at_once:  # after a ReLU nothing arrives at neurons below zero
+                relevance_in = _times(a, layer.adjoint(s, part))
+                if b is not None:
+                    absorbed["bias"] = _times_bias(s, layer, part.of(b))
+            else:
+                s_plus, s_minus = s * (1 + gamma), s
+                if s_below is not None:
+                    s_plus, s_minus = s_plus.sub_(s_below, alpha=gamma), torch.add(s, s_below, alpha=gamma)
+                if layer.signed:
+                    a_plus, a_minus = layer.a_parts
+                    relevance_in = a_plus * split(s_plus, s_minus) + a_minus * split(s_minus, s_plus)
+                else:
+                    relevance_in = _times(a, split(s_plus, s_minus))
+                if b is not None:
+                    plus, minus = _times_bias(s_plus, layer, PLUS.of(b)), _times_bias(s_minus, layer, MINUS.of(b))
+                    absorbed["bias"] = plus + minus
             if dead is not None:
                 absorbed["no input"] = relevance * dead
             return relevance_in, absorbed

@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn import functional
 
 import lrp_widgets as lw
+from lrp_widgets.engine import kernels
 from lrp_widgets.engine.affine import Affine, Layer
 from lrp_widgets.engine.kernels import ALL, LARGE, MINUS, PLUS, Convolution, Dense, Part, Room, plainly, quick
 from lrp_widgets.engine.tape import record
@@ -69,6 +70,24 @@ def test_a_convolution_and_its_adjoint(geometry, part, packed):
     torch.testing.assert_close(back, plain_back, rtol=1e-5, atol=1e-5)
     # <W a, s> = <a, Wᵀ s>
     torch.testing.assert_close((z * s).double().sum(), (x * back).double().sum(), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("geometry", [name for name, given in GEOMETRIES.items() if "groups" not in given])
+@pytest.mark.parametrize("part", PARTS, ids=str)
+def test_back_to_few_channels(geometry, part, channels, monkeypatch):
+    torch.manual_seed(0)
+    x = torch.randn(2, channels, 11, 10)
+    layer = nn.Conv2d(channels, 8, bias=False, **GEOMETRIES[geometry])
+    affine = affine_of(layer, x, room_of(2**20))
+    s = torch.randn_like(affine.kernel.forward(x, part)).contiguous(memory_format=torch.channels_last)
+    assert not kernels.to_few(s, affine.weight, affine.geometry)  # a small one is not worth it
+    expected = affine.kernel.adjoint(s, part, x)
+    monkeypatch.setattr(kernels, "MANY", 1)
+    assert kernels.to_few(s, affine.weight, affine.geometry)
+    back = affine.kernel.adjoint(s, part, x)
+    assert back.shape == x.shape
+    torch.testing.assert_close(back, expected, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("part", PARTS, ids=str)
