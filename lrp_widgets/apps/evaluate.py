@@ -182,12 +182,11 @@ class Quality(ipywidgets.VBox):
     def refuse(self, problem: str) -> None:
         """Say in the status line what cannot be done."""
         if problem:
-            self._latest.request(_Refusal(problem, self.asked))
+            self._latest.refuse(ValueError(problem))
 
     # Results up: from here on everything runs on the worker's thread.
 
-    def _work(self, request: Asked | _Refusal, superseded: Callable[[], bool]) -> Iterator[Callable[[], None]]:
-        asked = request.asked if isinstance(request, _Refusal) else request
+    def _work(self, asked: Asked, superseded: Callable[[], bool]) -> Iterator[Callable[[], None]]:
         if asked.settings != self._answered or self._scene is None:
             yield from self._explain(asked)
         scene = self._scene
@@ -200,8 +199,6 @@ class Quality(ipywidgets.VBox):
                 yield from self._go_on(page, scene, asked, superseded)
                 if superseded():
                     return
-        if isinstance(request, _Refusal):
-            raise request.error
 
     def _explain(self, asked: Asked) -> Iterator[Callable[[], None]]:
         settings = asked.settings
@@ -265,10 +262,3 @@ class Quality(ipywidgets.VBox):
             for page in self._measuring:
                 page.fail()
         self.status.error(error, KEPT)
-
-
-class _Refusal:
-    """What a control refused, on its way to the status line, and what is asked for beside it."""
-
-    def __init__(self, problem: str, asked: Asked) -> None:
-        self.error, self.asked = ValueError(problem), asked

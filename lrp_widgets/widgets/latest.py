@@ -49,7 +49,7 @@ class Latest(Generic[Request]):
             self._change.notify_all()
 
     def refuse(self, error: BaseException) -> None:
-        """Have an error told, after what is asked for already: a refusal takes no request's place."""
+        """Have an error told after the next result of what runs, or at once: a refusal takes no request's place."""
         with self._change:
             if not self._closed:
                 self._refused.append(error)
@@ -94,13 +94,33 @@ class Latest(Generic[Request]):
                 with suppress(BaseException):  # nobody asked for it: whoever does will be told
                     self._idle(lambda: self.superseded)
             for request in requests:
-                try:
-                    for result in self._work(request, lambda: self.superseded):
-                        self._show(result)
-                except BaseException as error:  # also a model's sys.exit(): it would end the thread without a word
-                    self._tell(error)
+                self._do(request)
             for error in refused:
                 self._tell(error)
+
+    def _do(self, request: Request) -> None:
+        told: list[BaseException] = []
+        covered = False
+        try:
+            for result in self._work(request, lambda: self.superseded):
+                self._show(result)
+                covered = bool(told)
+                for error in self._refused_meanwhile():
+                    self._tell(error)
+                    told, covered = [error], False
+        except BaseException as error:  # also a model's sys.exit(): it would end the thread without a word
+            self._tell(error)
+            return
+        if covered:  # a later result may have written over it
+            self._tell(told[0])
+
+    def _refused_meanwhile(self) -> list[BaseException]:
+        """What was refused since; nothing where a newer request waits, after whose results it is told."""
+        with self._change:
+            refused = [] if self._waiting else self._refused[:]
+            if refused:
+                self._refused.clear()
+            return refused
 
     def _tell(self, error: BaseException) -> None:
         try:

@@ -122,18 +122,6 @@ def test_of_a_hundred_requests_at_5_ms_the_last_is_shown_last(started, screen, m
     assert screen.failed == []
 
 
-def test_a_refusal_takes_no_requests_place(started, screen):
-    go, begun, work = gated()
-    latest, refusal = started(work, screen.show, screen.fail), ValueError("no")
-    latest.request(0)
-    assert begun.wait(PATIENCE)
-    latest.request(1)
-    latest.refuse(refusal)
-    go.set()
-    assert latest.settled(PATIENCE)
-    assert (screen.shown, screen.failed, len(screen.threads)) == ([0, 1], [refusal], 1)
-
-
 def test_every_yield_is_shown_and_work_may_stop_early(started, screen):
     begun = threading.Event()
 
