@@ -8,6 +8,7 @@ from typing import Any
 import ipywidgets
 
 from lrp_widgets.widgets import Folded, Pages
+from lrp_widgets.widgets.resettable import Resettable
 
 __all__ = ["against", "arranged", "details", "views"]
 
@@ -72,7 +73,7 @@ def against(classes: int, name: Any) -> ipywidgets.Dropdown:
         options=options,
         value=-1,
         description="against",
-        tooltip="Explain the chosen class rather than another one: f(x) of the one minus that of the other.",
+        tooltip="Explain the chosen class rather than another one: f(x) = f_a(x) − f_b(x).",
         style={"description_width": "76px"},
         layout={"width": "auto"},
     )
@@ -88,7 +89,7 @@ def arranged(dashboard: Any) -> list[ipywidgets.Widget]:
         dashboard.source,
         "Class",
         dashboard.classes,
-        dashboard.against,
+        Resettable(dashboard.against, "Reset against to nothing"),
         "Method",
         dashboard.methods,
     )

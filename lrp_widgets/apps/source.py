@@ -15,6 +15,7 @@ from lrp_widgets.samples import Samples
 from lrp_widgets.widgets import DrawingPad, Gallery, Pages, UploadPad
 from lrp_widgets.widgets.accessible import accessible
 from lrp_widgets.widgets.control import guard
+from lrp_widgets.widgets.resettable import Resettable
 
 __all__ = ["Source"]
 
@@ -53,12 +54,14 @@ class Source(ipywidgets.VBox):
         )
         self.share = guard(
             ipywidgets.FloatSlider(
-                0.0, min=0, max=1, step=0.02, readout_format=".0%", tooltip="How far on the way to the other sample.",
-                layout={"width": "auto", "flex": "1 1 auto", "visibility": "hidden"},
+                0.0, min=0, max=1, step=0.02, readout_format=".0%", layout={"width": "auto"},
+                tooltip="How far on the way to the other sample: x = (1 − t) · this + t · the other.",
             ),
             self._tell,
         )  # fmt: skip
-        row = ipywidgets.HBox([self.morph, self.share, accessible()])
+        self._way = Resettable(self.share, "Reset to 0 %: this input itself")
+        self._way.layout = {"flex": "1 1 auto", "visibility": "hidden"}
+        row = ipywidgets.HBox([self.morph, self._way, accessible()])
         super().__init__([self.pages, row])
         self.add_class("lrp-source")
         if not samples.inputs.is_floating_point() or len(samples) < 2:
@@ -124,7 +127,7 @@ class Source(ipywidgets.VBox):
             self._give(self._given)
 
     def _morphed(self, change: Any) -> None:
-        self.share.layout.visibility = "visible" if change["new"] else "hidden"
+        self._way.layout.visibility = "visible" if change["new"] else "hidden"
         if self._setting:
             return
         if change["new"]:

@@ -15,7 +15,7 @@ from lrp_widgets.engine.gates import gates
 from lrp_widgets.engine.kernels import ALL, MINUS, PLUS, Convolution, Dense, Kernel, Part, Room, Whole, as_it_lies, back
 from lrp_widgets.engine.tape import Ref, Step, Tape
 
-__all__ = ["ALL", "MINUS", "PLUS", "Affine", "Layer", "Part", "affine_of"]
+__all__ = ["ALL", "MINUS", "PLUS", "Affine", "Layer", "Part", "affine_of", "parametric"]
 
 aten = torch.ops.aten
 
@@ -307,6 +307,11 @@ AFFINE: dict[str, Callable[..., Affine]] = {
     "dot": _vector,
     "addmv": _sum_vector,
 }
+
+
+def parametric(step: Step) -> bool:
+    """Whether a step may be an affine map."""
+    return step.op in AFFINE or step.op in BATCH_NORMS
 
 
 def affine_of(step: Step, tape: Tape, room: Room) -> Affine | None:

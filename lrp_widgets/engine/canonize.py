@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lrp_widgets.engine.affine import BATCH_NORMS, Affine, affine_of, batch_norm_terms
+from lrp_widgets.engine.affine import BATCH_NORMS, Affine, affine_of, batch_norm_terms, parametric
 from lrp_widgets.engine.kernels import Room
 from lrp_widgets.engine.memo import Memo
 from lrp_widgets.engine.tape import Ref, Step, Tape
@@ -49,9 +49,7 @@ def _rewired(step: Step, names: dict[int, int]) -> Step:
     if not any(value in names for value in step.inputs):
         return step
     inputs = tuple(names.get(value, value) for value in step.inputs)
-    return dataclasses.replace(
-        step, args=_renamed(step.args, names), kwargs=_renamed(step.kwargs, names), inputs=inputs
-    )
+    return step.but(args=_renamed(step.args, names), kwargs=_renamed(step.kwargs, names), inputs=inputs)
 
 
 def _without_nothing(tape: Tape) -> Tape:
@@ -80,18 +78,18 @@ def _same_strides(tape: Tape, one: int, other: int) -> bool:
 def _with_affine(tape: Tape, weights: Memo, room: Room) -> Tape:
     steps = []
     for number, step in enumerate(tape.steps):
+        modules = step.modules or (step.module,)
+        if not parametric(step):
+            steps.append(step.but(modules=modules))
+            continue
         # A view of a parameter (the t() of a dense layer) is a new object at every run: compare what it looks at.
         constants = (*map(_identity, step.args), *step.kwargs, *map(_identity, step.kwargs.values()))
         ndim = tape.values[step.inputs[0]].ndim if step.inputs else 0
         affine = weights(
             ("affine", number), lambda *_, step=step: affine_of(step, tape, room), step.op, ndim, *constants
         )
-        steps.append(dataclasses.replace(step, affine=affine, modules=step.modules or (step.module,)))
+        steps.append(step.but(affine=affine, modules=modules))
     return dataclasses.replace(tape, steps=tuple(steps))
-
-
-def _affine(step: Step, tape: Tape, room: Room, *_: Any) -> Affine | None:
-    return affine_of(step, tape, room)
 
 
 class _Looked:
@@ -138,15 +136,15 @@ def _fold_bias(tape: Tape, weights: Memo) -> Tape:
             continue
         folded = weights(("bias", i), _with_bias, layer.affine, _Looked(constant))
         modules = tuple(dict.fromkeys((*layer.modules, *step.modules)))
-        layer = dataclasses.replace(layer, affine=folded, modules=modules, outputs=(layer.outputs[0],))
+        layer = layer.but(affine=folded, modules=modules, outputs=(layer.outputs[0],))
         steps[i] = None
         if views:
             last = views[0]
-            steps[last] = dataclasses.replace(tape.steps[last], outputs=step.outputs)
+            steps[last] = tape.steps[last].but(outputs=step.outputs)
             maker[_made(step)] = last
             values[value] = values[_made(step)].reshape(values[value].shape)
         else:
-            layer = dataclasses.replace(layer, outputs=step.outputs)
+            layer = layer.but(outputs=step.outputs)
             maker[_made(step)] = maker[value]
         steps[maker[value]] = layer
     return dataclasses.replace(tape, steps=tuple(step for step in steps if step is not None), values=values)
@@ -239,7 +237,7 @@ def _takes(affine: Affine | None, how: str, entering: Tensor) -> bool:
 def _joined(kept: Step, gone: Step, affine: Affine, args: Any, inputs: Any, outputs: Any) -> Step:
     modules = (*kept.modules, *gone.modules)
     outputs = (outputs[0],)  # BatchNorm also returns the statistics it saved
-    return dataclasses.replace(kept, affine=affine, args=args, inputs=inputs, outputs=outputs, modules=modules)
+    return kept.but(affine=affine, args=args, inputs=inputs, outputs=outputs, modules=modules)
 
 
 def _fold_after(affine: Affine, norm: Affine, step: Step) -> Affine:

@@ -261,10 +261,12 @@ def minding_tokens(model: nn.Module, given: Inputs) -> Iterator[None]:
 
 def model_state(model: nn.Module) -> tuple[Any, ...]:
     """Every module with its mode, every parameter and buffer with its version: equal as long as none was replaced."""
-    tensors = (*model.parameters(), *model.buffers())
+    modules = tuple(model.modules())
+    # Each module's own: parameters() and buffers() walk through all of them twice more.
+    tensors = [t for m in modules for t in (*m._parameters.values(), *m._buffers.values()) if t is not None]
     # The memory is kept alive with them, so that its address is not given to other weights.
     known = [(t, t.data_ptr(), 0 if t.is_inference() else t._version, t.untyped_storage()) for t in tensors]
-    return (*((module, module.training) for module in model.modules()), *known)
+    return (*((module, module.training) for module in modules), *known)
 
 
 def _same_state(before: tuple[Any, ...] | None, now: tuple[Any, ...]) -> bool:

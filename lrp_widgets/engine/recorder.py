@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from lrp_widgets.engine.layout import ChannelsLast
+from lrp_widgets.engine.moving import moved
 from lrp_widgets.engine.recurrent import SPELLED_OUT
 from lrp_widgets.engine.step import Ref, Step, made_by, op_name, out_arguments, written_by
 
@@ -100,6 +100,8 @@ class Recorder(TorchDispatchMode):
     into the flat memory and the other views are read from it again when they are next used.
     """
 
+    kept_out: ClassVar[Any] = None  # how a step is written where torch's compiler is about
+
     def __init__(self, paths: dict[int, str], layout: ChannelsLast) -> None:
         super().__init__()
         self.paths, self.layout = paths, layout
@@ -112,7 +114,6 @@ class Recorder(TorchDispatchMode):
         self.flat: dict[int, int] = {}  # memory written through a view -> value of the whole, flat
         self.constants: set[int] = set()  # values of memory that did not depend on the input when first written
         self.read: set[int] = set()  # memory that steps read as a constant
-        self.kept_out: Any = None
         self.drew: str | None = None  # the layer that drew random numbers, if one did
 
     def new(self, tensor: Tensor) -> int:
@@ -198,12 +199,27 @@ class Recorder(TorchDispatchMode):
                     self.current.pop(id(member), None)
         return value
 
+    def _alone(self, tensor: Tensor) -> bool:
+        """Whether a value is all that its memory is known to hold."""
+        key = _storage(tensor)
+        return id(tensor) in self.current and key not in self.flat and len(self.members.get(key, ())) == 1
+
+    def _move(self, func: Any, args: Any, kwargs: dict[str, Any], tensor: Tensor) -> bool:
+        """Run an operation that writes `tensor` so that its value stays where it is, if that can be."""
+        key = _storage(tensor)
+        before = moved(func, args, kwargs)
+        if before is None:
+            return False
+        for value in self.residents[key]:
+            if self.values[value] is tensor:
+                self.values[value] = before
+        self.members[_storage(tensor)] = self.members.pop(key)
+        return True
+
     def before_write(self, tensor: Tensor) -> int | None:
         """Keep what the write will destroy. Returns the whole memory's value where others share it."""
         key = _storage(tensor)
-        known = self.current.get(id(tensor))
-        alone = known is not None and key not in self.flat and len(self.members.get(key, ())) == 1
-        whole = None if alone else self._whole(tensor, key)
+        whole = None if self._alone(tensor) else self._whole(tensor, key)
         for value in self.residents.get(key, ()):
             self.values[value] = _copy(self.values[value])
         self.residents[key] = []
@@ -214,9 +230,7 @@ class Recorder(TorchDispatchMode):
         for key in {_storage(tensor) for tensor in written} & self.read:
             self.read.discard(key)
             for i, step in enumerate(self.steps):
-                self.steps[i] = dataclasses.replace(
-                    step, args=_frozen(step.args, key), kwargs=_frozen(step.kwargs, key)
-                )
+                self.steps[i] = step.but(args=_frozen(step.args, key), kwargs=_frozen(step.kwargs, key))
 
     def _module(self) -> str:
         frame = sys._getframe(1)
@@ -258,9 +272,11 @@ class Recorder(TorchDispatchMode):
         return False
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if self.kept_out is None and (compiler := sys.modules.get("torch._dynamo")) is not None:
-            self.kept_out = compiler.disable(self._dispatch)  # the compiler is here, and must not look in here
-        return (self.kept_out or self._dispatch)(func, args, kwargs or {})
+        if Recorder.kept_out is None and (compiler := sys.modules.get("torch._dynamo")) is not None:
+            # The compiler is here, and must not look in here. Of the class: a recorder that held its own method would
+            # live, and every activation with it, until Python looks for cycles.
+            Recorder.kept_out = compiler.disable(Recorder._dispatch)
+        return (Recorder.kept_out or Recorder._dispatch)(self, func, args, kwargs or {})
 
     def _dispatch(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         if torch.Tag.nondeterministic_seeded in getattr(func, "tags", ()):
@@ -291,8 +307,12 @@ class Recorder(TorchDispatchMode):
             if not self._tracked(tensor):  # the operation is about to change its own argument
                 noted, noted_kwargs = _frozen(noted, _storage(tensor)), _frozen(noted_kwargs, _storage(tensor))
             if tensor.is_floating_point():
+                if self._alone(tensor) and self._move(func, args, kwargs, tensor):
+                    wholes[id(tensor)], result = None, tensor
+                    break
                 wholes[id(tensor)] = self.before_write(tensor)
-        result = self.layout.run(func, args, kwargs)
+        else:
+            result = self.layout.run(func, args, kwargs)
         step = Step("", op_name(func), func, noted, noted_kwargs, tuple(inputs), (), self._module())
         place = len(self.steps)
         self.steps.append(step)  # before its outputs: a write appends the scatter that follows it
@@ -305,7 +325,7 @@ class Recorder(TorchDispatchMode):
             else:
                 outputs.append(None)
         aside = tuple(result[1:]) if func is _max_pool else ()
-        self.steps[place] = dataclasses.replace(step, outputs=tuple(outputs), aside=aside)
+        self.steps[place] = step.but(outputs=tuple(outputs), aside=aside)
         if all(value is None for value in outputs):  # a number for an `if`, a mask: no relevance passes here
             del self.steps[place]
         return result
@@ -319,5 +339,5 @@ class Recorder(TorchDispatchMode):
             step = Step("", "copy", _overwrite, (Ref(value), tensor.clone()), {}, (value,), (), self._module())
             place = len(self.steps)
             self.steps.append(step)
-            self.steps[place] = dataclasses.replace(step, outputs=(self.write(tensor, whole),))
+            self.steps[place] = step.but(outputs=(self.write(tensor, whole),))
         return result

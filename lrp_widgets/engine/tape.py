@@ -6,7 +6,6 @@ Nothing is hooked or edited, so the model stays as it was and other threads may 
 
 from __future__ import annotations
 
-import dataclasses
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -75,7 +74,7 @@ def _named(steps: list[Step]) -> tuple[Step, ...]:
         name = step.module if alone else f"{step.module}.{step.op}".lstrip(".")
         seen[name] += 1
         name = name if seen[name] == 1 else f"{name}#{seen[name]}"
-        named.append(dataclasses.replace(step, name=name))
+        named.append(step.but(name=name))
     return tuple(named)
 
 

@@ -11,7 +11,8 @@ import ipywidgets
 import traitlets
 
 from lrp_widgets.params import LOG_STEP, Param
-from lrp_widgets.widgets.turn import TURN, in_turn
+from lrp_widgets.widgets.resettable import WithReset
+from lrp_widgets.widgets.turn import TURN
 
 __all__ = ["Control", "guard"]
 
@@ -37,7 +38,7 @@ def guard(widget: Any, tell: Callable[[str], None]) -> Any:
     return widget
 
 
-class Control(ipywidgets.VBox):
+class Control(WithReset):
     """One parameter: its symbol, its slider or drop-down, a note on what follows from it, and a reset.
 
     value: the parameter's value, checked against its description. What a browser forges is refused: the control goes
@@ -52,7 +53,6 @@ class Control(ipywidgets.VBox):
         self._known, self._owner = known, owner
         self._home = value if known.default is dataclasses.MISSING else known.default
         self._moving = False
-        self.reset: ipywidgets.Button | None = None  # made when there is something to reset
         self.inner = guard(_made(known, value), self._tell)
         self._note = ipywidgets.HTML("", layout={"display": "none"})
         self._note.add_class("lrp-note")
@@ -83,15 +83,10 @@ class Control(ipywidgets.VBox):
         self.inner.tooltip = text
 
     def _mark(self) -> None:
-        """Show the reset where the value is another than at first; it has its place all the time."""
-        changed = self.value != self._home
-        if changed and self.reset is None:
-            self.reset = ipywidgets.Button(description="↺", tooltip=self._back())
-            self.reset.add_class("lrp-control-reset")
-            self.reset.on_click(in_turn(lambda _: setattr(self, "value", self._home)))
-            self.children = (*self.children, self.reset)
-        if changed != ("lrp-changed" in self._dom_classes):
-            (self.add_class if changed else self.remove_class)("lrp-changed")
+        self._offer(self.value != self._home)
+
+    def _go_back(self) -> None:
+        self.value = self._home
 
     def _back(self) -> str:
         known, home = self._known, self._home

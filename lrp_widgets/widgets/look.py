@@ -12,6 +12,7 @@ from lrp_widgets.widgets.accessible import accessible
 from lrp_widgets.widgets.control import guard
 from lrp_widgets.widgets.heatmap import ARRANGEMENTS, COLORMAPS, SIGNS, HeatmapView
 from lrp_widgets.widgets.layers import LayersView
+from lrp_widgets.widgets.resettable import Resettable
 
 __all__ = ["LookEditor"]
 
@@ -47,7 +48,7 @@ class LookEditor(ipywidgets.Box):
             options=[(_SHOWN[name], name) for name in ARRANGEMENTS],
             value=heatmap.arrangement,
             description="show",
-            tooltip="Where relevance and input stand; the last one shows each pixel as bright as its |R| allows.",
+            tooltip="Where relevance and input stand; the last one is x ⊙ |R| / max|R|, bright where it counts.",
             style=_STYLE,
             layout=_AUTO,
         )
@@ -68,10 +69,22 @@ class LookEditor(ipywidgets.Box):
             layout=_AUTO,
         )
         self.percentile = _slider(
-            heatmap.percentile, "clip at %", "The colours end at this percentile of |R|.", 90, 100, 0.1, ".1f"
+            heatmap.percentile,
+            "clip at %",
+            "The colours end at this percentile of |R|: q% of |Rⱼ| lie below the end.",
+            90,
+            100,
+            0.1,
+            ".1f",
         )
         self.opacity = _slider(
-            heatmap.opacity, "opacity", "How opaque the heatmap lies over the input.", 0, 1, 0.05, ".2f"
+            heatmap.opacity,
+            "opacity",
+            "How opaque the heatmap lies over the input: colour = opacity · heatmap + (1 − opacity) · input.",
+            0,
+            1,
+            0.05,
+            ".2f",
         )
         self.pixelated = _toggle(
             heatmap.pixelated, "pixels", "Draw square pixels; when off, the picture is smoothed between them."
@@ -94,7 +107,10 @@ class LookEditor(ipywidgets.Box):
         self.locked.observe(self._switch_lock, "value")
         self.restore.on_click(lambda _: self.reset())
         foot = ipywidgets.HBox(_guarded([self.pixelated, self.locked, self.restore], self._tell), layout=_FOOT)
-        rows = _guarded([self.arrangement, self.colormap, self.signs, self.percentile, self.opacity], self._tell)
+        rows = [
+            Resettable(guard(control, self._tell), f"Reset {control.description} to {_said(control)}")
+            for control in (self.arrangement, self.colormap, self.signs, self.percentile, self.opacity)
+        ]
         super().__init__([*rows, foot, accessible()], layout=_GRID)
         self.add_class("lrp-look")
         self._enable()
@@ -143,6 +159,11 @@ def _slider(
         value, min=low, max=high, step=step, readout_format=written, description=label, tooltip=tooltip,
         style=_STYLE, layout=_AUTO,
     )  # fmt: skip
+
+
+def _said(control: Any) -> str:
+    """What a control shows, in words."""
+    return control.label if isinstance(control, ipywidgets.Dropdown) else format(control.value, control.readout_format)
 
 
 def _toggle(value: bool, label: str, tooltip: str) -> ipywidgets.ToggleButton:

@@ -13,6 +13,16 @@ from playwright.sync_api import Browser, expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
+# Writes a cell below the last one, and runs it.
+NEW_CELL = """async (code) => {
+  const { commands, shell } = window.jupyterapp;
+  const notebook = shell.currentWidget.content;
+  notebook.activeCellIndex = notebook.widgets.length - 1;
+  await commands.execute("notebook:insert-cell-below");
+  notebook.activeCell.model.sharedModel.setSource(code);
+  void commands.execute("notebook:run-cell");
+}"""
+
 
 @pytest.fixture(scope="module")
 def in_lab(browser: Browser, lab: str) -> Iterator[Opened]:
@@ -122,6 +132,34 @@ def test_one_flow_through_all_parts(app: DashboardPage):
         root.locator('.lrp-layers-row[data-name=""]').click()
     app.select("method").select_option(index=0)
     app.at_rest()
+
+
+def test_the_state_the_python_and_the_page_go_along(app: DashboardPage, in_lab: Opened, tmp_path):
+    page, root = app.page, app.root
+    in_lab.context.grant_permissions(["clipboard-read", "clipboard-write"])
+
+    def copied(button: str, what: str) -> str:
+        root.get_by_role("button", name=button).click()
+        expect(root.locator(".lrp-sharebar-said")).to_contain_text(f"copied the {what}", timeout=PATIENCE)
+        return page.evaluate("navigator.clipboard.readText()")
+
+    with app.explained():
+        app.classes.nth(9).click()
+    with app.explained():
+        app.press("γ", "End")
+    app.at_rest()
+    before, state, python = app.pixels(), copied("copy state", "state"), copied("copy Python", "Python")
+    assert "gamma=1.0" in python and "explain(" in python
+    with page.expect_download(timeout=PATIENCE) as download:
+        root.get_by_role("button", name="save page").click()
+    download.value.save_as(tmp_path / "page.html")
+    assert "page-data" in (tmp_path / "page.html").read_text(encoding="utf-8")
+    page.evaluate(NEW_CELL, f"lw.explore(lw.demo.models.digits_cnn(), lw.demo.data.digits(), state={state!r})")
+    again = in_lab.dashboard(1).opened()
+    again.shows(before)
+    again.explains(9)
+    page.evaluate("() => void window.jupyterapp.commands.execute('notebook:delete-cell')")
+    again.root.wait_for(state="detached", timeout=PATIENCE)
 
 
 def test_keys_in_the_dashboard_are_no_commands_of_the_notebook(app: DashboardPage, in_lab: Opened):

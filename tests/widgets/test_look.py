@@ -161,3 +161,27 @@ def test_a_forged_look_is_told_and_changes_nothing(heatmap, control, state, prob
     getattr(look, control).set_state(state)
     assert look.problem.startswith(problem)
     assert {trait: getattr(heatmap, trait) for trait in before} == before
+
+
+@pytest.mark.parametrize(
+    ("name", "moved", "said"),
+    [
+        ("arrangement", "mask", "Reset show to over the input"),
+        ("colormap", "grey", "Reset colours to red-blue"),
+        ("signs", "separate", "Reset signs to one scale"),
+        ("percentile", 95.0, "Reset clip at % to 100.0"),
+        ("opacity", 0.3, "Reset opacity to"),
+    ],
+)
+def test_each_control_that_was_moved_has_a_reset_of_its_own(heatmap, name, moved, said):
+    look = LookEditor(heatmap)
+    control = getattr(look, name)
+    first = control.value
+    (row,) = [child for child in look.children if getattr(child, "inner", None) is control]
+    assert row.reset is None
+    control.value = moved
+    assert row.reset.tooltip.startswith(said) and "lrp-changed" in row._dom_classes
+    row.reset.click()
+    assert control.value == first and "lrp-changed" not in row._dom_classes
+    if name in ("arrangement", "colormap", "signs"):  # the others are linked in the browser
+        assert getattr(heatmap, name) == first
