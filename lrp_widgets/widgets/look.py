@@ -17,19 +17,19 @@ from lrp_widgets.widgets.resettable import Resettable
 __all__ = ["LookEditor"]
 
 _SHOWN = {
-    "overlay": "over the input",
-    "beside": "beside the input",
+    "overlay": "overlay",
+    "beside": "side by side",
     "heatmap": "heatmap",
     "image": "input",
     "mask": "input × |R|",
 }
 _SIGNS = {
     "symmetric": "one scale",
-    "separate": "one scale each",
-    "positive": "positive only",
-    "negative": "negative only",
+    "separate": "two scales",
+    "positive": "positive",
+    "negative": "negative",
 }
-_STYLE = {"description_width": "60px"}
+_STYLE = {"description_width": "54px"}
 _AUTO = {"width": "auto", "min_width": "0"}
 
 
@@ -70,7 +70,7 @@ class LookEditor(ipywidgets.Box):
         )
         self.percentile = _slider(
             heatmap.percentile,
-            "clip at %",
+            "clip %",
             "The colours end at this percentile of |R|: q% of |Rⱼ| lie below the end.",
             90,
             100,

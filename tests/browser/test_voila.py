@@ -123,15 +123,15 @@ def test_a_layer_shows_its_map(app: DashboardPage):
 
 
 def test_how_it_looks_is_the_browsers_work(app: DashboardPage):
-    for name, value in (("show", "heatmap"), ("colours", "orange-purple"), ("show", "beside the input")):
+    for name, value in (("show", "heatmap"), ("colours", "orange-purple"), ("show", "side by side")):
         with app.repainted():
             app.select(name).select_option(value)
     assert len(app.pixels()) == 2
     with app.repainted():
-        app.press("clip at %", "PageDown", 3)
+        app.press("clip %", "PageDown", 3)
     expect(app.heatmap.locator(".lrp-heatmap-note")).to_contain_text("clipped")
     with app.repainted():
-        app.select("show").select_option("over the input")
+        app.select("show").select_option("overlay")
     with app.repainted():
         app.press("opacity", "PageDown", 2)
     app.press("opacity", "PageUp", 2)

@@ -114,8 +114,8 @@ def test_reset_brings_back_the_first_look(heatmap):
 def test_clip_and_opacity_go_from_slider_to_picture_inside_the_browser(heatmap):
     look = LookEditor(heatmap)
     links = {link.source[0].description: link for link in look._links}
-    assert links["clip at %"].source == (look.percentile, "value")
-    assert links["clip at %"].target == (heatmap, "percentile")
+    assert links["clip %"].source == (look.percentile, "value")
+    assert links["clip %"].target == (heatmap, "percentile")
     assert links["opacity"].source == (look.opacity, "value")
     assert links["opacity"].target == (heatmap, "opacity")
     assert links["pixels"].source == (look.pixelated, "value")
@@ -146,7 +146,7 @@ def test_no_control_sends_the_numbers_again(heatmap):
     [
         ("arrangement", {"index": 9}, "show: Invalid selection: index out of bounds"),
         ("colormap", {"index": -3}, "colours: Invalid selection: index out of bounds"),
-        ("percentile", {"value": "most"}, "clip at %: "),
+        ("percentile", {"value": "most"}, "clip %: "),
         ("signs", {"index": 4}, "signs: Invalid selection: index out of bounds"),
         ("locked", {"value": "yes"}, "lock scale: "),
         ("opacity", {"min": 7.0}, "opacity: Setting min > max"),
@@ -166,10 +166,10 @@ def test_a_forged_look_is_told_and_changes_nothing(heatmap, control, state, prob
 @pytest.mark.parametrize(
     ("name", "moved", "said"),
     [
-        ("arrangement", "mask", "Reset show to over the input"),
+        ("arrangement", "mask", "Reset show to overlay"),
         ("colormap", "grey", "Reset colours to red-blue"),
         ("signs", "separate", "Reset signs to one scale"),
-        ("percentile", 95.0, "Reset clip at % to 100.0"),
+        ("percentile", 95.0, "Reset clip % to 100.0"),
         ("opacity", 0.3, "Reset opacity to"),
     ],
 )

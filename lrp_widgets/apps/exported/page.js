@@ -146,7 +146,7 @@ export function show(render, page) {
   const look = (/** @type {string} */ name, /** @type {string} */ label) =>
     chooser(page, label, choices[name], choices[name].indexOf(String(view[name])), (at) => model.set(name, choices[name][at])).row;
   const percents = Array.from({ length: 101 }, (_, i) => 90 + i / 10);
-  const clip = slider(page, "clip at %", percents.map((p) => p.toFixed(1)), nearest(percents, Number(view.percentile)), (at) =>
+  const clip = slider(page, "clip %", percents.map((p) => p.toFixed(1)), nearest(percents, Number(view.percentile)), (at) =>
     model.set("percentile", percents[at]),
   ).row;
   const shares = Array.from({ length: 21 }, (_, i) => i / 20);
