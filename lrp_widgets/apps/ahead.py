@@ -24,7 +24,7 @@ from lrp_widgets.params import Param, params_of
 __all__ = ["Ahead", "Preview"]
 
 BYTES = 64 * 2**20  # of explanations kept
-NODES = 7
+NODES = 7, 13  # of a surface; the first are among the second, which a network of fifty layers needs
 CLOSE = 1e-5  # of max |R|: what a surface may be off where it is tried
 LONG = 0.15  # s: an explanation that takes longer shows itself on the way
 TOO_LONG = 1.0  # s
@@ -56,6 +56,7 @@ class Ahead:
         self._bytes = 0
         self._x: Tensor | None = None  # what all of it is about
         self._nodes: dict[Key, dict[float, Tensor]] = {}  # of each setting apart from its α
+        self._counts: dict[Key, int] = {}  # how many nodes each wants, where the first few were not enough
         self._surfaces: dict[Key, Surface | None] = {}
         self._top: int | None = None  # the class that target=None means
         self._moved = ""  # the parameter that was moved last
@@ -155,8 +156,11 @@ class Ahead:
         yield from beside(numbers[:1], 1)
         yield from beside(numbers[1:], 1)
         if alpha := next((param for param in numbers if param.name == "alpha"), None):
-            for value in chebyshev(NODES, *alpha.shown):
-                yield _with(method, alpha=value), target
+            family, _ = self._family(method, target)
+            for count in NODES:
+                if family not in self._surfaces:
+                    for value in chebyshev(count, *alpha.shown):
+                        yield _with(method, alpha=value), target
         if (now := self._known.get(self._key(method, target))) is not None:  # type: ignore[arg-type]
             scores = now.scores[0].flatten()
             for which in scores.argsort(descending=True)[:CLASSES].tolist():
@@ -172,12 +176,16 @@ class Ahead:
             return
         maps = self._nodes.setdefault(family, {})
         maps[alpha] = self._known[key].relevance
-        points = chebyshev(NODES, *_alpha(method).shown)
+        count = self._counts.get(family, NODES[0])
+        points = chebyshev(count, *_alpha(method).shown)
         tried = [position for position in maps if position not in points]
         if not tried or any(point not in maps for point in points):
             return
         surface = Surface(points, [maps[point] for point in points])
         off = max(float((surface.at(a) - maps[a]).abs().max() / maps[a].abs().max().clamp(min=1e-30)) for a in tried)
+        if off > CLOSE and count < NODES[-1]:
+            self._counts[family] = NODES[-1]
+            return
         self._surfaces[family] = surface if off <= CLOSE else None
         del self._nodes[family]
 
@@ -204,7 +212,7 @@ class Ahead:
         self._last = method
 
     def _forget(self, x: Tensor) -> None:
-        for memory in (self._known, self._nodes, self._surfaces):
+        for memory in (self._known, self._nodes, self._counts, self._surfaces):
             memory.clear()
         self._bytes, self._top, self._x = 0, None, x.clone()
 

@@ -9,11 +9,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 import lrp_widgets as lw
 from lrp_widgets.apps import ahead as ahead_module
 from lrp_widgets.apps.ahead import Ahead, Preview
-from lrp_widgets.engine.surface import chebyshev
+from lrp_widgets.engine.surface import Surface, chebyshev
 from lrp_widgets.params import params_of
 
 PATIENCE = 60.0
@@ -90,6 +91,22 @@ def test_every_position_of_alpha_is_guessed_closely(filled, x, measured):
     assert filled.guess(x, at(4.0), None) is None  # beyond the slider
     assert filled.guess(x, lw.LRP(lw.epsilon()), None) is None
     assert filled.guess(x, lw.Gradient(), None) is None
+
+
+def test_a_polynomial_of_higher_degree_gets_more_points():
+    torch.manual_seed(0)
+    layers = [part for _ in range(7) for part in (nn.Linear(24, 24), nn.ReLU())]
+    explainer, x = lw.Explainer(nn.Sequential(*layers, nn.Linear(24, 3)).eval()), torch.rand(1, 24)
+    ahead = Ahead(explainer)
+    ahead.known(x, BOTH, 0)
+    ahead.explain(x, BOTH, 0, None, never, False)
+    asked = counted(explainer)
+    ahead.fill(x, BOTH, 0, never)
+    assert set(chebyshev(13, 1, 3)) <= {method.composite.alpha for method in asked if isinstance(method, lw.LRP)}
+    exact = explainer.explain(x, 0, at(2.2)).heatmap()
+    off = np.abs(ahead.guess(x, at(2.2), 0).picture - exact).max() / np.abs(exact).max()
+    few = Surface(chebyshev(7, 1, 3), [explainer.explain(x, 0, at(point)).relevance for point in chebyshev(7, 1, 3)])
+    assert off <= 1e-5 < np.abs(few.at(2.2).numpy() - exact).max() / np.abs(exact).max()
 
 
 def test_a_surface_that_is_off_is_not_used(explainer, x, monkeypatch):
