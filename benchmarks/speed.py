@@ -3,7 +3,8 @@
 Times are ratios to the floor, one forward pass and autograd's way back to the input, measured in turns in one process:
 each work is timed right after a floor of its own, and the table has the median of these ratios. Recording and pixel
 flipping are compared to a forward pass in the same way. Peers (extra `peers`; Quantus where it is installed) do the
-same beside it. `short`: the small CNN and ResNet18, in a minute. Writes benchmarks/speed.json.
+same beside it. `short`: the small CNN and ResNet18, in a minute. Writes benchmarks/speed.json, and with all networks
+docs/speed.md.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import speed_page
 import torch
 from conservation import let_torchvision_import
 from torch import Tensor, nn
@@ -334,6 +336,8 @@ def main(arguments: list[str]) -> None:
         print(f"  α interpolated between {maps} maps is off by {off:.1e} of max|R| (aim 1e-5)", flush=True)
     del library
     RESULTS.write_text(json.dumps(results, indent=1), encoding="utf-8")
+    if names == list(NETWORKS):
+        speed_page.write(results)
 
 
 if __name__ == "__main__":

@@ -157,6 +157,9 @@ def record(model: nn.Module, inputs: Any, select: Callable[[Any], Tensor], layou
         return _recorded(model, given, select, layout)
 
 
+_QUANTIZED = " It has quantized layers, which compute with whole numbers: explain the floating-point model."
+
+
 def _recorded(model: nn.Module, given: Inputs, select: Callable[[Any], Tensor], layout: ChannelsLast) -> Tape:
     layout.begin()
     recorder = Recorder({id(module): path for path, module in model.named_modules(remove_duplicate=False)}, layout)
@@ -178,6 +181,7 @@ def _recorded(model: nn.Module, given: Inputs, select: Callable[[Any], Tensor], 
             f"The output of {type(model).__name__} does not depend on the input by any operation that torch dispatches "
             "(it left torch, for instance through .numpy() or .item()). Keep the computation in torch."
             + (" Whole numbers carry relevance only through nn.Embedding." if given.tokens else "")
+            + (_QUANTIZED if any("quantized" in type(m).__module__ for m in model.modules()) else "")
         )
     steps = without_copies(recorder.steps, recorder.values) if layout.used else recorder.steps
     return Tape(_named(steps), recorder.values, starts, value, given.rows)

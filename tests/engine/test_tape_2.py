@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 import lrp_widgets as lw
+from lrp_widgets.engine.tape import RecordingError
 from tests.engine.tape_cases import IN_PLACE
 from tests.engine.wired import Wired
 
@@ -63,3 +64,12 @@ def test_one_score_a_row_without_a_class_axis() -> None:
     explanation = lw.Explainer(Wired(lambda l, x: l["a"](x)[:, 0])).explain(torch.rand(3, 6))
     assert explanation.target == (0, 0, 0)
     assert explanation.explained.tolist() == pytest.approx(explanation.scores.tolist())
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_quantized_network_is_told_from_one_that_leaves_torch() -> None:
+    from torch.ao.nn import quantized
+
+    model = nn.Sequential(quantized.Quantize(0.1, 0, torch.quint8), quantized.Linear(3, 2), quantized.DeQuantize())
+    with pytest.raises(RecordingError, match=r"It has quantized layers.*explain the floating-point model"):
+        lw.Explainer(model.eval()).explain(torch.rand(2, 3), 0)
