@@ -143,6 +143,7 @@ def test_the_state_the_python_and_the_page_go_along(app: DashboardPage, in_lab: 
         expect(root.locator(".lrp-sharebar-said")).to_contain_text(f"copied the {what}", timeout=PATIENCE)
         return page.evaluate("navigator.clipboard.readText()")
 
+    app.bring_back()
     with app.explained():
         app.classes.nth(9).click()
     with app.explained():

@@ -100,7 +100,7 @@ def test_every_page_is_moved_once(page: Page):
     assert surface.locator(".lrp-maps-mark:visible").count() > 0
     tiles.nth(10).click()  # α 2 with the least γ
     expect(tiles.nth(10)).to_have_attribute("aria-pressed", "true", timeout=PATIENCE)
-    alpha = root.locator(".lrp-left .lrp-control .widget-readout").first
+    alpha = root.locator(".lrp-left .lrp-method .lrp-control .widget-readout").first
     expect(alpha).to_have_text("2.00", timeout=PATIENCE)
     assert sticking_out(page) == []
 
