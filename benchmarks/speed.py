@@ -42,7 +42,7 @@ EPSILON, PLUS = lw.epsilon(epsilon=1e-6), lw.alpha_beta(alpha=1)
 BOTH, GAMMA = lw.alpha_beta(alpha=2), lw.epsilon_gamma_box(low=0, high=1)
 PATCHES = {True: 7, False: 4}  # along a side of what is flipped: of a small picture, and of a large one
 ROUNDS, LEAST = 9, 3
-PATIENCE = 240.0  # s for the rounds of a network; LEAST of them are made in any case
+PATIENCE = 150.0  # s for the rounds of a network; LEAST of them are made in any case
 Work = Callable[[], Any]
 
 
