@@ -163,7 +163,11 @@ def _slider(
 
 def _said(control: Any) -> str:
     """What a control shows, in words."""
-    return control.label if isinstance(control, ipywidgets.Dropdown) else format(control.value, control.readout_format)
+    return (
+        str(control.label)
+        if isinstance(control, ipywidgets.Dropdown)
+        else format(control.value, control.readout_format)
+    )
 
 
 def _toggle(value: bool, label: str, tooltip: str) -> ipywidgets.ToggleButton:
