@@ -38,6 +38,7 @@ __all__ = ["export_html", "installed", "model_digest"]
 PARTS = Path(__file__).parent / "exported"
 MOST_BYTES = 3_000_000
 MOST_PASSES = 64  # positions of a method that is no LRP: each of them may run the model many times
+MOST_MAPS = 2000  # positions of LRP: small maps of a layer would leave room for a hundred thousand
 BROKEN = -32768  # stands for a number that is not finite; the largest |R| of a map is 32767
 OWN = "export default { render };"
 Progress = Callable[[int, int], None]
@@ -72,7 +73,7 @@ def export_html(
         first = own.explain(x, settings.target, settings.method, abandoned)
         picture = picture_of(first, settings.layer)
         most = most_bytes // (picture.size * 8 // 3)  # two bytes a number, four letters for three bytes
-        most = most if isinstance(settings.method, LRP) else min(most, MOST_PASSES)
+        most = min(most, MOST_MAPS if isinstance(settings.method, LRP) else MOST_PASSES)
         grid = grid_of(settings.method, most, positions)
         made = _Made()
         known: dict[Any, int] = {}

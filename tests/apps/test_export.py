@@ -61,6 +61,20 @@ def test_every_position_is_the_engine_s_answer(settings):
     assert bool(data["image"]) == (not settings.layer)
 
 
+def test_the_small_map_of_a_layer_has_no_more_positions_than_can_be_waited_for():
+    asked: list[int] = []
+
+    def enough() -> bool:
+        return bool(asked)
+
+    with pytest.raises(Abandoned):
+        exported(
+            Settings(3, lw.LRP(lw.layered()), 8, "features.6"), positions=21,
+            progress=lambda done, of: asked.append(of), abandoned=enough,
+        )  # fmt: skip
+    assert 20 < asked[0] <= 2000
+
+
 def test_the_page_is_whole(page):
     assert "://" not in page and "url(" not in page and "@import" not in page and len(page) < 400_000
     assert "$" + "{" not in re.sub(r"<script.*?</script>", "", page, flags=re.S)
