@@ -56,7 +56,6 @@ class Ahead:
         self._bytes = 0
         self._x: Tensor | None = None  # what all of it is about
         self._nodes: dict[Key, dict[float, Tensor]] = {}  # of each setting apart from its α
-        self._counts: dict[Key, int] = {}  # how many nodes each wants, where the first few were not enough
         self._surfaces: dict[Key, Surface | None] = {}
         self._top: int | None = None  # the class that target=None means
         self._moved = ""  # the parameter that was moved last
@@ -176,17 +175,18 @@ class Ahead:
             return
         maps = self._nodes.setdefault(family, {})
         maps[alpha] = self._known[key].relevance
-        count = self._counts.get(family, NODES[0])
-        points = chebyshev(count, *_alpha(method).shown)
-        tried = [position for position in maps if position not in points]
-        if not tried or any(point not in maps for point in points):
-            return
-        surface = Surface(points, [maps[point] for point in points])
-        off = max(float((surface.at(a) - maps[a]).abs().max() / maps[a].abs().max().clamp(min=1e-30)) for a in tried)
-        if off > CLOSE and count < NODES[-1]:
-            self._counts[family] = NODES[-1]
-            return
-        self._surfaces[family] = surface if off <= CLOSE else None
+        close = None
+        for count in NODES:
+            points = chebyshev(count, *_alpha(method).shown)
+            tried = [position for position in maps if position not in points]
+            if not tried or any(point not in maps for point in points):
+                return
+            surface = Surface(points, [maps[point] for point in points])
+            off = (float((surface.at(a) - maps[a]).abs().max() / maps[a].abs().max().clamp(min=1e-30)) for a in tried)
+            if max(off) <= CLOSE:
+                close = surface
+                break
+        self._surfaces[family] = close
         del self._nodes[family]
 
     def _key(self, method: Method, target: Any) -> Key | None:
@@ -212,7 +212,7 @@ class Ahead:
         self._last = method
 
     def _forget(self, x: Tensor) -> None:
-        for memory in (self._known, self._nodes, self._counts, self._surfaces):
+        for memory in (self._known, self._nodes, self._surfaces):
             memory.clear()
         self._bytes, self._top, self._x = 0, None, x.clone()
 

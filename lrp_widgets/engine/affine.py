@@ -12,7 +12,19 @@ import torch
 from torch import Tensor
 
 from lrp_widgets.engine.gates import gates
-from lrp_widgets.engine.kernels import ALL, MINUS, PLUS, Convolution, Dense, Kernel, Part, Room, Whole, as_it_lies, back
+from lrp_widgets.engine.kernels import (
+    ALL,
+    MINUS,
+    PLUS,
+    Convolution,
+    Dense,
+    Kernel,
+    Part,
+    Room,
+    Whole,
+    as_it_lies,
+    convolve_back,
+)
 from lrp_widgets.engine.tape import Ref, Step, Tape
 
 __all__ = ["ALL", "MINUS", "PLUS", "Affine", "Layer", "Part", "affine_of", "parametric"]
@@ -184,7 +196,7 @@ def _convolution(a: Any, w: Any, b: Any, *geometry: Any) -> Affine:
         return aten.convolution.default(a, w, None, *geometry)
 
     def adjoint(s: Tensor, w: Tensor, a: Tensor) -> Tensor:
-        return back(s, w, a, geometry)
+        return convolve_back(s, w, a, geometry)
 
     def scaled(w: Tensor, factor: Tensor) -> Tensor:
         if not transposed:
@@ -280,8 +292,7 @@ def batch_norm_terms(step: Step) -> tuple[Tensor, Tensor] | None:
 
 
 def _batch_norm(step: Step, ndim: int, dtype: torch.dtype) -> Affine | None:
-    terms = batch_norm_terms(step)
-    if terms is None:
+    if (terms := batch_norm_terms(step)) is None:
         return None
     shape = (1, -1) + (1,) * (ndim - 2)
     scale, shift = (term.to(dtype).reshape(shape) for term in terms)
@@ -307,6 +318,7 @@ AFFINE: dict[str, Callable[..., Affine]] = {
     "dot": _vector,
     "addmv": _sum_vector,
 }
+BIAS_AT = {"convolution": 2, "_convolution": 2, "linear": 2, "addmm": 0, "baddbmm": 0, "addmv": 0}
 
 
 def parametric(step: Step) -> bool:
@@ -330,10 +342,7 @@ def _affine_of(step: Step, tape: Tape) -> Affine | None:
     make = AFFINE.get(step.op)
     if make is None or len(step.inputs) != 1:
         return None
-    bias_position = {"convolution": 2, "_convolution": 2, "linear": 2, "addmm": 0, "baddbmm": 0, "addmv": 0}.get(
-        step.op
-    )
-    if bias_position is not None and bias_position < len(step.args) and isinstance(step.args[bias_position], Ref):
+    if (at := BIAS_AT.get(step.op)) is not None and at < len(step.args) and isinstance(step.args[at], Ref):
         return None  # an active bias: a sum, not a layer
     if make in (_convolution, _traced_convolution) and not isinstance(step.args[0], Ref):
         return None  # weights made from the input

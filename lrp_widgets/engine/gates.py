@@ -30,7 +30,7 @@ def gates(z: Tensor) -> tuple[Tensor, Tensor | None]:
 
 def damped(z: Tensor, epsilon: float | Tensor) -> Tensor:
     """1/(z + ε·sign z), and 0 where that is 0."""
-    over = torch.copysign(torch.as_tensor(epsilon, dtype=z.dtype, device=z.device), z).add_(z)
+    over = stabilized(z, epsilon)
     if isinstance(epsilon, float) and epsilon >= torch.finfo(z.dtype).tiny ** 0.5:
         return over.reciprocal_()  # ε keeps it from 0
     return gate(over)
@@ -43,7 +43,7 @@ def kept(s: Tensor, constant: Tensor) -> Tensor:
 
 def stabilized(z: Tensor, epsilon: float | Tensor) -> Tensor:
     """z + ε·sign z with sign 0 = +1 (a sum that cancels is +0, whatever its terms)."""
-    return z + torch.copysign(torch.as_tensor(epsilon, dtype=z.dtype, device=z.device), z)
+    return torch.copysign(torch.as_tensor(epsilon, dtype=z.dtype, device=z.device), z).add_(z)
 
 
 def uncancelled(z: Tensor, size: Tensor) -> Tensor:

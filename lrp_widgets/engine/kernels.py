@@ -30,8 +30,8 @@ __all__ = [
     "Room",
     "Whole",
     "as_it_lies",
-    "back",
     "convolve",
+    "convolve_back",
     "plainly",
     "to_few",
 ]
@@ -252,7 +252,7 @@ def packs_forward(a: Tensor) -> bool:
     return a.shape[1] > 1
 
 
-def back(s: Tensor, w: Tensor, a: Tensor, geometry: tuple[Any, ...]) -> Tensor:
+def convolve_back(s: Tensor, w: Tensor, a: Tensor, geometry: tuple[Any, ...]) -> Tensor:
     """The adjoint of any convolution with weights that nothing is known of."""
     if to_few(s, w, geometry):
         return spread(s, w, a, geometry)
@@ -261,7 +261,7 @@ def back(s: Tensor, w: Tensor, a: Tensor, geometry: tuple[Any, ...]) -> Tensor:
 
 def to_few(s: Tensor, w: Tensor, geometry: tuple[Any, ...]) -> bool:
     """Whether the adjoint of a convolution leads to few channels, and by `spread` is worth it."""
-    return quick(s, w, geometry) and geometry[-1] == 1 and w.shape[1] <= FEW and s.numel() >= MANY
+    return w.shape[1] <= FEW and geometry[-1] == 1 and s.numel() >= MANY and quick(s, w, geometry)
 
 
 def spread(s: Tensor, w: Tensor, a: Tensor, geometry: tuple[Any, ...]) -> Tensor:

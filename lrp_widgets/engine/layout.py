@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -96,7 +95,7 @@ def without_copies(steps: list[Step], values: dict[int, Tensor]) -> list[Step]:
 
 def _reshaping(step: Step, source: dict[int, int]) -> Step:
     value = source[step.inputs[0]]
-    return replace(step, op="view", func=aten.reshape.default, args=(Ref(value), *step.args[1:]), inputs=(value,))
+    return step.but(op="view", func=aten.reshape.default, args=(Ref(value), *step.args[1:]), inputs=(value,))
 
 
 def _turned(tensor: Tensor) -> bool:

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from lrp_widgets.engine.adjoints import adjoint_of
-from lrp_widgets.engine.gates import gate, gates, kept, stabilized, uncancelled
+from lrp_widgets.engine.gates import damped, gates, kept, uncancelled
 from lrp_widgets.engine.kernels import as_it_lies
 from lrp_widgets.engine.options import Options
 from lrp_widgets.engine.step import Ref, Step, replay
@@ -309,7 +309,7 @@ def overwriting(step: Step, tape: Tape, options: Options) -> Pull:
 def first_order(step: Step, tape: Tape, cause: str) -> Pull:
     adjoint, made = vjp(step, tape)
     eps = 1e-9
-    over = [gate(stabilized(z, eps)) for z in made]
+    over = [damped(z, eps) for z in made]
 
     def pull(*relevance: Tensor | None) -> Pulled:
         s = [None if r is None else r * o for r, o in zip(relevance, over, strict=True)]

@@ -32,6 +32,11 @@ class Worker:
         self.seen.append(error)
         self.told.set()
 
+    def begin(self) -> None:
+        """Ask for results, and wait until the first is worked at."""
+        self.latest.request(0)
+        assert self.begun.wait(PATIENCE)
+
     def release(self, results: int) -> None:
         for _ in range(results):
             self.go.release()
@@ -46,8 +51,7 @@ def worker() -> Iterator[Worker]:
 
 
 def test_it_is_told_before_long_work_ends(worker):
-    worker.latest.request(0)
-    assert worker.begun.wait(PATIENCE)
+    worker.begin()
     worker.latest.refuse(NO)
     worker.release(1)
     assert worker.told.wait(PATIENCE)
@@ -55,8 +59,7 @@ def test_it_is_told_before_long_work_ends(worker):
 
 
 def test_it_is_told_again_where_a_later_result_may_have_written_over_it(worker):
-    worker.latest.request(0)
-    assert worker.begun.wait(PATIENCE)
+    worker.begin()
     worker.latest.refuse(NO)
     worker.release(3)
     assert worker.latest.settled(PATIENCE)
@@ -65,8 +68,7 @@ def test_it_is_told_again_where_a_later_result_may_have_written_over_it(worker):
 
 def test_it_takes_no_requests_place(worker):
     worker.results = 1
-    worker.latest.request(0)
-    assert worker.begun.wait(PATIENCE)
+    worker.begin()
     worker.latest.request(1)
     worker.latest.refuse(NO)
     worker.release(2)
