@@ -25,6 +25,7 @@ from typing import Any
 import speed_page
 import torch
 from conservation import let_torchvision_import
+from layers_alone import layers_alone
 from torch import Tensor, nn
 
 import lrp_widgets as lw
@@ -126,6 +127,7 @@ def works(name: str, model: nn.Module, x: Tensor) -> dict[str, Timed]:
         "full, α1β0": Timed(full(PLUS), 1.0),
         "full, α2β1": Timed(full(BOTH), 1.35),
         "full, γ + z^B": Timed(full(GAMMA), 1.15),
+        **{f"the layers alone, {title}": Timed(work) for title, work in layers_alone(model, x).items()},
         "α move": Timed(alpha, 0.70, away=True),
         "α move, ledger not kept": Timed(without_ledger, away=True),
         "α anywhere, interpolated": Timed(lambda: surface.at(1.83)),

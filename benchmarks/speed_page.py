@@ -16,7 +16,8 @@ def write(results: dict[str, Any]) -> None:
         "# How long an explanation takes\n\n"
         "`make bench` writes this page. Times are ratios to one forward pass and autograd's way back to the input, "
         "the *floor*, measured in turns\nin one process; each is the median of the rounds. Aims stand in brackets: "
-        "they were set before there was an engine.\n\n"
+        "they were set on\nanother machine before there was an engine. *The layers alone* are the least it can take "
+        "on this one: convolutions and dense layers\nforward and back, all weights packed, and nothing between.\n\n"
         + _table([title for title in _titles(networks) if not title.startswith(PEERS)], networks)
         + "\n## Beside others\n\nThe same composite on the same input; pixel flipping is a ratio to one forward "
         "pass of sixteen, a row.\n\n"

@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lrp_widgets.engine.affine import Layer
 from lrp_widgets.engine.composite import Composite, resolve
 from lrp_widgets.engine.gates import gate, stabilized
+from lrp_widgets.engine.layer import Layer
 from lrp_widgets.engine.operators import Options, treatment
 from lrp_widgets.engine.rules import AlphaBeta, Epsilon, Flat, Gamma, Rule, WSquare, ZBox, Zero, ZPlus
 from lrp_widgets.engine.step import replay
@@ -98,15 +98,14 @@ def _epsilon(rule: Epsilon, p: _Pair) -> tuple[Tensor, Tensor]:
 
 def _gamma(rule: Gamma, p: _Pair) -> tuple[Tensor, Tensor]:
     z, aw = p.layer.z, p.a * p.w
-    favoured = torch.where(z >= 0, p.layer.z_positive, z - p.layer.z_positive)
     same = torch.where(p.at_k(z) >= 0, aw.clamp(min=0), aw.clamp(max=0))
-    return aw + rule.gamma * same, p.at_k(z + rule.gamma * favoured)
+    return aw + rule.gamma * same, p.at_k(z + rule.gamma * p.layer.z_favoured)
 
 
 def _alpha_beta(rule: Any, p: _Pair) -> tuple[Tensor, Tensor]:
     """(a w)⁺ and (a w)⁻ are never both there, so that one fraction says it."""
     alpha, aw = getattr(rule, "alpha", 1.0), p.a * p.w
-    plus = p.layer.z_positive
+    plus = p.layer.z_positive()
     return (
         torch.where(aw >= 0, alpha * aw, (1 - alpha) * aw),
         torch.where(aw >= 0, p.at_k(plus), p.at_k(p.layer.z - plus)),

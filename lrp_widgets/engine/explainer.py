@@ -231,7 +231,7 @@ class Explainer:
 def _layers_bytes(tape: Tape) -> int:
     """What the answers of the layers take in memory."""
     made = [tape.values[value] for step in tape.steps if step.affine for value in step.outputs if value is not None]
-    return sum(t.numel() * t.element_size() for t in made)
+    return sum(t.nbytes for t in made)
 
 
 def _kind(result: Any) -> str:

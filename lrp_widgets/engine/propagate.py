@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lrp_widgets.engine.affine import Layer
 from lrp_widgets.engine.batch import Layout, by_row, row_layouts, row_mean
 from lrp_widgets.engine.composite import Composite, resolve
 from lrp_widgets.engine.explanation import LayerRelevance
 from lrp_widgets.engine.filter import Filter, filters_at
+from lrp_widgets.engine.layer import Layer
 from lrp_widgets.engine.ledger import Entry, Sums, sums_of, written
 from lrp_widgets.engine.memo import Memo
 from lrp_widgets.engine.operators import Options, fallback, treatment

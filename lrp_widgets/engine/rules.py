@@ -17,9 +17,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from lrp_widgets.engine.affine import ALL, MINUS, PLUS, Layer, Part
 from lrp_widgets.engine.bounds import Bound, check_box, checked_bound
 from lrp_widgets.engine.gates import below_zero, damped, gates
+from lrp_widgets.engine.layer import ALL, MINUS, PLUS, Layer, Part
 from lrp_widgets.params import Setting, param, switch
 
 __all__ = ["RULES", "AlphaBeta", "Epsilon", "Flat", "Gamma", "Rule", "WSquare", "ZBox", "ZPlus", "Zero"]
@@ -135,9 +135,7 @@ class Gamma(Rule):
         if self.gamma == 0:
             return Zero().linearize(layer, a)
         z, gamma = layer.z, self.gamma
-        # z⁺ above zero, and below it z − z⁺ = z⁻, which has no digits to lose there.
-        favoured = torch.copysign(layer.z_positive, z).add_(z.clamp(max=0))
-        one_over_z, dead = gates(torch.add(z, favoured, alpha=gamma))
+        favoured = layer.z_favoured
         # Small maps: two convolutions with weights that are packed already cost less than one with new ones.
         at_once, part = layer.affine.kind == "dense" or z.numel() >= layer.w.numel(), Part(1 + gamma, 1)
 
@@ -145,7 +143,9 @@ class Gamma(Rule):
             return layer.adjoint(s_plus, PLUS).add_(layer.adjoint(s_minus, MINUS))
 
         def pull(relevance: Tensor) -> tuple[Tensor, Absorbed]:
-            s = relevance * one_over_z
+            # Made anew each time: what is kept is the same for every γ.
+            one_over_z, dead = gates(torch.add(z, favoured, alpha=gamma))
+            s = one_over_z.mul_(relevance)
             s_below, b = below_zero(s, z), layer.b
             absorbed: Absorbed = {}
             if s_below is None and not layer.signed and at_once:  # after a ReLU nothing arrives at neurons below zero
@@ -211,9 +211,8 @@ class AlphaBeta(Rule):
 
     def linearize(self, layer: Layer, a: Tensor) -> Pull:
         alpha, beta, b = self.alpha, self.beta, layer.b
-        (one_over_plus, no_plus), (one_over_minus, no_minus) = (
-            layer.gates_both if beta > 0 else (layer.gates_positive, (None, None))
-        )
+        one_over_plus, no_plus = layer.gates_positive
+        no_minus = None if beta == 0 or layer.gates_negative is None else layer.gates_negative[1]
         hole = None
         if no_plus is not None or no_minus is not None:
             like = one_over_plus.dtype  # α has more digits than torch's default dtype
@@ -221,8 +220,7 @@ class AlphaBeta(Rule):
             hole = hole if no_minus is None else hole - beta * no_minus.to(like)
 
         def pull(relevance: Tensor) -> tuple[Tensor, Absorbed]:
-            s_plus = relevance * one_over_plus
-            s_minus = None if one_over_minus is None else relevance * one_over_minus
+            s_plus, s_minus = layer.shares(relevance) if beta > 0 else (relevance * one_over_plus, None)
             absorbed: Absorbed = {}
             if b is not None:
                 absorbed["bias"] = _times_bias(s_plus, layer, alpha * b.clamp(min=0))

@@ -11,12 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lrp_widgets.engine.affine import Layer, Part
 from lrp_widgets.engine.composite import Composite, Entry, parametric_steps, resolve
 from lrp_widgets.engine.explainer import Explainer, Target
 from lrp_widgets.engine.explanation import Explanation
 from lrp_widgets.engine.gates import gate
 from lrp_widgets.engine.inputs import check_input
+from lrp_widgets.engine.layer import Layer, Part
 from lrp_widgets.engine.rules import AlphaBeta, Gamma, Rule, ZPlus
 from lrp_widgets.evaluation.peers import PEERS, NoEquivalent, Peer, Task
 from lrp_widgets.methods import LRP, Gradient, Method, Sensitivity, SimpleTaylor

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 import lrp_widgets as lw
-from lrp_widgets.engine.affine import ALL, Layer
 from lrp_widgets.engine.arithmetic import TERMS, Calculator, Neuron
+from lrp_widgets.engine.layer import ALL, Layer
 from lrp_widgets.engine.rules import RULES, Pull, Rule, ZBox
 
 

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 import lrp_widgets as lw
-from lrp_widgets.engine.affine import Layer
 from lrp_widgets.engine.gates import gate
+from lrp_widgets.engine.layer import Layer
 from lrp_widgets.engine.memo import Memo
 from lrp_widgets.engine.presets import PRESETS
 from lrp_widgets.engine.propagate import propagate

@@ -331,3 +331,11 @@ def test_what_does_nothing_is_dropped() -> None:
             return torch.relu(x.clone().detach().contiguous().clone())
 
     assert [step.op for step in tape_of(Idle(), torch.rand(2, 3)).steps] == ["relu"]
+
+
+def test_what_was_between_is_not_kept():
+    norm = trained_norm(nn.BatchNorm2d(4))
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), norm, nn.ReLU(), nn.Flatten(), nn.Linear(16, 2)).eval()
+    tape = canonize(record(model, torch.rand(2, 1, 4, 4), lambda result: result), Memo())
+    assert [step.op for step in tape.steps] == ["convolution", "relu", "view", "addmm"]
+    assert len(tape.values) == 1 + len(tape.steps)

@@ -9,8 +9,21 @@ from torch.nn import functional
 
 import lrp_widgets as lw
 from lrp_widgets.engine import kernels
-from lrp_widgets.engine.affine import Affine, Layer
-from lrp_widgets.engine.kernels import ALL, LARGE, MINUS, PLUS, Convolution, Dense, Part, Room, plainly, quick
+from lrp_widgets.engine.affine import Affine
+from lrp_widgets.engine.kernels import (
+    ALL,
+    LARGE,
+    MINUS,
+    PLUS,
+    Convolution,
+    Dense,
+    Part,
+    Room,
+    plainly,
+    pointwise,
+    quick,
+)
+from lrp_widgets.engine.layer import Layer
 from lrp_widgets.engine.tape import record
 
 PARTS = (ALL, PLUS, MINUS, Part(1.25, 1), Part(1, 1.25), Part(2, 0), Part(0, 3))
@@ -21,7 +34,9 @@ GEOMETRIES = {
     "dilated": {"kernel_size": 3, "dilation": 2},
     "groups": {"kernel_size": 3, "groups": 2},
     "depthwise": {"kernel_size": 3, "groups": 4},
-    "1x1": {"kernel_size": 1, "stride": 2},
+    "1x1": {"kernel_size": 1},
+    "1x1, stride": {"kernel_size": 1, "stride": 2},
+    "1x1, around": {"kernel_size": 1, "padding": 1},
     "oblong": {"kernel_size": (1, 3), "stride": (1, 2), "padding": (0, 1)},
 }
 
@@ -62,7 +77,8 @@ def test_a_convolution_and_its_adjoint(geometry, part, packed):
     z = affine.kernel.forward(x, part)
     s = torch.randn_like(z)
     back = affine.kernel.adjoint(s, part, x)
-    assert affine.room.taken == (2 * affine.weight.numel() * 4 if packed and part != PARTS[3] else 0)
+    copies = 2 if not pointwise(affine.weight, affine.geometry) else part != ALL  # of which nothing is packed
+    assert affine.room.taken == (copies * affine.weight.nbytes if packed and part != PARTS[3] else 0)
     with plainly():
         assert not quick(x, affine.weight, affine.geometry)
         plain_z, plain_back = affine.kernel.forward(x, part), affine.kernel.adjoint(s, part, x)
@@ -160,7 +176,8 @@ def test_the_negative_sum_is_precise_either_way(small):
     layer = nn.Linear(64, 40)
     layer.weight.data = w
     affine = affine_of(layer, a, Room())
-    (_, _), (one_over_minus, dead) = Layer(affine, a, functional.linear(a, w, layer.bias).detach()).gates_both
+    at = Layer(affine, a, functional.linear(a, w, layer.bias).detach())
+    assert (at.gates_negative is not None) == small
     exact = (a.double() * w.double()).clamp(max=0).sum(1) + layer.bias.double().clamp(max=0)
+    _, one_over_minus = at.shares(torch.ones_like(at.z))
     torch.testing.assert_close(one_over_minus[0].double(), 1 / exact, rtol=3e-6, atol=0)
-    assert dead is None
