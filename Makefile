@@ -14,7 +14,8 @@ TESTS ?=
 BENCH ?=
 
 BIN := .venv/bin
-PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt \
+# Python compiles what it imports; all of it would be a minute for modules that nobody imports.
+PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --no-compile -c constraints.txt \
 	$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 # The editable install copies the page's template; everything else is read where it lies.
 INSTALLED := pyproject.toml constraints.txt $(wildcard lrp_widgets/apps/voila_template/*)

@@ -23,6 +23,11 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+# A computer on which whatever is given two seconds has not come to its end by then.
+SLOW = """(() => {
+  const { timeout } = AbortSignal;
+  AbortSignal.timeout = (wait) => timeout.call(AbortSignal, wait === 2000 ? 1 : wait);
+})()"""
 
 
 @pytest.fixture(scope="session")
@@ -71,6 +76,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def in_voila(browser: Browser, voila: str) -> Iterator[Opened]:
     """The app in Voila, one page for all tests of a file."""
     opened = Opened(browser, voila)
+    opened.page.add_init_script(SLOW)
     opened.page.goto(voila)
     opened.dashboard().opened().has_curve()
     yield opened

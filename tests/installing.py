@@ -1,0 +1,78 @@
+"""An environment made of binder/, begun with the first test: it takes minutes, and most of them wait for the disk."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from contextlib import suppress
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+NOT_COPIED = shutil.ignore_patterns(".venv", ".git", ".*_cache", ".hypothesis", "__pycache__", "node_modules", "dist")
+# requirements.txt, then postBuild, as Binder does it.
+STEPS = """
+"$1" -m venv ../env
+pip install -r binder/requirements.txt
+./binder/postBuild
+pip freeze > ../installed.txt
+pip check
+"""
+
+
+def clone_into(folder: Path) -> Path:
+    """A copy of the repository, as Binder has one."""
+    return shutil.copytree(ROOT, folder / "clone", ignore=NOT_COPIED)
+
+
+class FreshEnvironment:
+    """A Python environment that grows beside the tests, giving way to them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.clone = folder, clone_into(folder)
+        self.programs = folder / "env" / "bin"
+        # No PYTHON* of the tests' own, and nobody's Jupyter configuration: Binder has neither.
+        self.variables = {name: at for name, at in os.environ.items() if not name.startswith(("PYTHON", "JUPYTER"))}
+        self.variables |= {"PATH": f"{self.programs}:{os.environ['PATH']}", "IPYTHONDIR": str(folder / "ipython")}
+        self.variables |= {f"JUPYTER_{kind}_DIR": str(folder / kind.lower()) for kind in ("CONFIG", "DATA", "RUNTIME")}
+        self.variables |= {"PIP_NO_COMPILE": "1"}  # a minute for modules that nobody imports
+        self._log = (folder / "install.txt").open("w")
+        leave_out_unreachable_indexes(self.clone / "binder/requirements.txt")
+        self._steps = subprocess.Popen(
+            ["nice", "-n", "19", "bash", "-ec", STEPS, "steps", sys.executable],
+            cwd=self.clone, env=self.variables, stdin=subprocess.DEVNULL, stdout=self._log, stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )  # fmt: skip
+
+    def installed(self) -> list[str]:
+        """Wait for it: what `pip freeze` says."""
+        code = self._steps.wait()
+        assert code == 0, (self.folder / "install.txt").read_text()
+        return (self.folder / "installed.txt").read_text().splitlines()
+
+    def end(self) -> None:
+        """Whatever of it still runs."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._steps.pid, signal.SIGKILL)
+        self._steps.wait()
+        self._log.close()
+
+
+def leave_out_unreachable_indexes(requirements: Path) -> None:
+    """Drop the extra index from the file where the machine cannot reach it; every pin stays.
+
+    pip asks each index for each of a hundred packages, and waits for one that does not answer every time. Without the
+    line the same versions, torch==2.13.0+cpu among them, have to come from where this machine's pip is set to look.
+    """
+    lines = requirements.read_text().splitlines()
+    for line in lines:
+        if line.startswith("--extra-index-url"):
+            try:
+                urllib.request.urlopen(line.split()[1], timeout=10).close()
+            except (urllib.error.URLError, TimeoutError):
+                lines = [other for other in lines if other != line]
+    requirements.write_text("\n".join(lines) + "\n")
