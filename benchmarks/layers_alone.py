@@ -24,8 +24,8 @@ NEEDED: dict[str, tuple[tuple[Part, ...], tuple[Part, ...]]] = {
 def layers_alone(model: nn.Module, x: Tensor) -> dict[str, Callable[[], Any]]:
     """A work for each composite of NEEDED."""
     explainer = lw.Explainer(model)
-    explainer._room.LIMIT = 2**40  # pack everything
     explainer.tape(x)
+    explainer._room.LIMIT = 2**40  # from now on pack everything: the first tape makes a room of its own
     tape = explainer.tape(x + 1e-3)
     layers = [
         (step.affine.kernel, tape.values[step.inputs[0]], torch.rand_like(tape.values[step.outputs[0]]))

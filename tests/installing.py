@@ -9,7 +9,6 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -56,9 +55,9 @@ class FreshEnvironment:
 
     def end(self) -> None:
         """Whatever of it still runs."""
-        with suppress(ProcessLookupError):
+        if self._steps.poll() is None:
             os.killpg(self._steps.pid, signal.SIGKILL)
-        self._steps.wait()
+            self._steps.wait()
         self._log.close()
 
 

@@ -245,9 +245,9 @@ def quick(a: Tensor, w: Tensor, geometry: tuple[Any, ...]) -> bool:
 
 def convolve(a: Tensor, w: Tensor, b: Tensor | None, geometry: tuple[Any, ...], packed: Tensor | None = None) -> Tensor:
     """The convolution with its answer in channels-last order, packed or not the same to the last bit."""
-    a = a.contiguous(memory_format=CHANNELS_LAST)
     if pointwise(w, geometry):
         return at_each_place(a[:, :, :: geometry[0][0], :: geometry[0][1]], w.flatten(1), b)
+    a = a.contiguous(memory_format=CHANNELS_LAST)
     if not packs_forward(a, w, geometry):
         return aten.convolution.default(a, w, b, *geometry)
     stride, padding, dilation, _, _, groups = geometry
@@ -261,11 +261,14 @@ def pointwise(w: Tensor, geometry: tuple[Any, ...]) -> bool:
     return tuple(w.shape[2:]) == (1, 1) and groups == 1 and not any(padding)
 
 
+def places(t: Tensor) -> Tensor:
+    """A row of channels for each place of each row of the batch."""
+    return as_it_lies(t.contiguous(memory_format=CHANNELS_LAST)).reshape(-1, t.shape[1])
+
+
 def at_each_place(a: Tensor, w: Tensor, b: Tensor | None = None) -> Tensor:
     """Σ_j a_j w_kj + b_k over the channels at each place; channels last."""
-    a = a.contiguous(memory_format=CHANNELS_LAST)
-    places = as_it_lies(a).reshape(-1, a.shape[1])
-    return functional.linear(places, w, b).reshape(len(a), *a.shape[2:], len(w)).permute(0, 3, 1, 2)
+    return functional.linear(places(a), w, b).reshape(len(a), *a.shape[2:], len(w)).permute(0, 3, 1, 2)
 
 
 def back_at_each_place(s: Tensor, w: Tensor, a: Tensor, geometry: tuple[Any, ...]) -> Tensor:
@@ -298,9 +301,8 @@ def to_few(s: Tensor, w: Tensor, geometry: tuple[Any, ...]) -> bool:
 def spread(s: Tensor, w: Tensor, a: Tensor, geometry: tuple[Any, ...]) -> Tensor:
     """The adjoint of a convolution of few channels: one matrix product, and what each weight makes put in its place."""
     stride, padding, dilation = geometry[:3]
-    rows = as_it_lies(s.contiguous(memory_format=CHANNELS_LAST)).reshape(-1, s.shape[1])
     (channels, *kernel), (height, width) = w.shape[1:], s.shape[2:]
-    made = (w.reshape(len(w), -1).mT @ rows.mT).reshape(channels, *kernel, len(s), height, width)
+    made = (w.reshape(len(w), -1).mT @ places(s).mT).reshape(channels, *kernel, len(s), height, width)
     around = [size + 2 * pad for size, pad in zip(a.shape[2:], padding, strict=True)]
     total = s.new_zeros(channels, len(s), *around)
     for y in range(kernel[0]):
