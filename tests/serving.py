@@ -32,14 +32,19 @@ def get(url: str, timeout: float = 90) -> tuple[int, str]:
             return error.code, error.read().decode()
 
 
+def running(what: str, below: int | None = None) -> list[psutil.Process]:
+    """The processes below one (this one) that have `what` in their command line."""
+    found = []
+    for child in psutil.Process(below).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # gone since, or a zombie
+            if what in " ".join(child.cmdline()):
+                found.append(child)
+    return found
+
+
 def kernels(server: subprocess.Popen[bytes]) -> set[int]:
     """The process ids of the kernels that a server runs."""
-    found = set()
-    for child in psutil.Process(server.pid).children(recursive=True):
-        with suppress(psutil.NoSuchProcess):  # gone since, or a zombie
-            if "ipykernel_launcher" in " ".join(child.cmdline()):
-                found.add(child.pid)
-    return found
+    return {kernel.pid for kernel in running("ipykernel_launcher", below=server.pid)}
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import pickle
 import signal
 import traceback
 import uuid
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
@@ -38,7 +38,7 @@ def in_processes(measuring: Measuring, pieces: Sequence[Piece], jobs: int) -> It
     Raises Failure where a sample fails, RuntimeError where processes cannot begin or die again and again.
     """
     packed = pack(measuring)
-    left, lost = deque(enumerate(pieces)), [0] * len(pieces)
+    left, lost = deque(enumerate(pieces)), Counter[int | None]()
     pool: dict[Connection, _Worker] = {}
     try:
         while left or any(worker.piece for worker in pool.values()):
@@ -92,26 +92,33 @@ class _Worker:
             self.connection.send_bytes(content)
 
 
-def _mourn(worker: _Worker, left: deque[tuple[int, Piece]], lost: list[int]) -> None:
-    """Put back what a dead worker was doing. Raises RuntimeError where there is no use in another one."""
+def _mourn(worker: _Worker, left: deque[tuple[int, Piece]], lost: Counter[int | None]) -> None:
+    """Put back what a dead worker was doing. Raises RuntimeError where there is no use in another one.
+
+    `lost` counts the dead of each piece, and under None those that were killed before they began.
+    """
     worker.process.join()
     worker.connection.close()
-    code = worker.process.exitcode
-    if not worker.ready:
+    code = worker.process.exitcode or 0
+    if not worker.ready and code >= 0:  # it ended by itself, and so would the next
         raise RuntimeError(
             f"A process of evaluate ended before it began (exit code {code}). In a script, call lw.evaluate under "
             'if __name__ == "__main__": where jobs is more than 1.'
         )
-    if worker.piece is None:
+    if worker.ready and worker.piece is None:
         return
-    index, piece = worker.piece
-    left.appendleft(worker.piece)
+    if worker.piece:
+        left.appendleft(worker.piece)
+    index, piece = worker.piece or (None, None)
     lost[index] += 1
     if lost[index] >= LIVES:
-        last = piece.start + len(piece.inputs) - 1
+        where = "before they began"
+        if piece:
+            last = piece.start + len(piece.inputs) - 1
+            where = f"over samples {piece.start} to {last} with method {piece.method!r}"
         raise RuntimeError(
-            f"{LIVES} processes of evaluate ended (exit code {code}) over samples {piece.start} to {last} with method "
-            f"{piece.method!r}. Most often memory runs out: take fewer jobs or a smaller batch."
+            f"{LIVES} processes of evaluate ended (exit code {code}) {where}. "
+            "Most often memory runs out: take fewer jobs or a smaller batch."
         )
 
 

@@ -7,17 +7,18 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from serving import running
 
 import lrp_widgets as lw
 from lrp_widgets.evaluation import EvaluationError
 from lrp_widgets.evaluation.measuring import Measuring
-from lrp_widgets.evaluation.workers import pack
+from lrp_widgets.evaluation.workers import LIVES, _Worker, pack
 from tests.evaluation.evaluate_cases import METHODS, METRICS, Brittle, Deadly, evaluate, network, samples, whole
 
 pytestmark = pytest.mark.slow
@@ -25,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def workers() -> list[psutil.Process]:
-    return [one for one in psutil.Process().children(recursive=True) if "spawn_main" in " ".join(one.cmdline())]
+    return running("spawn_main")
 
 
 def test_processes_give_the_same_table(tmp_path):
@@ -44,6 +45,25 @@ def test_a_process_that_is_killed_is_replaced():
 
     assert evaluate(jobs=2, progress=kill_one) == whole()
     assert killed
+
+
+@pytest.mark.parametrize("times", [1, LIVES])
+def test_a_process_that_is_killed_before_it_begins(monkeypatch, times):
+    begun: list[_Worker] = []
+
+    def begin(worker: _Worker, begins: Callable[[_Worker], None] = _Worker.__init__) -> None:
+        begins(worker)
+        begun.append(worker)
+        if len(begun) <= times:
+            worker.process.kill()
+
+    monkeypatch.setattr(_Worker, "__init__", begin)
+    if times < LIVES:
+        assert evaluate(jobs=2) == whole()
+        assert len(begun) == 2 + times
+        return
+    with pytest.raises(RuntimeError, match=r"^3 processes of evaluate ended \(exit code -9\) before they began\. "):
+        evaluate(jobs=2)
 
 
 def test_a_process_that_dies_over_a_sample(tmp_path):
