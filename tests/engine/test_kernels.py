@@ -88,6 +88,15 @@ def test_a_convolution_and_its_adjoint(geometry, part, packed):
     torch.testing.assert_close((z * s).double().sum(), (x * back).double().sum(), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("channels", [1, 2, 3])
+@pytest.mark.parametrize("kernel", [1, 5])
+def test_what_a_convolution_answers_lies_channels_last(channels, kernel):
+    """Also of one channel, where torch would rather have it the other way: pooling is then five times as slow."""
+    layer = nn.Conv2d(channels, 8, kernel)
+    tape = record(layer, torch.randn(3, channels, 9, 9), lambda answer: answer)
+    assert tape.scores.is_contiguous(memory_format=torch.channels_last)
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("geometry", [name for name, given in GEOMETRIES.items() if "groups" not in given])
 @pytest.mark.parametrize("part", PARTS, ids=str)
