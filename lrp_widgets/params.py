@@ -51,10 +51,12 @@ class Param:
             return ()
         low, high = self.shown
         if self.log:
-            found = [float(f"{value * 10 ** (LOG_STEP * n):.4g}") for n in (-steps, steps)]
+            place = round(math.log10(value) / LOG_STEP)
+            found = [float(f"{10 ** (LOG_STEP * (place + n)):.4g}") for n in (-steps, steps)]
         else:
             step = self.step or (high - low) / 100
-            found = [round(value + step * n, 10) for n in (-steps, steps)]
+            place = round((value - low) / step)
+            found = [round(low + step * (place + n), 10) for n in (-steps, steps)]
         return tuple(position for position in found if low <= position <= high)
 
     def check(self, owner: str, value: Any) -> None:

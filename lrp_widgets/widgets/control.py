@@ -111,7 +111,7 @@ class Control(WithReset):
             self._tell(str(error))
             return
         self.problem = ""
-        if not _is_echo(self._known, value, self.value):
+        if not _is_echo(self._known, self.inner, value, self.value):
             self.value = value
 
     def _tell(self, problem: str) -> None:
@@ -154,10 +154,22 @@ def _ends(known: Param, value: Any) -> dict[str, Any]:
     return {"min": min(low, value), "max": max(high, value)}
 
 
-def _is_echo(known: Param, sent: Any, value: Any) -> bool:
-    """Whether a range is what the browser makes of `value`: it moves ends to the nearest step, and tells so unasked."""
-    near = (known.step or RANGE_STEP) / 2 + 1e-9
-    return known.kind == "range" and all(abs(one - other) < near for one, other in zip(sent, value, strict=True))
+def _is_echo(known: Param, inner: Any, sent: Any, value: Any) -> bool:
+    """Whether `sent` is what the browser makes of `value`: it moves a handle to its nearest place, and says so unasked.
+
+    A preset's ε = 0.25 would be 0.2512 as soon as somebody saw it.
+    """
+    if known.kind == "range":
+        return all(_is_place(inner, *ends) for ends in zip(sent, value, strict=True))
+    if known.kind != "number" or (known.log and min(sent, value) <= 0):
+        return False
+    return _is_place(inner, *map(math.log10, (sent, value))) if known.log else _is_place(inner, sent, value)
+
+
+def _is_place(inner: Any, sent: float, value: float) -> bool:
+    """Whether a slider's place nearest to `value` is `sent`."""
+    nearest = min(inner.min + inner.step * round((value - inner.min) / inner.step), inner.max)
+    return abs(sent - nearest) < 1e-3 * inner.step
 
 
 def _to_inner(known: Param, value: Any) -> Any:

@@ -242,6 +242,8 @@ def test_the_positions_beside_a_value():
     assert numbers["alpha"].beside(1.0) == (1.05,)  # nothing below the slider
     assert numbers["alpha"].beside(2.0, 2) == (1.9, 2.1)
     assert numbers["epsilon"].beside(1e-6) == (7.943e-07, 1.259e-06)
+    assert numbers["epsilon"].beside(0.25) == (0.1995, 0.3162)  # between two places: where the slider goes from there
+    assert numbers["alpha"].beside(2.01) == (1.95, 2.05)
     assert numbers["epsilon"].beside(0.0) == ()
     assert numbers["input"].beside("zB") == (None, "w2", "z+", "flat", "epsilon")
     assert numbers["split"].beside((0.2, 0.8)) == ()
@@ -254,6 +256,26 @@ def test_what_the_browser_makes_of_a_range_is_no_move():
     assert control.value == (0.0, 27 / 28)
     control.inner.set_state({"value": [0.0, 0.9]})
     assert control.value == (0.0, 0.9)
+
+
+@pytest.mark.parametrize(
+    ("setting", "name", "said", "typed", "moved"),
+    [(Epsilon(0.25), "epsilon", 10**-0.6, 0.26, 10**-0.5), (Gamma(0.123), "gamma", 0.12, 0.121, 0.13)],
+    ids=["logarithmic", "linear"],
+)
+def test_what_the_browser_makes_of_a_value_between_two_places_is_no_move(setting, name, said, typed, moved):
+    """A preset's ε = 0.25 stays what it is when somebody looks at it."""
+    control = control_of(setting, name)
+    control.inner.set_state({"value": said})
+    assert control.value == getattr(setting, name)
+    control.inner.set_state({"value": typed})
+    assert control.value == typed
+    control.value = getattr(setting, name)
+    assert control.inner.value == control.value
+    control.inner.set_state({"value": moved})
+    assert control.value == pytest.approx(moved, rel=1e-4)
+    control.inner.set_state({"value": said})
+    assert control.value == pytest.approx(said, rel=1e-4)
 
 
 def test_what_was_moved_has_a_reset_of_its_own():
