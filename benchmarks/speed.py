@@ -38,7 +38,7 @@ from lrp_widgets.engine.surface import Surface, chebyshev
 
 RESULTS = Path(__file__).with_name("speed.json")
 NETWORKS = ("digits_cnn", "digits_cnn × 64", "resnet18", "resnet50", "vgg16")
-SHORT = ("digits_cnn", "digits_cnn × 64", "resnet18")
+SHORT = ("digits_cnn", "resnet18")
 EPSILON, PLUS = lw.epsilon(epsilon=1e-6), lw.alpha_beta(alpha=1)
 BOTH, GAMMA = lw.alpha_beta(alpha=2), lw.epsilon_gamma_box(low=0, high=1)
 PATCHES = {True: 7, False: 4}  # along a side of what is flipped: of a small picture, and of a large one
