@@ -26,6 +26,7 @@ import speed_page
 import torch
 from conservation import let_torchvision_import
 from layers_alone import layers_alone
+from memory_kept import memory_kept, memory_said
 from torch import Tensor, nn
 
 import lrp_widgets as lw
@@ -265,6 +266,7 @@ def measured(name: str, rounds: int, patience: float) -> dict[str, Any]:
         "ledger, share of an α move": 1 - found["α move, ledger not kept"] / found["α move"],
         "abandoned after, s": abandoned_after(model, x),
         **surface_error(model, x[:1]),
+        **memory_kept(model, x, moves=rounds > LEAST and name == "digits_cnn"),
     }
 
 
@@ -335,7 +337,8 @@ def main(arguments: list[str]) -> None:
         print(f"  abandoned after {worst:.1f} ms at worst; the longest step takes {step:.1f} ms")
         print(f"  the ledger takes {100 * found['ledger, share of an α move']:.1f} % of an α move (aim 3)")
         off, maps = found["interpolated, off"], found["interpolated, maps"]
-        print(f"  α interpolated between {maps} maps is off by {off:.1e} of max|R| (aim 1e-5)", flush=True)
+        print(f"  α interpolated between {maps} maps is off by {off:.1e} of max|R| (aim 1e-5)")
+        print(f"  {memory_said(found)}", flush=True)
     del library
     RESULTS.write_text(json.dumps(results, indent=1), encoding="utf-8")
     if names == list(NETWORKS):

@@ -51,6 +51,7 @@ def _table(titles: list[str], networks: dict[str, dict[str, Any]]) -> str:
             "| the ledger's share of an α move | "
             + " | ".join(f"{100 * max(0, f['ledger, share of an α move']):.0f} %" for f in networks.values())
             + " |",
+            "| memory kept beside the model, at most | " + " | ".join(map(_kept, networks.values())) + " |",
         ]
     return "\n".join(lines) + "\n"
 
@@ -60,3 +61,9 @@ def _cell(found: dict[str, Any], title: str) -> str:
         return "–"
     aim = found["aim"].get(title)
     return f"{found['ratio'][title]:.2f}" + (f" ({aim:g})" if aim is not None else "")
+
+
+def _kept(found: dict[str, Any]) -> str:
+    growth = found["growth over 10,000 moves, MiB"]
+    after = "" if growth is None else f", {growth:+.1f} after 10,000 moves"
+    return f"{max(found['kept, MiB'].values()):.0f} MiB{after}"

@@ -1,0 +1,66 @@
+"""What an explainer keeps in memory beside its model, and whether that grows while a slider is moved."""
+
+from __future__ import annotations
+
+import gc
+from typing import Any
+
+import psutil
+from torch import Tensor, nn
+
+import lrp_widgets as lw
+
+__all__ = ["memory_kept", "memory_said"]
+
+MIB = 2**20
+MOVES = 10_000
+AIM, GROWTH = 250, 5  # MiB
+COMPOSITES = {
+    "ε": lw.epsilon(epsilon=1e-6),
+    "α1β0": lw.alpha_beta(alpha=1),
+    "α2β1": lw.alpha_beta(alpha=2),
+    "γ + z^B": lw.epsilon_gamma_box(low=0, high=1),
+}
+
+
+def memory_kept(model: nn.Module, x: Tensor, moves: bool) -> dict[str, Any]:
+    """MiB beside the model after two inputs, by composite; with `moves` also how much 10,000 moves of α add."""
+    before, kept = _tensors(), {}
+    for title, composite in COMPOSITES.items():
+        explainer = lw.Explainer(model)
+        for shift in (0, 0.01):
+            explainer.explain(x + shift, 0, lw.LRP(composite))
+        kept[title] = (_tensors() - before) / MIB
+        del explainer
+    return {"kept, MiB": kept, "growth over 10,000 moves, MiB": _growth(model, x) if moves else None}
+
+
+def memory_said(found: dict[str, Any]) -> str:
+    """The same in a line."""
+    kept, growth = found["kept, MiB"], found["growth over 10,000 moves, MiB"]
+    said = "keeps " + ", ".join(f"{mib:.0f} MiB ({title})" for title, mib in kept.items()) + f" (aim for VGG16: {AIM})"
+    return said if growth is None else f"{said}; {MOVES:,} moves of α add {growth:.1f} MiB (aim ± {GROWTH})"
+
+
+def _tensors() -> int:
+    """The bytes of all tensors there are, packed ones among them."""
+    gc.collect()
+    memories: dict[int, int] = {}
+    for thing in gc.get_objects():
+        if issubclass(type(thing), Tensor):  # isinstance would ask some things for what they warn of
+            packed = thing.is_mkldnn  # such a tensor has no storage that could be asked
+            key = id(thing) if packed else thing.untyped_storage()._cdata
+            memories[key] = thing.numel() * thing.element_size() if packed else thing.untyped_storage().nbytes()
+    return sum(memories.values())
+
+
+def _growth(model: nn.Module, x: Tensor) -> float:
+    explainer, process = lw.Explainer(model), psutil.Process()
+
+    def move(times: int) -> int:
+        for number in range(times):
+            explainer.explain(x, 0, lw.LRP(lw.alpha_beta(alpha=1 + number % 41 / 20)))
+        return process.memory_info().rss
+
+    warm = move(1000)
+    return (move(MOVES) - warm) / MIB
