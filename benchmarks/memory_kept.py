@@ -35,8 +35,10 @@ def memory_kept(model: nn.Module, x: Tensor, moves: bool) -> dict[str, Any]:
     return {"kept, MiB": kept, "growth over 10,000 moves, MiB": _growth(model, x) if moves else None}
 
 
-def memory_said(found: dict[str, Any]) -> str:
-    """The same in a line."""
+def memory_said(found: dict[str, Any] | None) -> str:
+    """The same in a line; None where it was not measured."""
+    if found is None:
+        return "what is kept in memory is not measured in the short version"
     kept, growth = found["kept, MiB"], found["growth over 10,000 moves, MiB"]
     said = "keeps " + ", ".join(f"{mib:.0f} MiB ({title})" for title, mib in kept.items()) + f" (aim for VGG16: {AIM})"
     return said if growth is None else f"{said}; {MOVES:,} moves of α add {growth:.1f} MiB (aim ± {GROWTH})"

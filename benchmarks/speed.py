@@ -266,7 +266,7 @@ def measured(name: str, rounds: int, patience: float) -> dict[str, Any]:
         "ledger, share of an α move": 1 - found["α move, ledger not kept"] / found["α move"],
         "abandoned after, s": abandoned_after(model, x),
         **surface_error(model, x[:1]),
-        **memory_kept(model, x, moves=rounds > LEAST and name == "digits_cnn"),
+        "memory": memory_kept(model, x, moves=name == "digits_cnn") if rounds > LEAST else None,
     }
 
 
@@ -338,7 +338,7 @@ def main(arguments: list[str]) -> None:
         print(f"  the ledger takes {100 * found['ledger, share of an α move']:.1f} % of an α move (aim 3)")
         off, maps = found["interpolated, off"], found["interpolated, maps"]
         print(f"  α interpolated between {maps} maps is off by {off:.1e} of max|R| (aim 1e-5)")
-        print(f"  {memory_said(found)}", flush=True)
+        print(f"  {memory_said(found['memory'])}", flush=True)
     del library
     RESULTS.write_text(json.dumps(results, indent=1), encoding="utf-8")
     if names == list(NETWORKS):

@@ -64,6 +64,6 @@ def _cell(found: dict[str, Any], title: str) -> str:
 
 
 def _kept(found: dict[str, Any]) -> str:
-    growth = found["growth over 10,000 moves, MiB"]
+    growth = found["memory"]["growth over 10,000 moves, MiB"]
     after = "" if growth is None else f", {growth:+.1f} after 10,000 moves"
-    return f"{max(found['kept, MiB'].values()):.0f} MiB{after}"
+    return f"{max(found['memory']['kept, MiB'].values()):.0f} MiB{after}"
