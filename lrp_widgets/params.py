@@ -7,10 +7,15 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["LOG_STEP", "Param", "Setting", "as_in", "choice", "param", "params_of", "switch"]
+__all__ = ["LOG_STEP", "Param", "Setting", "as_in", "choice", "param", "params_of", "place_near", "switch"]
 
 _KEY = "lrp_widgets"
 LOG_STEP = 0.1  # of a logarithmic slider, in powers of ten
+
+
+def place_near(value: float, low: float, step: float, away: int = 0) -> float:
+    """The place nearest to a value on a slider that goes from `low` in steps, or the one `away` steps from it."""
+    return low + step * (round((value - low) / step) + away)
 
 
 @dataclass(frozen=True)
@@ -51,12 +56,11 @@ class Param:
             return ()
         low, high = self.shown
         if self.log:
-            place = round(math.log10(value) / LOG_STEP)
-            found = [float(f"{10 ** (LOG_STEP * (place + n)):.4g}") for n in (-steps, steps)]
+            exponents = (place_near(math.log10(value), 0, LOG_STEP, n) for n in (-steps, steps))
+            found = [float(f"{10**exponent:.4g}") for exponent in exponents]
         else:
             step = self.step or (high - low) / 100
-            place = round((value - low) / step)
-            found = [round(low + step * (place + n), 10) for n in (-steps, steps)]
+            found = [round(place_near(value, low, step, n), 10) for n in (-steps, steps)]
         return tuple(position for position in found if low <= position <= high)
 
     def check(self, owner: str, value: Any) -> None:

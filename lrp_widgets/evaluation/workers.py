@@ -107,15 +107,14 @@ def _mourn(worker: _Worker, left: deque[tuple[int, Piece]], lost: Counter[int | 
         )
     if worker.ready and worker.piece is None:
         return
+    index, where = None, "before they began"
     if worker.piece:
         left.appendleft(worker.piece)
-    index, piece = worker.piece or (None, None)
+        index, piece = worker.piece
+        last = piece.start + len(piece.inputs) - 1
+        where = f"over samples {piece.start} to {last} with method {piece.method!r}"
     lost[index] += 1
     if lost[index] >= LIVES:
-        where = "before they began"
-        if piece:
-            last = piece.start + len(piece.inputs) - 1
-            where = f"over samples {piece.start} to {last} with method {piece.method!r}"
         raise RuntimeError(
             f"{LIVES} processes of evaluate ended (exit code {code}) {where}. "
             "Most often memory runs out: take fewer jobs or a smaller batch."

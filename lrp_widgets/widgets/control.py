@@ -10,7 +10,7 @@ from typing import Any
 import ipywidgets
 import traitlets
 
-from lrp_widgets.params import LOG_STEP, Param
+from lrp_widgets.params import LOG_STEP, Param, place_near
 from lrp_widgets.widgets.resettable import WithReset
 from lrp_widgets.widgets.turn import TURN
 
@@ -111,7 +111,7 @@ class Control(WithReset):
             self._tell(str(error))
             return
         self.problem = ""
-        if not _is_echo(self._known, self.inner, value, self.value):
+        if not _is_echo(self._known, value, self.value):
             self.value = value
 
     def _tell(self, problem: str) -> None:
@@ -129,54 +129,55 @@ class Control(WithReset):
         self._mark()
 
     def _put_back(self) -> None:
-        """Bring the inner control, its ends included, back to `value`."""
+        """Bring the inner control, its ends and its step included, back to `value`."""
         self._moving = True
         try:
             with self.inner.hold_trait_notifications():
-                for name, end in _ends(self._known, self.value).items():
-                    setattr(self.inner, name, end)
+                for name, place in _places(self._known, self.value).items():
+                    setattr(self.inner, name, place)
                 self.inner.value = _to_inner(self._known, self.value)
         finally:
             self._moving = False
 
 
-def _ends(known: Param, value: Any) -> dict[str, Any]:
-    """The ends of a slider: what the parameter shows, widened where its value lies outside."""
+def _places(known: Param, value: Any) -> dict[str, Any]:
+    """The ends and the step of a slider: what the parameter shows, widened where its value lies outside."""
     if known.kind not in ("number", "integer", "range"):
         return {}
     low, high = known.shown
     if known.kind == "range":
-        return {"min": low, "max": high}
+        return {"min": low, "max": high, "step": known.step or RANGE_STEP}
     if known.log:
         exponents = (math.floor(math.log10(low)), math.ceil(math.log10(high)))
         exponent = math.log10(value) if value > 0 else exponents[0]
-        return {"min": min(exponents[0], math.floor(exponent)), "max": max(exponents[1], math.ceil(exponent))}
-    return {"min": min(low, value), "max": max(high, value)}
+        low, high = min(exponents[0], math.floor(exponent)), max(exponents[1], math.ceil(exponent))
+        return {"min": low, "max": high, "step": LOG_STEP}
+    low, high = min(low, value), max(high, value)
+    step = int(known.step or 1) if known.kind == "integer" else known.step or (high - low) / 100
+    return {"min": low, "max": high, "step": step}
 
 
-def _is_echo(known: Param, inner: Any, sent: Any, value: Any) -> bool:
+def _is_echo(known: Param, sent: Any, value: Any) -> bool:
     """Whether `sent` is what the browser makes of `value`: it moves a handle to its nearest place, and says so unasked.
 
     A preset's ε = 0.25 would be 0.2512 as soon as somebody saw it.
     """
-    if known.kind == "range":
-        return all(_is_place(inner, *ends) for ends in zip(sent, value, strict=True))
-    if known.kind != "number" or (known.log and min(sent, value) <= 0):
+    if known.kind not in ("number", "range") or (known.log and min(sent, value) <= 0):
         return False
-    return _is_place(inner, *map(math.log10, (sent, value))) if known.log else _is_place(inner, sent, value)
-
-
-def _is_place(inner: Any, sent: float, value: float) -> bool:
-    """Whether a slider's place nearest to `value` is `sent`."""
-    nearest = min(inner.min + inner.step * round((value - inner.min) / inner.step), inner.max)
-    return abs(sent - nearest) < 1e-3 * inner.step
+    places, pairs = _places(known, value), [(sent, value)]
+    if known.kind == "range":
+        pairs = list(zip(sent, value, strict=True))
+    elif known.log:
+        pairs = [(math.log10(sent), math.log10(value))]
+    low, high, step = places["min"], places["max"], places["step"]
+    return all(abs(said - min(place_near(end, low, step), high)) < 1e-3 * step for said, end in pairs)
 
 
 def _to_inner(known: Param, value: Any) -> Any:
     if known.kind == "choice" and value is None:  # to a drop-down None is no choice at all
         return NONE
     if known.log and value == 0:  # a log slider has no zero: its lowest place stands for it
-        return 10.0 ** _ends(known, value)["min"]
+        return 10.0 ** _places(known, value)["min"]
     return value
 
 
@@ -200,7 +201,7 @@ def _written(value: Any) -> str:
 
 def _made(known: Param, value: Any) -> Any:
     said = {"description": known.label, "tooltip": known.help, "style": _STYLE, "layout": _WIDE}
-    ends = _ends(known, value)
+    places = _places(known, value)
     if known.kind == "switch":
         return ipywidgets.Checkbox(value, description=known.label, tooltip=known.help, indent=False, layout=_WIDE)
     if known.kind == "choice":
@@ -210,13 +211,10 @@ def _made(known: Param, value: Any) -> Any:
             options=list(zip(labels, choices, strict=True)), value=_to_inner(known, value), **said
         )
     if known.kind == "range":
-        return ipywidgets.FloatRangeSlider(
-            value=value, step=known.step or RANGE_STEP, readout_format=".2f", **ends, **said
-        )
+        return ipywidgets.FloatRangeSlider(value=value, readout_format=".2f", **places, **said)
     if known.kind == "integer":
-        return ipywidgets.IntSlider(value, step=int(known.step or 1), **ends, **said)
+        return ipywidgets.IntSlider(value, **places, **said)
     if known.log:
         start = _to_inner(known, value)
-        return ipywidgets.FloatLogSlider(start, base=10, step=LOG_STEP, readout_format=".1e", **ends, **said)
-    step = known.step or (ends["max"] - ends["min"]) / 100
-    return ipywidgets.FloatSlider(value, step=step, readout_format=".2f", **ends, **said)
+        return ipywidgets.FloatLogSlider(start, base=10, readout_format=".1e", **places, **said)
+    return ipywidgets.FloatSlider(value, readout_format=".2f", **places, **said)
