@@ -10,36 +10,30 @@ from torch import Tensor, nn
 
 import lrp_widgets as lw
 
-__all__ = ["memory_kept", "memory_said"]
+__all__ = ["MOVES", "memory_kept", "memory_said"]
 
 MIB = 2**20
 MOVES = 10_000
 AIM, GROWTH = 250, 5  # MiB
-COMPOSITES = {
-    "ε": lw.epsilon(epsilon=1e-6),
-    "α1β0": lw.alpha_beta(alpha=1),
-    "α2β1": lw.alpha_beta(alpha=2),
-    "γ + z^B": lw.epsilon_gamma_box(low=0, high=1),
-}
 
 
-def memory_kept(model: nn.Module, x: Tensor, moves: bool) -> dict[str, Any]:
-    """MiB beside the model after two inputs, by composite; with `moves` also how much 10,000 moves of α add."""
+def memory_kept(model: nn.Module, x: Tensor, composites: dict[str, lw.Composite], moves: bool) -> dict[str, Any]:
+    """MiB beside the model after two inputs, by composite; with `moves` also how much so many moves of α add."""
     before, kept = _tensors(), {}
-    for title, composite in COMPOSITES.items():
+    for title, composite in composites.items():
         explainer = lw.Explainer(model)
         for shift in (0, 0.01):
             explainer.explain(x + shift, 0, lw.LRP(composite))
         kept[title] = (_tensors() - before) / MIB
         del explainer
-    return {"kept, MiB": kept, "growth over 10,000 moves, MiB": _growth(model, x) if moves else None}
+    return {"kept, MiB": kept, "growth, MiB": _growth(model, x) if moves else None}
 
 
 def memory_said(found: dict[str, Any] | None) -> str:
     """The same in a line; None where it was not measured."""
     if found is None:
         return "what is kept in memory is not measured in the short version"
-    kept, growth = found["kept, MiB"], found["growth over 10,000 moves, MiB"]
+    kept, growth = found["kept, MiB"], found["growth, MiB"]
     said = "keeps " + ", ".join(f"{mib:.0f} MiB ({title})" for title, mib in kept.items()) + f" (aim for VGG16: {AIM})"
     return said if growth is None else f"{said}; {MOVES:,} moves of α add {growth:.1f} MiB (aim ± {GROWTH})"
 

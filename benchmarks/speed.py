@@ -42,6 +42,7 @@ NETWORKS = ("digits_cnn", "digits_cnn × 64", "resnet18", "resnet50", "vgg16")
 SHORT = ("digits_cnn", "resnet18")
 EPSILON, PLUS = lw.epsilon(epsilon=1e-6), lw.alpha_beta(alpha=1)
 BOTH, GAMMA = lw.alpha_beta(alpha=2), lw.epsilon_gamma_box(low=0, high=1)
+COMPOSITES = {"ε": (EPSILON, 0.75), "α1β0": (PLUS, 1.0), "α2β1": (BOTH, 1.35), "γ + z^B": (GAMMA, 1.15)}  # with aims
 PATCHES = {True: 7, False: 4}  # along a side of what is flipped: of a small picture, and of a large one
 ROUNDS, LEAST = 9, 3
 PATIENCE = 150.0  # s for the rounds of a network; LEAST of them are made in any case
@@ -124,10 +125,7 @@ def works(name: str, model: nn.Module, x: Tensor) -> dict[str, Timed]:
     steps = len(lw.pixel_flipping(model, x[:1], x[:1], 0, patch=side).values)
     return {
         "record the tape": Timed(lambda: explainer.tape(torch.rand_like(x)), recording, "forward"),
-        "full, ε": Timed(full(EPSILON), 0.75),
-        "full, α1β0": Timed(full(PLUS), 1.0),
-        "full, α2β1": Timed(full(BOTH), 1.35),
-        "full, γ + z^B": Timed(full(GAMMA), 1.15),
+        **{f"full, {title}": Timed(full(composite), aim) for title, (composite, aim) in COMPOSITES.items()},
         **{f"the layers alone, {title}": Timed(work) for title, work in layers_alone(model, x).items()},
         "α move": Timed(alpha, 0.70, away=True),
         "α move, ledger not kept": Timed(without_ledger, away=True),
@@ -257,6 +255,7 @@ def measured(name: str, rounds: int, patience: float) -> dict[str, Any]:
             ratios[title].append(times[title][-1] / base)
     middle = {title: statistics.median(found) for title, found in times.items()}
     found = {title: statistics.median(found) for title, found in ratios.items()}
+    kept = {title: composite for title, (composite, _) in COMPOSITES.items()}
     return {
         "rounds": made,
         "s": middle,
@@ -266,7 +265,7 @@ def measured(name: str, rounds: int, patience: float) -> dict[str, Any]:
         "ledger, share of an α move": 1 - found["α move, ledger not kept"] / found["α move"],
         "abandoned after, s": abandoned_after(model, x),
         **surface_error(model, x[:1]),
-        "memory": memory_kept(model, x, moves=name == "digits_cnn") if rounds > LEAST else None,
+        "memory": memory_kept(model, x, kept, moves=name == "digits_cnn") if rounds > LEAST else None,
     }
 
 
