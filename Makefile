@@ -18,7 +18,7 @@ BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --no-compile -c constraints.txt \
 	$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 # The editable install copies the page's template; everything else is read where it lies.
-INSTALLED := pyproject.toml constraints.txt $(wildcard lrp_widgets/apps/voila_template/*)
+INSTALLED := pyproject.toml constraints.txt $(wildcard lrp_widgets/apps/serving/voila_template/*)
 
 # $(call apt,PACKAGE): install a Debian package, as root or through sudo where it asks for no password.
 apt = { \

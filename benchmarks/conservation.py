@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 import lrp_widgets as lw
-from lrp_widgets.engine.explanation import Explanation, LayerRelevance
+from lrp_widgets.engine.propagation.explanation import Explanation, LayerRelevance
 
 SHEET = Path(__file__).parents[1] / "docs" / "conservation.md"
 # One of each family that torchvision lists (its smallest), and the ones that people ask about.

@@ -23,7 +23,7 @@ from matplotlib import pyplot
 from torch import Tensor, nn
 
 import lrp_widgets as lw
-from lrp_widgets.apps.memory import reuse_memory
+from lrp_widgets.apps.session.memory import reuse_memory
 
 DOCS = Path(__file__).parents[1] / "docs"
 ROUNDS = 4

@@ -22,7 +22,7 @@ from typing import Any
 import psutil
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from lrp_widgets.apps.serve import notebook
+from lrp_widgets.apps.serving.serve import notebook
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from serving import free_port, serving

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 import lrp_widgets as lw
-from lrp_widgets.engine.layer import ALL, MINUS, PLUS, Part
+from lrp_widgets.engine.layers.layer import ALL, MINUS, PLUS, Part
 
 __all__ = ["layers_alone"]
 
@@ -25,7 +25,7 @@ def layers_alone(model: nn.Module, x: Tensor) -> dict[str, Callable[[], Any]]:
     """A work for each composite of NEEDED."""
     explainer = lw.Explainer(model)
     explainer.tape(x)
-    explainer._room.LIMIT = 2**40  # from now on pack everything: the first tape makes a room of its own
+    explainer._budget.LIMIT = 2**40  # from now on pack everything: the first tape makes a budget of its own
     tape = explainer.tape(x + 1e-3)
     layers = [
         (step.affine.kernel, tape.values[step.inputs[0]], torch.rand_like(tape.values[step.outputs[0]]))

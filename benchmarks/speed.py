@@ -30,12 +30,12 @@ from memory_kept import memory_kept, memory_said
 from torch import Tensor, nn
 
 import lrp_widgets as lw
-from lrp_widgets.apps.ahead import CLOSE, NODES
-from lrp_widgets.apps.memory import reuse_memory
-from lrp_widgets.engine import propagate
-from lrp_widgets.engine.ledger import Sums
-from lrp_widgets.engine.propagate import Abandoned
-from lrp_widgets.engine.surface import Surface, chebyshev
+from lrp_widgets.apps.explore.ahead import CLOSE, NODES
+from lrp_widgets.apps.session.memory import reuse_memory
+from lrp_widgets.engine.analysis.alpha_interpolation import Surface, chebyshev
+from lrp_widgets.engine.propagation import propagate
+from lrp_widgets.engine.propagation.ledger import Sums
+from lrp_widgets.engine.propagation.propagate import Abandoned
 
 RESULTS = Path(__file__).with_name("speed.json")
 NETWORKS = ("digits_cnn", "digits_cnn × 64", "resnet18", "resnet50", "vgg16")

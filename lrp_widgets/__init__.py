@@ -1,16 +1,14 @@
 """A live LRP explainer for PyTorch, and its dashboard."""
 
 from lrp_widgets import demo, widgets
-from lrp_widgets.apps.evaluate import quality
-from lrp_widgets.apps.explore import explore
-from lrp_widgets.apps.scan import scan
+from lrp_widgets.apps.explore.explore import explore
+from lrp_widgets.apps.quality.quality import quality
+from lrp_widgets.apps.scan.scan import scan
 from lrp_widgets.engine import operators, rules
-from lrp_widgets.engine.composite import Composite, Depth, Entry
-from lrp_widgets.engine.doctor import Finding, examine
-from lrp_widgets.engine.explainer import Explainer, contrast
-from lrp_widgets.engine.explanation import Explanation, LayerRelevance
-from lrp_widgets.engine.filter import Filter
-from lrp_widgets.engine.presets import (
+from lrp_widgets.engine.analysis.doctor import Finding, examine
+from lrp_widgets.engine.analysis.receptive_field.receptive_field import ReceptiveField, at_input, receptive_field
+from lrp_widgets.engine.composites.composite import Composite, Depth, Entry
+from lrp_widgets.engine.composites.presets import (
     alpha_beta,
     by_depth,
     deep_taylor,
@@ -23,7 +21,10 @@ from lrp_widgets.engine.presets import (
     layered,
     montavon2019,
 )
-from lrp_widgets.engine.receptive import ReceptiveField, at_input, receptive_field
+from lrp_widgets.engine.propagation.explainer import Explainer
+from lrp_widgets.engine.propagation.explanation import Explanation, LayerRelevance
+from lrp_widgets.engine.propagation.filter import Filter
+from lrp_widgets.engine.propagation.target import contrast
 from lrp_widgets.evaluation import (
     Comparison,
     Curve,

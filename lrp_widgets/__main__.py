@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from lrp_widgets.apps.serve import PORT, notebook, serve
+from lrp_widgets.apps.serving.serve import PORT, notebook, serve
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -9,7 +9,7 @@ import inspect
 import pkgutil
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import anywidget
@@ -20,7 +20,8 @@ from torch import nn
 import lrp_widgets as lw
 from lrp_widgets import methods, widgets
 from lrp_widgets.demo import data, models
-from lrp_widgets.engine import presets, rules
+from lrp_widgets.engine import rules
+from lrp_widgets.engine.composites import presets
 from lrp_widgets.evaluation import metrics, neighbourhoods, removal
 from lrp_widgets.params import Param, Setting, params_of
 
@@ -28,28 +29,43 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "lrp_widgets"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-# Whom each part of the package may import, apart from itself.
-BASE = {"params", "images", "samples"}
-METHODS = BASE | {"engine"}
-FAMILIES = METHODS | {"methods", "demo", "evaluation", "prototypes", "concepts"}
-TABLE = {
-    "params": set(),
-    "images": set(),
-    "samples": {"params", "images"},
-    "preprocessing": {"images", "samples"},
-    "engine": BASE,
-    "methods": METHODS,
-    "demo": METHODS | {"preprocessing"},
-    "evaluation": FAMILIES,
-    "prototypes": FAMILIES,
-    "concepts": FAMILIES,
-    "widgets": FAMILIES,
-    "apps": FAMILIES | {"widgets"},
-    "__init__": FAMILIES | {"preprocessing", "widgets", "apps"},
-    "__main__": FAMILIES | {"widgets", "apps"},
+# The floors of the package, from the ground up. A file imports from the floors below its own, and from its own folder.
+GROUND = ("params", "images", "samples", "preprocessing", "modalities")
+ENGINE = tuple(
+    f"engine.{room}" for room in ("trace", "layers", "operators", "rules", "composites", "propagation", "analysis")
+)
+FAMILIES = ("methods", "evaluation", "prototypes", "concepts", "validation")
+SESSION = ("apps.session", "apps.inputs", "apps.sharing")  # what the apps share
+APPS = ("apps.explore", "apps.quality", "apps.scan", "apps.serving")  # no app imports another
+TABLE: dict[str, tuple[str, ...]] = {
+    "params": (),
+    "images": (),
+    "samples": ("params", "images", "modalities"),
+    "modalities": ("params", "images"),
+    "preprocessing": ("params", "images", "samples", "modalities"),
+    "engine": (),
+    "engine.trace": GROUND,
+    "engine.layers": (*GROUND, "engine.trace"),
+    "engine.operators": (*GROUND, *ENGINE[:2]),
+    "engine.rules": (*GROUND, *ENGINE[:2]),
+    "engine.composites": (*GROUND, *ENGINE[:4]),
+    "engine.propagation": (*GROUND, *ENGINE[:5]),
+    "engine.analysis": (*GROUND, *ENGINE[:6]),
+    "methods": (*GROUND, *ENGINE),
+    "demo": (*GROUND, *ENGINE),
+    "evaluation": (*GROUND, *ENGINE, *FAMILIES[:1]),
+    "prototypes": (*GROUND, *ENGINE, *FAMILIES[:2]),
+    "concepts": (*GROUND, *ENGINE, *FAMILIES[:3]),
+    "validation": (*GROUND, *ENGINE, *FAMILIES[:4]),
+    "widgets": (*GROUND, *ENGINE, *FAMILIES),
+    "apps": (),
+    "apps.session": (*GROUND, *ENGINE, *FAMILIES, "widgets", "demo"),
+    "apps.inputs": (*GROUND, *ENGINE, *FAMILIES, "widgets", "demo", "apps.session"),
+    "apps.sharing": (*GROUND, *ENGINE, *FAMILIES, "widgets", "demo", "apps.session", "apps.inputs"),
+    **dict.fromkeys(APPS, (*GROUND, *ENGINE, *FAMILIES, "widgets", "demo", *SESSION)),
+    "__init__": (*GROUND, *ENGINE, *FAMILIES, "widgets", "demo", *SESSION, *APPS),
+    "__main__": (*GROUND, *ENGINE, *FAMILIES, "widgets", "demo", *SESSION, *APPS),
 }
-# The one import against the current, inside a function: the method that explain() takes where none is given.
-EXCEPTIONS = {("engine/explainer.py", "lrp_widgets.methods.lrp")}
 
 
 def imported(source: str, package: str) -> Iterator[str]:
@@ -68,15 +84,21 @@ def imports_of(path: Path) -> set[str]:
 
 
 def part_of(path: Path) -> str:
-    """The part of the package that a file belongs to: its folder, or its own name at the top."""
-    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+    """The part of the package that a file belongs to: its folder, its room in a house of rooms, or its own name."""
+    return _part(path.relative_to(PACKAGE).with_suffix("").parts)
+
+
+def _part(names: Sequence[str]) -> str:
+    """The part that a dotted name inside of the package lies in, the most exact of the table."""
+    room = ".".join(names[:2])
+    return room if room in TABLE else names[0] if names else ""
 
 
 def against_the_table(part: str, names: set[str]) -> set[str]:
     """The imports among `names` that a file of `part` may not have."""
     ours = {name for name in names if name.split(".")[0] == "lrp_widgets"}
-    allowed = TABLE[part] | ({part} if (PACKAGE / part).is_dir() else set())
-    return {name for name in ours if [*name.split("."), ""][1] not in allowed}
+    allowed = {*TABLE[part], part}
+    return {name for name in ours if _part(name.split(".")[1:]) not in allowed}
 
 
 def test_the_table_is_read_rightly():
@@ -86,18 +108,43 @@ def test_the_table_is_read_rightly():
     names = {"torch.nn", "lrp_widgets.demo.weights.load", "lrp_widgets.demo.data.models", "lrp_widgets.demo"}
     assert set(imported(source, "lrp_widgets.demo.data")) == names
     assert against_the_table("demo", names) == set()
-    assert against_the_table("engine", names) == names - {"torch.nn"}
+    assert against_the_table("engine.trace", names) == names - {"torch.nn"}
     assert against_the_table("params", {"lrp_widgets.samples.Samples"}) == {"lrp_widgets.samples.Samples"}
-    assert against_the_table("apps", {"lrp_widgets"}) == {"lrp_widgets"}  # the whole package is for those outside it
+    assert against_the_table("apps.scan", {"lrp_widgets"}) == {"lrp_widgets"}  # the whole package is for those outside
+    quality = {"lrp_widgets.apps.quality.scene.Scene"}
+    assert against_the_table("apps.scan", quality) == quality
+    assert against_the_table("engine.rules", {"lrp_widgets.engine.operators.treatment"}) != set()
+    assert against_the_table("engine.composites", {"lrp_widgets.engine.operators.treatment"}) == set()
+
+
+def test_a_floor_stands_on_lower_floors_alone():
+    floors = list(TABLE)
+    for part, below in TABLE.items():
+        assert part not in below
+        assert not [other for other in below if part in TABLE[other]], f"{part} and another import each other"
+    assert set(floors) >= {other for below in TABLE.values() for other in below}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_imports_point_one_way(path):
     assert part_of(path) in TABLE, f"{part_of(path)} is new: give it a place in the table"
-    wrong = against_the_table(part_of(path), imports_of(path))
-    exceptions = {name for file, name in EXCEPTIONS if PACKAGE / file == path}
-    assert {name for name in wrong if name.rpartition(".")[0] not in exceptions} == set()
-    assert exceptions <= {name.rpartition(".")[0] for name in wrong}, "an exception that is no longer needed"
+    assert against_the_table(part_of(path), imports_of(path)) == set()
+
+
+def test_no_files_import_each_other_in_a_circle():
+    modules = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in MODULES
+    }
+    arrows: dict[str, set[str]] = {}
+    for module, path in modules.items():
+        if path.name == "__init__.py":  # hands names on
+            continue
+        reached = {name if name in modules else name.rpartition(".")[0] for name in imports_of(path)}
+        arrows[module] = {name for name in reached if name in modules and modules[name].name != "__init__.py"}
+    left = dict(arrows)
+    while ground := {module for module, below in left.items() if not below & left.keys()}:
+        left = {module: below for module, below in left.items() if module not in ground}
+    assert left == {}
 
 
 @pytest.mark.parametrize("path", sorted((PACKAGE / "widgets").rglob("*.py")), ids=lambda path: path.name)

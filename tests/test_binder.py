@@ -13,7 +13,7 @@ import pytest
 from installing import clone_into
 from serving import free_port, get, serving
 
-from lrp_widgets.apps.serve import settings
+from lrp_widgets.apps.serving.serve import settings
 
 ROOT = Path(__file__).parents[1]
 BINDER = ROOT / "binder"

@@ -114,7 +114,7 @@ lw.Explainer(Net) → TypeError: Explainer needs a torch.nn.Module, got the clas
 explain(method="LRP") → TypeError: method must be a method such as lw.LRP(lw.epsilon()), got 'LRP'.
 explain(method=lw.rules.Zero()) → TypeError: method must be a method such as lw.LRP(lw.epsilon()), got Zero().
 explain(method=lw.LRP) → TypeError: method must be a method such as lw.LRP(lw.epsilon()), got <class
-    'lrp_widgets.methods.lrp.LRP'>.
+    'lrp_widgets.engine.propagation.lrp.LRP'>.
 explain(method=lw.LRP(composed("features.*", "any"))) → ValueError: Entry(Zero(), 'features.*') matches no layer. Layers
     that take a rule: fc, out.
 explain(method=lw.LRP(composed("fc"))) → ValueError: The composite has no rule for 'out'. End it with Entry(rule,

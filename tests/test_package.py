@@ -55,7 +55,7 @@ def test_the_wheel_carries_nothing_else(wheel):
 def test_the_wheel_finds_its_own_notebooks(wheel, tmp_path):
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path)
-    code = "from lrp_widgets.apps.serve import notebook; print(notebook('explore'))"
+    code = "from lrp_widgets.apps.serving.serve import notebook; print(notebook('explore'))"
     environment = os.environ | {"PYTHONPATH": str(tmp_path)}
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd=tmp_path)
     assert found.stdout.strip() == str(tmp_path / "lrp_widgets/apps/notebooks/explore.ipynb"), found.stderr

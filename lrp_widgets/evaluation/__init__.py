@@ -1,20 +1,22 @@
 """How good is an explanation? Of one input, functions and generators; over a data set, evaluate() with METRICS."""
 
-from lrp_widgets.evaluation import metrics, neighbourhoods, removal
-from lrp_widgets.evaluation.axioms import Limits, axioms, stream_axioms
-from lrp_widgets.evaluation.bootstrap import bootstrap, mean_curve
-from lrp_widgets.evaluation.continuity import Path, continuity, stream_continuity
-from lrp_widgets.evaluation.curve import Curve, area_between
-from lrp_widgets.evaluation.evaluate import EvaluationError, Stopped, evaluate
-from lrp_widgets.evaluation.flipping import pixel_flipping, random_flipping, stream_flipping
-from lrp_widgets.evaluation.metrics import METRICS, Metric
-from lrp_widgets.evaluation.randomization import Randomization, randomization, stream_randomization
-from lrp_widgets.evaluation.referee import Comparison, Verdict, compare_with
-from lrp_widgets.evaluation.regions import superpixels
+from lrp_widgets.evaluation.axioms.axioms import Limits, axioms, stream_axioms
+from lrp_widgets.evaluation.axioms.randomization import Randomization, randomization, stream_randomization
+from lrp_widgets.evaluation.continuity import neighbourhoods
+from lrp_widgets.evaluation.continuity.continuity import Path, continuity, stream_continuity
+from lrp_widgets.evaluation.dataset import metrics
+from lrp_widgets.evaluation.dataset.bootstrap import bootstrap, mean_curve
+from lrp_widgets.evaluation.dataset.evaluate import EvaluationError, Stopped, evaluate
+from lrp_widgets.evaluation.dataset.metrics import METRICS, Metric
+from lrp_widgets.evaluation.dataset.sparsity import gini
+from lrp_widgets.evaluation.dataset.sweep import Swept, pareto, sweep
+from lrp_widgets.evaluation.dataset.table import Summary, Table
+from lrp_widgets.evaluation.flipping import removal
+from lrp_widgets.evaluation.flipping.curve import Curve, area_between
+from lrp_widgets.evaluation.flipping.flipping import pixel_flipping, random_flipping, stream_flipping
+from lrp_widgets.evaluation.flipping.regions import superpixels
+from lrp_widgets.evaluation.referee.referee import Comparison, Verdict, compare_with
 from lrp_widgets.evaluation.score import Score
-from lrp_widgets.evaluation.sparsity import gini
-from lrp_widgets.evaluation.sweep import Swept, pareto, sweep
-from lrp_widgets.evaluation.table import Summary, Table
 
 __all__ = [
     "METRICS",

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from lrp_widgets.engine.explainer import Explainer, Output, check_model
+from lrp_widgets.engine.propagation.explainer import Explainer, Output, check_model
 
 __all__ = ["at_least", "fresh_explainer", "one_input", "one_of"]
 

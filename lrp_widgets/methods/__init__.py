@@ -4,13 +4,13 @@ WRAPPERS explain by another method, so that there is no picking them by name alo
 here on, not the file it lives in) explains images larger than the network's input by any of them.
 """
 
+from lrp_widgets.engine.propagation.lrp import LRP
+from lrp_widgets.engine.propagation.method import Method
 from lrp_widgets.methods.chance import Chance
 from lrp_widgets.methods.grad_cam import GradCAM, GuidedGradCAM
 from lrp_widgets.methods.gradient import Gradient, Sensitivity, SimpleTaylor
 from lrp_widgets.methods.guided_backprop import Deconvolution, GuidedBackprop
 from lrp_widgets.methods.integrated_gradients import IntegratedGradients
-from lrp_widgets.methods.lrp import LRP
-from lrp_widgets.methods.method import Method
 from lrp_widgets.methods.occlusion import Occlusion
 from lrp_widgets.methods.patches import Patch, stream_patches, top_patches
 from lrp_widgets.methods.sliding_window import WindowMap, sliding_window

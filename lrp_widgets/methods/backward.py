@@ -7,9 +7,9 @@ from typing import Any
 
 from torch import Tensor
 
-from lrp_widgets.engine.step import Ref, Step
-from lrp_widgets.engine.tape import Tape
-from lrp_widgets.engine.treatments import Options, lookup, overwriting, vjp
+from lrp_widgets.engine.operators.treatments import Options, lookup, overwriting, vjp
+from lrp_widgets.engine.trace.step import Ref, Step
+from lrp_widgets.engine.trace.tape import Tape
 from lrp_widgets.methods.question import go_on
 
 __all__ = ["Adjoint", "backward", "chain_rule", "is_rectifier"]

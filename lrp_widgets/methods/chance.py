@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 
 import torch
 
-from lrp_widgets.engine.explainer import Explainer
-from lrp_widgets.engine.explanation import Explanation
-from lrp_widgets.engine.inputs import floating
-from lrp_widgets.methods.method import Method, never
+from lrp_widgets.engine.propagation.explainer import Explainer
+from lrp_widgets.engine.propagation.explanation import Explanation
+from lrp_widgets.engine.propagation.method import Method, never
+from lrp_widgets.engine.trace.inputs import floating
 from lrp_widgets.methods.question import ask
 from lrp_widgets.params import param
 

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lrp_widgets.engine.explainer import Explainer, check_scores
-from lrp_widgets.engine.explanation import Explanation
+from lrp_widgets.engine.propagation.explainer import Explainer, check_scores
+from lrp_widgets.engine.propagation.explanation import Explanation
 from lrp_widgets.methods.question import Question, go_on
 
 __all__ = ["Part", "mean_of", "relevance_of", "score_of"]

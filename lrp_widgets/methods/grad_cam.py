@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lrp_widgets.engine.explainer import Explainer
-from lrp_widgets.engine.explanation import Explanation
-from lrp_widgets.engine.tape import Tape
+from lrp_widgets.engine.propagation.explainer import Explainer
+from lrp_widgets.engine.propagation.explanation import Explanation
+from lrp_widgets.engine.propagation.method import Method, never
+from lrp_widgets.engine.trace.tape import Tape
 from lrp_widgets.methods.backward import backward, chain_rule
 from lrp_widgets.methods.guided_backprop import GuidedBackprop
-from lrp_widgets.methods.method import Method, never
 from lrp_widgets.methods.question import ask_of_tape, one_tensor
 from lrp_widgets.params import switch
 

@@ -10,19 +10,12 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from lrp_widgets.engine.explainer import (
-    Explainer,
-    check_mode,
-    check_scores,
-    check_weights,
-    minding_tokens,
-    resolve_target,
-    starting_relevance,
-)
-from lrp_widgets.engine.explanation import Explanation
-from lrp_widgets.engine.inputs import Inputs, copied, floating, inputs_of
-from lrp_widgets.engine.tape import RecordingError, telling
-from lrp_widgets.methods.method import Method, never
+from lrp_widgets.engine.propagation.explainer import Explainer, check_mode, check_scores, check_weights, minding_tokens
+from lrp_widgets.engine.propagation.explanation import Explanation
+from lrp_widgets.engine.propagation.method import Method, never
+from lrp_widgets.engine.propagation.target import resolve_target, starting_relevance
+from lrp_widgets.engine.trace.inputs import Inputs, copied, floating, inputs_of
+from lrp_widgets.engine.trace.tape import RecordingError, telling
 
 __all__ = ["Gradient", "Sensitivity", "SimpleTaylor"]
 

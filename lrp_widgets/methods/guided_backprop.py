@@ -8,13 +8,13 @@ from typing import Any, ClassVar
 
 import torch
 
-from lrp_widgets.engine.explainer import Explainer
-from lrp_widgets.engine.explanation import Explanation
-from lrp_widgets.engine.inputs import floating
-from lrp_widgets.engine.step import Step
-from lrp_widgets.engine.tape import Tape
+from lrp_widgets.engine.propagation.explainer import Explainer
+from lrp_widgets.engine.propagation.explanation import Explanation
+from lrp_widgets.engine.propagation.method import Method, never
+from lrp_widgets.engine.trace.inputs import floating
+from lrp_widgets.engine.trace.step import Step
+from lrp_widgets.engine.trace.tape import Tape
 from lrp_widgets.methods.backward import Adjoint, backward, chain_rule, is_rectifier
-from lrp_widgets.methods.method import Method, never
 from lrp_widgets.methods.question import ask_of_tape
 
 __all__ = ["Deconvolution", "GuidedBackprop"]

@@ -11,10 +11,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from lrp_widgets.engine.explainer import Explainer
-from lrp_widgets.engine.explanation import Explanation
+from lrp_widgets.engine.propagation.explainer import Explainer
+from lrp_widgets.engine.propagation.explanation import Explanation
+from lrp_widgets.engine.propagation.method import Method, never
 from lrp_widgets.methods.copies import score_of
-from lrp_widgets.methods.method import Method, never
 from lrp_widgets.methods.question import ask, one_tensor
 from lrp_widgets.params import choice, param, params_of
 

@@ -10,18 +10,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lrp_widgets.engine.canonize import canonize
-from lrp_widgets.engine.composite import Composite
-from lrp_widgets.engine.explainer import Explainer, check_mode
-from lrp_widgets.engine.inputs import check_input
-from lrp_widgets.engine.memo import Memo
-from lrp_widgets.engine.presets import deep_taylor
-from lrp_widgets.engine.propagate import propagate
-from lrp_widgets.engine.receptive import ReceptiveField, field_of
-from lrp_widgets.engine.tape import Tape, record
+from lrp_widgets.engine.analysis.receptive_field.receptive_field import ReceptiveField, field_of
+from lrp_widgets.engine.composites.composite import Composite
+from lrp_widgets.engine.composites.presets import deep_taylor
+from lrp_widgets.engine.layers.canonize import canonize
+from lrp_widgets.engine.propagation.explainer import Explainer, check_mode
+from lrp_widgets.engine.propagation.method import never
+from lrp_widgets.engine.propagation.propagate import propagate
+from lrp_widgets.engine.trace.inputs import check_input
+from lrp_widgets.engine.trace.memo import Memo
+from lrp_widgets.engine.trace.tape import Tape, record
 from lrp_widgets.methods.backward import backward
 from lrp_widgets.methods.guided_backprop import Deconvolution, GuidedBackprop
-from lrp_widgets.methods.method import never
 
 __all__ = ["Patch", "stream_patches", "top_patches"]
 

@@ -9,20 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lrp_widgets.engine.explainer import (
-    Contrast,
-    Explainer,
-    check_mode,
-    check_scores,
-    check_weights,
-    minding_tokens,
-    resolve_target,
-    starting_relevance,
-)
-from lrp_widgets.engine.explanation import Explanation
-from lrp_widgets.engine.inputs import Inputs, check_input, copied, floating, inputs_of
-from lrp_widgets.engine.propagate import Abandoned
-from lrp_widgets.engine.tape import Tape, record
+from lrp_widgets.engine.propagation.explainer import Explainer, check_mode, check_scores, check_weights, minding_tokens
+from lrp_widgets.engine.propagation.explanation import Explanation
+from lrp_widgets.engine.propagation.propagate import Abandoned
+from lrp_widgets.engine.propagation.target import Contrast, resolve_target, starting_relevance
+from lrp_widgets.engine.trace.inputs import Inputs, check_input, copied, floating, inputs_of
+from lrp_widgets.engine.trace.tape import Tape, record
 
 __all__ = ["Question", "ask", "ask_of_tape", "go_on", "one_tensor"]
 

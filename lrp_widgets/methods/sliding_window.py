@@ -12,11 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lrp_widgets.engine.explainer import Contrast, Explainer, Target, resolve_target
-from lrp_widgets.engine.explanation import pooled
-from lrp_widgets.engine.inputs import check_input
-from lrp_widgets.methods.lrp import LRP
-from lrp_widgets.methods.method import Method, check_method, never
+from lrp_widgets.engine.propagation.explainer import Explainer
+from lrp_widgets.engine.propagation.explanation import pooled
+from lrp_widgets.engine.propagation.lrp import LRP
+from lrp_widgets.engine.propagation.method import Method, check_method, never
+from lrp_widgets.engine.propagation.target import Contrast, Target, resolve_target
+from lrp_widgets.engine.trace.inputs import check_input
 from lrp_widgets.methods.question import go_on
 
 __all__ = ["WindowMap", "cut_window", "sliding_window"]

@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from lrp_widgets.engine.explainer import Explainer
-from lrp_widgets.engine.explanation import Explanation
+from lrp_widgets.engine.propagation.explainer import Explainer
+from lrp_widgets.engine.propagation.explanation import Explanation
+from lrp_widgets.engine.propagation.method import Method, check_method, never
 from lrp_widgets.methods.copies import mean_of, relevance_of
 from lrp_widgets.methods.gradient import Gradient
-from lrp_widgets.methods.method import Method, check_method, never
 from lrp_widgets.methods.question import ask, one_tensor
 from lrp_widgets.params import param
 

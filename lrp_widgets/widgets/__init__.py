@@ -1,29 +1,29 @@
 """Widgets: …Picker chooses, …Editor edits a frozen value, …View only shows. No torch here."""
 
-from lrp_widgets.widgets.arithmetic import ArithmeticView
-from lrp_widgets.widgets.channels import ChannelsView
-from lrp_widgets.widgets.classes import ClassPicker
-from lrp_widgets.widgets.compare import CompareView
-from lrp_widgets.widgets.composite import CompositeEditor
-from lrp_widgets.widgets.control import Control
-from lrp_widgets.widgets.curve import CurveView
-from lrp_widgets.widgets.drawing import DrawingPad
-from lrp_widgets.widgets.editor import SettingEditor
-from lrp_widgets.widgets.folded import Folded
-from lrp_widgets.widgets.gallery import Gallery
-from lrp_widgets.widgets.heatmap import HeatmapView
+from lrp_widgets.widgets.controls.classes import ClassPicker
+from lrp_widgets.widgets.controls.composite import CompositeEditor
+from lrp_widgets.widgets.controls.control import Control
+from lrp_widgets.widgets.controls.drawing import DrawingPad
+from lrp_widgets.widgets.controls.editor import SettingEditor
+from lrp_widgets.widgets.controls.folded import Folded
+from lrp_widgets.widgets.controls.gallery import Gallery
+from lrp_widgets.widgets.controls.look import LookEditor
+from lrp_widgets.widgets.controls.method import MethodPicker
+from lrp_widgets.widgets.controls.pages import Pages
+from lrp_widgets.widgets.controls.probe import ProbePad
+from lrp_widgets.widgets.controls.sharebar import ShareBar
+from lrp_widgets.widgets.controls.toolbar import Toolbar
+from lrp_widgets.widgets.controls.upload import UploadPad
 from lrp_widgets.widgets.latest import Latest
-from lrp_widgets.widgets.layers import LayersView
-from lrp_widgets.widgets.lines import LinesView
-from lrp_widgets.widgets.look import LookEditor
-from lrp_widgets.widgets.maps import MapsView
-from lrp_widgets.widgets.method import MethodPicker
-from lrp_widgets.widgets.pages import Pages
-from lrp_widgets.widgets.probe import ProbePad
-from lrp_widgets.widgets.sharebar import ShareBar
-from lrp_widgets.widgets.status import StatusLine
-from lrp_widgets.widgets.toolbar import Toolbar
-from lrp_widgets.widgets.upload import UploadPad
+from lrp_widgets.widgets.views.arithmetic import ArithmeticView
+from lrp_widgets.widgets.views.channels import ChannelsView
+from lrp_widgets.widgets.views.compare import CompareView
+from lrp_widgets.widgets.views.curve import CurveView
+from lrp_widgets.widgets.views.heatmap import HeatmapView
+from lrp_widgets.widgets.views.layers import LayersView
+from lrp_widgets.widgets.views.lines import LinesView
+from lrp_widgets.widgets.views.maps import MapsView
+from lrp_widgets.widgets.views.status import StatusLine
 
 WIDGETS = (
     ArithmeticView,

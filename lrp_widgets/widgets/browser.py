@@ -19,7 +19,8 @@ from lrp_widgets.widgets.turn import TURN
 __all__ = ["BrowserWidget", "Finite", "as_bytes", "as_number", "module", "style", "to_uint8"]
 
 STATIC = Path(__file__).parent / "static"
-IMPORT = re.compile(r'^import (\{[^}]*\}) from "\./(\w+)\.js";\n', re.MULTILINE)
+IMPORT = re.compile(r'^import (\{[^}]*\}) from "\.{1,2}/(?:\w+/)?(\w+)\.js";\n', re.MULTILINE)
+_FILES = {path.name: path for path in STATIC.rglob("*") if path.suffix in (".js", ".css")}
 EXPORT = re.compile(r"^export (?=(?:const|function) (\w+))", re.MULTILINE)
 
 
@@ -50,7 +51,7 @@ def style(name: str) -> str:
 
 
 def _read(file: str) -> str:
-    return (STATIC / file).read_text(encoding="utf-8")
+    return _FILES[file].read_text(encoding="utf-8")
 
 
 def as_bytes(value: Any, widget: Any) -> Any:

@@ -12,7 +12,7 @@ from browser.dashboard_page import DashboardPage, Opened
 from playwright.sync_api import Browser
 from serving import free_port, serving
 
-from lrp_widgets.apps.serve import notebook
+from lrp_widgets.apps.serving.serve import notebook
 
 FLAGS = [
     "--no-sandbox",

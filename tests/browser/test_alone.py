@@ -14,7 +14,7 @@ from browser.test_access import violations
 from playwright.sync_api import Browser, expect
 from serving import free_port, serving
 
-from lrp_widgets.apps.serve import notebook
+from lrp_widgets.apps.serving.serve import notebook
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -58,7 +58,10 @@ def alone(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     path = folder / "alone.ipynb"
     path.write_text(json.dumps(made))
     port = free_port()
-    code = f"from pathlib import Path; from lrp_widgets.apps.serve import serve; serve(Path({str(path)!r}), {port})"
+    code = (
+        "from pathlib import Path; from lrp_widgets.apps.serving.serve import serve; "
+        f"serve(Path({str(path)!r}), {port})"
+    )
     with serving([sys.executable, "-c", code], port, folder / "log.txt"):
         opened = Opened(browser, f"http://127.0.0.1:{port}/")
         opened.page.goto(opened.watch.server, timeout=120_000)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 import lrp_widgets as lw
-from lrp_widgets.apps.explore import Settings
-from lrp_widgets.apps.export import export_html
-from lrp_widgets.apps.reading import stamp
+from lrp_widgets.apps.explore.explore import Settings
+from lrp_widgets.apps.session.reading import stamp
+from lrp_widgets.apps.sharing.export import export_html
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

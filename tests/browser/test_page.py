@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 SERVE = """
 import sys
 from pathlib import Path
-from lrp_widgets.apps.serve import serve
+from lrp_widgets.apps.serving.serve import serve
 serve(Path(sys.argv[1]), int(sys.argv[2]))
 """
 TWO = """

@@ -14,9 +14,9 @@ from playwright.sync_api import Browser, Page, expect
 from serving import free_port, serving
 
 import lrp_widgets as lw
-from lrp_widgets.apps.explore import Settings
-from lrp_widgets.apps.sharing import look_of
-from lrp_widgets.apps.state import from_state, to_query, to_state
+from lrp_widgets.apps.explore.explore import Settings
+from lrp_widgets.apps.sharing.sharing import look_of
+from lrp_widgets.apps.sharing.state import from_state, to_query, to_state
 from lrp_widgets.widgets import HeatmapView
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -78,7 +78,10 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(APP)])
     book.metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3"}, "voila": {"template": "lrp"}}
     nbformat.write(book, folder / "shared.ipynb")
-    code = f"from pathlib import Path; from lrp_widgets.apps.serve import serve; serve(Path('shared.ipynb'), {port})"
+    code = (
+        "from pathlib import Path; from lrp_widgets.apps.serving.serve import serve; "
+        f"serve(Path('shared.ipynb'), {port})"
+    )
     root = str(Path(lw.__file__).parents[1])
     env = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))}
     with serving([sys.executable, "-c", code], port, folder / "log.txt", env=env, cwd=folder):

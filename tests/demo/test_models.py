@@ -16,7 +16,7 @@ from lrp_widgets.demo.models.digits_cnn import DigitsCNN, SumPool2d
 from lrp_widgets.demo.models.digits_mlp import DigitsMLP
 from lrp_widgets.demo.models.faces_cnn import FacesCNN
 from lrp_widgets.demo.models.photos_cnn import PhotosCNN, ResidualBlock
-from lrp_widgets.demo.train_photos import guess, read_cifar10
+from lrp_widgets.demo.training.train_photos import guess, read_cifar10
 from lrp_widgets.demo.weights import FOLDER, checksum, describe
 from lrp_widgets.samples import Samples
 
@@ -125,7 +125,7 @@ def test_files_are_small_and_say_what_they_are(make, name: str, size: int, comma
     said = describe(name)
     assert said["format"] == "1"
     assert said["seed"] == "0"
-    assert said["command"].startswith(f"python -m lrp_widgets.demo.{command} --seed 0")
+    assert said["command"].startswith(f"python -m lrp_widgets.demo.training.{command} --seed 0")
     assert said["architecture"] == " > ".join(str(m) for m in make().modules() if not list(m.children()))
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 import lrp_widgets as lw
-from lrp_widgets.engine.propagate import Abandoned
+from lrp_widgets.engine.propagation.propagate import Abandoned
 from lrp_widgets.methods import METHODS, WRAPPERS, Method, copies
 
 EVERYONE = [kind() for kind in (*METHODS, *WRAPPERS)]

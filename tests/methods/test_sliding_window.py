@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 import lrp_widgets as lw
 from lrp_widgets import WindowMap, sliding_window
-from lrp_widgets.engine.propagate import Abandoned
+from lrp_widgets.engine.propagation.propagate import Abandoned
 from lrp_widgets.methods.sliding_window import cut_window, shares
 
 SIDE = 6

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import lrp_widgets as lw
-from lrp_widgets.evaluation.imputation import imputed
+from lrp_widgets.evaluation.flipping.imputation import imputed
 
 
 def networks() -> list[tuple[nn.Module, torch.Tensor]]:

@@ -18,7 +18,7 @@ from zennit.composites import (
 from zennit.torchvision import ResNetBasicBlockCanonizer, ResNetCanonizer
 
 import lrp_widgets as lw
-from lrp_widgets.engine.kernels import plainly
+from lrp_widgets.engine.trace.convolution import plainly
 from tests.peers.zennit_cases import NOTHING, PAIRS, error_of, resnet18, small_resnet, small_vgg, vgg11, zennits
 
 # Without a rule for the input: it is signed, so that z⁺ and αβ have products of all four signs to split.

@@ -11,7 +11,7 @@ import traitlets
 
 from lrp_widgets.widgets.browser import STATIC, BrowserWidget, Finite, as_bytes, as_number, module, style, to_uint8
 
-TEXTS = {path.stem: path.read_text(encoding="utf-8") for path in STATIC.glob("*.js")}
+TEXTS = {path.stem: path.read_text(encoding="utf-8") for path in STATIC.rglob("*.js")}
 MODULES = sorted(name for name, text in TEXTS.items() if "export default" in text)  # one a widget; the rest is shared
 
 
@@ -136,9 +136,9 @@ def test_a_module_stands_alone(name):
 
 
 def test_every_static_file_is_used():
-    imported = {file for text in TEXTS.values() for file in re.findall(r'from "\./(\w+)\.js"', text)}
+    imported = {file for text in TEXTS.values() for file in re.findall(r'from "[./]*/(?:\w+/)?(\w+)\.js"', text)}
     assert imported | set(MODULES) == TEXTS.keys()
-    assert {path.stem for path in STATIC.glob("*.css")} == {*MODULES, "theme"}
+    assert {path.stem for path in STATIC.rglob("*.css")} == {*MODULES, "theme"}
 
 
 @pytest.mark.parametrize("percent", [50, 90, 99.3, 100])

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from ...samples import Samples
-from ..installed import file_of
-from .digits import held_out
+from lrp_widgets.demo.data.digits import held_out
+from lrp_widgets.demo.installed import file_of
+from lrp_widgets.samples import Samples
 
 __all__ = ["CLASSES", "SPLITS", "load"]
 

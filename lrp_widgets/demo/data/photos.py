@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ...samples import Samples
-from ..installed import file_of
+from lrp_widgets.demo.installed import file_of
+from lrp_widgets.samples import Samples
 
 __all__ = ["CLASSES", "PICTURES", "WHOLE", "load"]
 

@@ -4,11 +4,11 @@
 """
 
 # `digits_cnn` and the others are the functions from here on, not the files they live in.
-from .digits_cnn import load as digits_cnn
-from .digits_mlp import load as digits_mlp
-from .faces_cnn import load as faces_cnn
-from .photos_cnn import load as photos_cnn
-from .torchvision import load as torchvision
+from lrp_widgets.demo.models.digits_cnn import load as digits_cnn
+from lrp_widgets.demo.models.digits_mlp import load as digits_mlp
+from lrp_widgets.demo.models.faces_cnn import load as faces_cnn
+from lrp_widgets.demo.models.photos_cnn import load as photos_cnn
+from lrp_widgets.demo.models.torchvision import load as torchvision
 
 __all__ = ["MODELS", "digits_cnn", "digits_mlp", "faces_cnn", "photos_cnn", "torchvision"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..weights import load_weights
+from lrp_widgets.demo.weights import load_weights
 
 __all__ = ["DigitsCNN", "SumPool2d", "load"]
 

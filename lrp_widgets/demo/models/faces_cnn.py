@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from ..weights import load_weights
-from .digits_cnn import SumPool2d
+from lrp_widgets.demo.models.digits_cnn import SumPool2d
+from lrp_widgets.demo.weights import load_weights
 
 __all__ = ["FacesCNN", "load"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from ..weights import load_weights
+from lrp_widgets.demo.weights import load_weights
 
 __all__ = ["PhotosCNN", "ResidualBlock", "load"]
 

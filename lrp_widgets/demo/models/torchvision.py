@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from ...preprocessing import Preprocessing
-from ..weights import WeightsError
+from lrp_widgets.demo.weights import WeightsError
+from lrp_widgets.preprocessing import Preprocessing
 
 __all__ = ["load"]
 

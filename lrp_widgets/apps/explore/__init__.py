@@ -1,0 +1,1 @@
+"""The explore app: one decision, explained live."""

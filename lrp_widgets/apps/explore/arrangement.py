@@ -1,0 +1,95 @@
+"""Where the parts of the explore app stand: input and controls left, pictures in the middle, layers right."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ipywidgets
+
+from lrp_widgets.apps.session.app import STYLE
+from lrp_widgets.widgets import Folded, Pages
+from lrp_widgets.widgets.controls.resettable import Resettable
+
+__all__ = ["arranged", "details", "views"]
+
+
+def views(dashboard: Any) -> Pages:
+    """What stands under the picture."""
+    pages = Pages(
+        {
+            "Curve": dashboard.curve,
+            "Compare": dashboard.pins.view,
+            "Arithmetic": dashboard.inspection.arithmetic,
+            "Patches": dashboard.patches.view,
+        },
+        {
+            "Curve": "Pixel flipping: how fast the score falls as the most relevant pixels go",
+            "Compare": "Pinned explanations beside the present one, on one scale",
+            "Arithmetic": "Click a pixel: every number of its relevance",
+            "Patches": "What the chosen channel answers most, in all samples",
+        },
+    )
+    pages.add_class("lrp-views")
+    return pages
+
+
+def details(dashboard: Any) -> Pages:
+    """What stands under the layers."""
+    keep, block = (
+        ipywidgets.Button(
+            description=f"{word} region",
+            tooltip=f"{word.title()} what lies inside of the region drawn on this layer's map",
+        )
+        for word in ("keep", "block")
+    )
+    keep.on_click(lambda _: dashboard.filter_region(block=False))
+    block.on_click(lambda _: dashboard.filter_region(block=True))
+    foot = ipywidgets.HBox([keep, block])
+    foot.add_class("lrp-foot")
+    pages = Pages(
+        {
+            "Rules": ipywidgets.VBox([dashboard.equation]),
+            "Composite": dashboard.composite,
+            "Channels": ipywidgets.VBox([dashboard.inspection.channels, foot]),
+            "Doctor": dashboard.doctor,
+        },
+        {
+            "Rules": "The equations in force, with their numbers",
+            "Composite": "A rule for the lower, the middle and the upper layers, and for any single one",
+            "Channels": "The channels of the layer that is chosen above; keep or block some",
+            "Doctor": "What in this model makes its explanations less than they could be",
+        },
+    )
+    pages.add_class("lrp-details")
+    return pages
+
+
+def arranged(dashboard: Any) -> list[ipywidgets.Widget]:
+    """The children of the dashboard, from the top down."""
+    style = ipywidgets.HTML(f"<style>{STYLE.read_text(encoding='utf-8')}</style>")
+    style.add_class("lrp-style")
+    left = _column(
+        "lrp-left",
+        "Input",
+        dashboard.source,
+        "Class",
+        dashboard.classes,
+        Resettable(dashboard.against, "Reset against to nothing"),
+        "Method",
+        dashboard.methods,
+    )
+    look = Folded("look", dashboard.look)
+    middle = _column("lrp-middle", dashboard.heatmap, dashboard.projection.row, look, dashboard.views)
+    right = _column("lrp-right", "Layers", dashboard.layers, dashboard.details)
+    grid = ipywidgets.Box([left, middle, right])
+    grid.add_class("lrp-grid")
+    head = ipywidgets.Box([dashboard.toolbar, dashboard.sharebar])
+    head.add_class("lrp-head")
+    return [style, head, grid, dashboard.status]
+
+
+def _column(name: str, *parts: ipywidgets.Widget | str) -> ipywidgets.VBox:
+    made = [ipywidgets.HTML(f'<div class="lrp-heading">{p}</div>') if isinstance(p, str) else p for p in parts]
+    column = ipywidgets.VBox(made)
+    column.add_class(name)
+    return column

@@ -1,0 +1,61 @@
+"""The pixel-flipping curve of an explanation, and the band of random orders that it is compared with, as they grow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from torch import Tensor
+
+from lrp_widgets.apps.session.cores import is_small
+from lrp_widgets.engine.propagation.explainer import Explainer
+from lrp_widgets.engine.propagation.explanation import Explanation
+from lrp_widgets.engine.trace.memo import Memo
+from lrp_widgets.evaluation import Curve, pixel_flipping, random_flipping, stream_flipping
+from lrp_widgets.evaluation.flipping.flipping import band_of
+
+__all__ = ["Curves"]
+
+SIDE = 7  # patches along a side
+ROWS = 2  # inputs at once where the network is large: a newer request waits for no more
+SEEDS = 3  # random orders there
+
+
+class Curves:
+    """Makes both curves: at once for a small network, row by row and open to a newer request for a large one.
+
+    The band depends on input, class and scores alone, and is kept; of an unfinished one, every order that is done.
+    """
+
+    def __init__(self, explainer: Explainer, baseline: float | tuple[float, ...]) -> None:
+        self.explainer, self.baseline = explainer, baseline
+        self._memo = Memo()
+
+    def of(
+        self, x: Tensor, explanation: Explanation, superseded: Callable[[], bool]
+    ) -> Iterator[tuple[Curve, Curve | None]]:
+        """The curves so far; the last yield has them whole, unless a newer request waits."""
+        target = explanation.target[0] if isinstance(explanation.target, tuple) else explanation.target
+        patch = max(1, round(x.shape[-1] / SIDE)) if x.ndim == 4 else max(1, x.shape[-1] // SIDE**2)
+        about = (x, target, tuple(explanation.scores.flatten().tolist()))  # other weights: other scores, another band
+        options: dict[str, Any] = {"patch": patch, "baseline": self.baseline, "output": self.explainer.output}
+        model, relevance = self.explainer.model, explanation.relevance
+        if is_small(model, x):
+            random = self._memo("random", lambda x, target, _: random_flipping(model, x, target, **options), *about)
+            yield pixel_flipping(model, x, relevance, target, **options), random
+            return
+        done: list[Curve] = self._memo("orders", lambda *_: [], *about)
+        curve = None
+        for curve in stream_flipping(model, x, relevance, target, batch=ROWS, **options):
+            yield curve, band_of(done) if done else None
+            if superseded():
+                return
+        while curve is not None and len(done) < SEEDS:
+            order = [curve]
+            for order[0] in stream_flipping(
+                model, x, relevance, target, batch=ROWS, order="random", seed=len(done), **options
+            ):
+                if superseded():
+                    return
+            done.append(order[0])
+            yield curve, band_of(done)

@@ -1,0 +1,1 @@
+"""Where an input comes from: the gallery, the drawing pad, a file."""

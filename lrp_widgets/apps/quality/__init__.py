@@ -1,0 +1,1 @@
+"""The quality app: what an explanation is worth."""

@@ -1,0 +1,128 @@
+"""Continuity: how far the map moves while the input hardly does: along a path, by hand, and averaged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import ipywidgets
+import numpy as np
+import torch
+
+from lrp_widgets.apps.quality.asking import Asked
+from lrp_widgets.apps.quality.averaged import Averaged
+from lrp_widgets.apps.quality.path_editor import PathEditor, paths_of
+from lrp_widgets.apps.quality.probe import Probe
+from lrp_widgets.apps.quality.scene import QualityPage, Scene
+from lrp_widgets.apps.session.reading import number
+from lrp_widgets.engine.propagation.explanation import pooled
+from lrp_widgets.evaluation import Path
+from lrp_widgets.samples import Samples
+from lrp_widgets.widgets import LinesView, MapsView, Pages
+from lrp_widgets.widgets.views.maps import MOST_MAPS
+
+__all__ = ["Continuity"]
+
+ALONG = "Along a path"
+
+
+class Continuity(QualityPage):
+    """`path`: the editor of the neighbourhood.  `ratios`, `sums`, `maps`: views along the path.
+    `choice`: which part is in sight.  `probe`, `averaged`: the other parts."""
+
+    name = "Continuity"
+    said = "How far the map moves while the input hardly does"
+
+    def __init__(self, samples: Samples, change: Callable[..., None], tell: Callable[[str], None]) -> None:
+        self.path = PathEditor(samples, tell)
+        self.near, self.other = self.path.near, self.path.other
+        self.ratios = LinesView(height=210, title="‖ΔR‖₁ / ‖Δx‖₂")
+        self.sums = LinesView(height=210, title="Along the path")
+        self.maps = MapsView(size=84, marked="jump", description="The maps along the path: choose a place")
+        lines = ipywidgets.Box([self.ratios, self.sums])
+        lines.add_class("lrp-two")
+        along = ipywidgets.VBox([self.path, lines, self.maps])
+        # Only a picture of one or three channels can be taken in hand.
+        self.probe = (
+            Probe(samples, change, tell)
+            if samples.inputs.shape[1:2] in ((1,), (3,)) and samples.inputs.ndim == 4
+            else None
+        )
+        self.averaged = Averaged(self.path, change, tell)
+        others = [part for part in (self.probe, self.averaged) if part is not None]
+        self._parts: dict[str, QualityPage] = {ALONG: self, **{part.name: part for part in others}}
+        said = {ALONG: "Every step of a path, and the maps on it", **{part.name: part.said for part in others}}
+        self.choice = Pages({ALONG: along, **{part.name: part.view for part in others}}, said)
+        self.choice.add_class("lrp-parts")
+        self.view = ipywidgets.VBox([self.choice])
+        self._path: Path | None = None
+        self._place = -1
+        self.path.observe(lambda event: change(near=event["new"]), "value")
+        self.choice.observe(lambda event: change(part=event["new"]), "selected")
+        self.choice.observe(lambda event: tell(event["new"]), "problem")
+        self.maps.observe(lambda event: change(place=event["new"].get("index", -1)), "picked")
+
+    @property
+    def parts(self) -> tuple[QualityPage, ...]:
+        return tuple(self._parts.values())
+
+    def in_sight(self, asked: Asked) -> QualityPage:
+        return self._parts[asked.part or ALONG]
+
+    def key(self, asked: Asked) -> Any:
+        return asked.settings, asked.near
+
+    def run(self, scene: Scene, asked: Asked, waits: Callable[[], bool]) -> Iterator[Path]:
+        return paths_of(scene, asked.near, scene.explanation.method)
+
+    def show(self, result: Path) -> None:
+        self._path = result
+        self._draw()
+
+    def turn(self, scene: Scene, asked: Asked) -> None:
+        if asked.place != self._place:
+            self._place = asked.place
+            if self._path is not None:
+                self._draw()
+
+    def fail(self) -> None:
+        self.ratios.stale = self.sums.stale = True
+
+    def _draw(self) -> None:
+        path = self._path
+        assert path is not None
+        kind, places, jumps = path.kind, path.places, path.jumps
+        between = places[1:] if kind.around else (places[1:] + places[:-1]) / 2
+        axis = f"{kind.title}, {kind.unit}"
+        place = float(places[self._place]) if 0 <= self._place < len(places) else None
+        counted = "no jump" if not jumps else "1 jump" if len(jumps) == 1 else f"{len(jumps)} jumps"
+        self.ratios.show(
+            [
+                {"name": "each step", "x": between, "y": path.ratios, "points": True},
+                {"name": "largest so far", "x": between, "y": path.running, "colour": 2, "dashed": True},
+            ],
+            f"max {number(path.value)} · median {number(path.median)} · {counted} (> {path.jump:g} medians)",
+            marks=[{"x": between[i], "y": path.ratios[i], "text": f"jump at {number(between[i])}"} for i in jumps],
+            position=place,
+            x_label=axis,
+        )
+        rows = path.relevance.reshape(len(places), -1)
+        self.sums.show(
+            [
+                {"name": "f(x)", "x": places, "y": path.scores, "colour": 2},
+                {"name": "ΣR", "x": places, "y": rows.sum(1), "colour": 0, "dashed": True},
+                {"name": "ΣR⁺", "x": places, "y": np.maximum(rows, 0).sum(1), "colour": 3},
+                {"name": "ΣR⁻", "x": places, "y": np.minimum(rows, 0).sum(1), "colour": 1},
+            ],
+            position=place,
+            x_label=axis,
+        )
+        jumped = {i + 1 for i in jumps}
+        step = max(1, -(-len(places) // MOST_MAPS))
+        if step > 1:
+            places = places[::step]
+        maps = [pooled(torch.from_numpy(path.relevance[i * step])) for i in range(len(places))]
+        said = [
+            {"title": f"{number(place)} {kind.unit}", "marked": i * step in jumped} for i, place in enumerate(places)
+        ]
+        self.maps.show(maps, said, self._place if self._place < len(maps) else -1)

@@ -1,0 +1,71 @@
+"""PathEditor: over which inputs near this one continuity is measured; and the path of a method over them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import ipywidgets
+import traitlets
+
+from lrp_widgets.apps.quality.asking import Near
+from lrp_widgets.apps.quality.scene import Scene
+from lrp_widgets.apps.session.offered import captions, thumbnails
+from lrp_widgets.apps.session.settings import input_of
+from lrp_widgets.evaluation import Path, stream_continuity
+from lrp_widgets.evaluation.continuity.neighbourhoods import NEIGHBOURHOODS, Between
+from lrp_widgets.methods import Method
+from lrp_widgets.samples import Samples
+from lrp_widgets.widgets import Gallery, MethodPicker
+
+__all__ = ["PathEditor", "paths_of"]
+
+OTHERS = 100  # samples offered as the end of a way
+
+
+class PathEditor(ipywidgets.VBox):
+    """`near`: the neighbourhood.  `other`: where a way ends.  value: both as one; observe it."""
+
+    value = traitlets.Instance(Near)
+
+    def __init__(self, samples: Samples, tell: Callable[[str], None]) -> None:
+        picture = samples.inputs.ndim == 4
+        kinds = [(kind.title, kind()) for kind in NEIGHBOURHOODS if picture or not kind.picture]
+        self.near = MethodPicker(kinds, description="path", tooltip="How the input is moved")
+        self.other = Gallery(thumbnail=32, rows=1, description="Where the way ends")
+        few = dataclasses.replace(
+            samples,
+            inputs=samples.inputs[:OTHERS],
+            labels=None if samples.labels is None else samples.labels[:OTHERS],
+        )
+        self.other.show(thumbnails(few), captions(few), selected=min(1, len(few) - 1))
+        self.other.layout.display = "none"
+        self.near.add_class("lrp-near")
+        super().__init__([self.near, self.other], value=self._asked())
+        self.add_class("lrp-path")
+        self.near.observe(self._moved, "value")
+        self.other.observe(self._moved, "selected")
+        for part in (self.near, self.other):
+            part.observe(lambda event: tell(event["new"]), "problem")
+
+    def _asked(self) -> Near:
+        return Near(self.near.value, max(0, self.other.selected))
+
+    def _moved(self, event: Any) -> None:
+        self.other.layout.display = None if isinstance(self.near.value, Between) else "none"
+        self.value = self._asked()
+
+
+def paths_of(scene: Scene, near: Near, method: Method | None, batch: int = 8) -> Iterator[Path]:
+    """The path of a method over the inputs near that of the scene, as it grows."""
+    return stream_continuity(
+        scene.explainer,
+        scene.x,
+        method,
+        scene.target,
+        kind=near.kind,
+        other=input_of(near.other, scene.samples) if isinstance(near.kind, Between) else None,
+        fill=scene.samples.low,
+        batch=batch,
+    )

@@ -1,0 +1,1 @@
+"""The scan app: a network's windows over pictures larger than its input."""

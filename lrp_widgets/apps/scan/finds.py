@@ -1,0 +1,164 @@
+"""Finds: what a scan has found: the map over the photo, the scores, the best windows and one of them enlarged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import ipywidgets
+import numpy as np
+from torch import Tensor
+
+from lrp_widgets.apps.scan.scanning import Scanning, Subject, said_range
+from lrp_widgets.apps.session.offered import image_of
+from lrp_widgets.apps.session.reading import number
+from lrp_widgets.engine.propagation.target import Contrast
+from lrp_widgets.methods import WindowMap
+from lrp_widgets.methods.sliding_window import cut_window
+from lrp_widgets.samples import Samples
+from lrp_widgets.widgets import Folded, Gallery, HeatmapView, LookEditor
+
+__all__ = ["Finds"]
+
+BEST = 5  # windows that are framed
+OVERLAP = 0.1  # of two of them, at most
+CUTTING = 56  # px of a window in the list
+
+
+class Finds:
+    """`heatmap`: relevance over the photo.  `scores`: f where the windows are.  `best`: the list.  `window`: one of it.
+
+    Called by the worker alone. Heatmap and scores share their zoom, in the page.
+    """
+
+    def __init__(self) -> None:
+        self.heatmap = HeatmapView(size=528, percentile=99.5)
+        self.scores = HeatmapView(size=232, opacity=0.8, pixelated=False)
+        self.window = HeatmapView(size=132, arrangement="beside")
+        self.best = Gallery(thumbnail=46, rows=1, first=1, description="The best windows")
+        editor = LookEditor(self.heatmap)
+        self.look = Folded("look", editor)
+        self.parts: tuple[Any, ...] = (self.heatmap, self.scores, self.window, self.best, editor, self.look)
+        self._links = [
+            ipywidgets.jslink((self.heatmap, name), (self.scores, name)) for name in ("zoom", "colormap")
+        ] + [ipywidgets.jslink((self.heatmap, "colormap"), (self.window, "colormap"))]
+        self._subject: Subject | None = None
+        self._photo: Tensor | None = None
+        self._shown: tuple[WindowMap, Scanning] | None = None
+        self._ranked: list[int] = []
+        self._looked: tuple[WindowMap, int] | None = None
+        self.side = ipywidgets.VBox(
+            [
+                ipywidgets.VBox([_heading("Scores: mean f of windows"), self.scores]),
+                ipywidgets.VBox([_heading("Best windows"), self.best, self.window]),
+            ]
+        )
+        self.side.add_class("lrp-right").add_class("lrp-scan-right")
+
+    def on_choose(self, act: Callable[[int], None]) -> None:
+        """Call `act(rank)` when one of the best windows is chosen: in the list, or by a click into it on the photo."""
+
+        def clicked(change: Any) -> None:
+            x, y = (change["new"].get(name, -1) + 0.5 for name in ("x", "y"))
+            at = [
+                (bottom - top, rank)
+                for rank, (top, left, bottom, right) in enumerate(self.heatmap.boxes)
+                if top <= y < bottom and left <= x < right
+            ]
+            if at:
+                act(min(at)[1])
+
+        self.heatmap.observe(clicked, "clicked")
+        self.best.observe(lambda change: act(change["new"]) if change["new"] >= 0 else None, "selected")
+
+    def open(self, subject: Subject, photo: Tensor) -> None:
+        """Show a photo of which nothing is known yet."""
+        self._subject, self._photo, self._shown, self._looked = subject, photo, None, None
+        nothing, picture = np.zeros(tuple(photo.shape[2:])), self._picture(photo)
+        for view in (self.heatmap, self.scores):
+            view.show(nothing, picture, stamp="scanning …", description="A photo, not scanned yet")
+            view.frame([])
+        self._list([], [], -1)
+
+    def show(self, found: WindowMap, asked: Scanning, chosen: int) -> None:
+        """Show a map; the next one will be finer."""
+        subject, photo = self._subject, self._photo
+        assert subject is not None and photo is not None
+        self._shown, self._looked = (found, asked), None
+        self._ranked = found.best(BEST, OVERLAP)
+        picture, what = self._picture(photo), said_target(found, subject.photos[0])
+        boxes = found.boxes[self._ranked]
+        sides = asked.windows.sides(photo)
+        self.heatmap.show(
+            found.heatmap(),
+            picture,
+            stamp=f"{what} · f = {number(found.f)} · ΣR = {number(float(found.relevance.sum()))}\n"
+            f"{len(found.values):,} windows of {said_range(sides)} px · stride {found.stride} px of {subject.side}",
+            description=f"Relevance for {what} over a photo, the {len(boxes)} best windows framed",
+        )
+        ends = [number(float(end)) for end in (found.score_map.min(), found.score_map.max())]
+        self.scores.show(
+            found.score_map,
+            picture,
+            stamp=f"from {ends[0]} to {ends[1]}",
+            description=f"Mean score for {what} of the windows at each pixel of the photo",
+        )
+        cuttings = [self._picture(cut_window(photo, box, CUTTING)) for box in boxes]
+        rank = min(chosen, len(boxes) - 1)
+        self._list(cuttings, [f"f {number(float(found.values[i]))}" for i in self._ranked], rank)
+        self.heatmap.frame(boxes, rank)
+        self.look_into(chosen)
+
+    def look_into(self, chosen: int) -> None:
+        """Explain one of the best windows by itself and show it enlarged."""
+        if self._shown is None or self._subject is None or self._photo is None:
+            return
+        found, asked = self._shown
+        rank = min(chosen, len(self._ranked) - 1)
+        if self._looked == (found, rank):
+            return
+        self._looked = (found, rank)
+        self.heatmap.frame(found.boxes[self._ranked], rank)
+        self.window.layout.visibility = "visible" if rank >= 0 else "hidden"
+        if rank < 0:
+            return
+        self.best.selected = rank
+        box = found.boxes[self._ranked[rank]]
+        x = cut_window(self._photo, box, self._subject.side)
+        explanation = self._subject.explainer.explain(x, found.target, asked.method)
+        scores = explanation.scores[0].flatten()
+        top = int(scores.argmax())
+        samples = self._subject.photos[0]
+        chance = f" {100 * float(scores.softmax(0)[top]):.0f}\u00a0%" if len(scores) > 1 else ""
+        self.window.show(
+            explanation.heatmap(),
+            self._picture(x),
+            stamp=f"{rank + 1}: {box[2] - box[0]:.0f} px · f = {number(float(explanation.explained))}"
+            f" · top: {samples.name(top)}{chance}",
+            description=f"Window {rank + 1} as the network sees it, and its relevance",
+        )
+
+    def fail(self) -> None:
+        """What is shown is not what was asked for: grey it."""
+        self.heatmap.stale = self.scores.stale = self.window.stale = True
+
+    def _picture(self, x: Tensor) -> np.ndarray | None:
+        assert self._subject is not None
+        return image_of(x[0], self._subject.photos[0])
+
+    def _list(self, cuttings: list[Any], captions: list[str], chosen: int) -> None:
+        if any(cutting is None for cutting in cuttings) or not cuttings:
+            self.best.show(np.zeros((0, CUTTING, CUTTING, 3)), selected=-1)
+        else:
+            self.best.show(np.stack(cuttings), captions, chosen)
+
+
+def said_target(found: WindowMap, samples: Samples) -> str:
+    """The class that is looked for, by name."""
+    if isinstance(found.target, Contrast):
+        return f"{samples.name(found.target.a)} against {samples.name(found.target.b)}"
+    return samples.name(found.target)
+
+
+def _heading(title: str) -> ipywidgets.HTML:
+    return ipywidgets.HTML(f'<div class="lrp-heading">{title}</div>')

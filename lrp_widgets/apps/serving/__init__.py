@@ -1,0 +1,1 @@
+"""Serve an app's notebook with Voila."""

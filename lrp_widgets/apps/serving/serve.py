@@ -1,0 +1,150 @@
+"""Serve an app's notebook with Voila: on loopback, at `/`, and nothing else beside it."""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import os
+import shutil
+import socket
+import sys
+import tempfile
+import webbrowser
+from pathlib import Path
+from typing import Any
+
+__all__ = ["APPS", "HOST", "PORT", "notebook", "serve", "settings"]
+
+HOST = "127.0.0.1"
+PORT = 8866
+
+# In a wheel the notebooks lie in the package; in a checkout (also one that is installed -e) at its top.
+_PACKAGED = Path(__file__).parents[1] / "notebooks"
+APPS = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parents[3] / "notebooks"
+
+
+def notebook(app: str) -> Path:
+    """The notebook of an app, by name. Raises ValueError that lists the apps there are.
+
+    An app names the page's template in its metadata; other notebooks are there to be read, and compute for minutes.
+    """
+    known = {path.stem: path for path in sorted(APPS.glob("*.ipynb")) if _is_app(path)}
+    if app not in known:
+        raise ValueError(f"APP must be one of {', '.join(known)}, got {app}.")
+    return known[app]
+
+
+def _is_app(path: Path) -> bool:
+    metadata = json.loads(path.read_text(encoding="utf-8"))["metadata"]
+    return metadata.get("voila", {}).get("template") == "lrp"
+
+
+def check_port(port: int) -> None:
+    """Raise a ValueError or OSError that says what to do, where `port` cannot be listened on."""
+    if not 1 <= port <= 65535:
+        raise ValueError(f"--port must lie in [1, 65535], got {port}.")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does: a port just left is free
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                other = port + 1 if port < 65535 else PORT
+                raise OSError(
+                    f"Port {port} of {HOST} is taken. Choose another one, for instance --port {other}."
+                ) from None
+            if error.errno == errno.EACCES:
+                raise OSError(
+                    f"Port {port} of {HOST} is not allowed here. Choose one above 1023: --port {PORT}."
+                ) from None
+            raise
+
+
+def settings(port: int) -> dict[str, dict[str, Any]]:
+    """The configuration of the server, by traitlets class. No configuration file of the user's is read beside it."""
+    return {
+        "Voila": {
+            "ip": HOST,
+            "port": port,
+            "port_retries": 0,  # the address that was asked for, or an error: never one nearby
+            "open_browser": False,
+            "log_level": logging.ERROR,  # a warning for every visit says that the notebook's outputs are not signed
+            "config_file_paths": [],
+            # A closed tab asks for the end of its kernel with a beacon, which carries no _xsrf: with the check it gets
+            # 403 and the kernel stays (voila#1458). The only other POST is the login, not in use here, and to end a
+            # kernel one has to know its random id.
+            "tornado_settings": {"disable_check_xsrf": True},
+        },
+        "VoilaConfiguration": {
+            "template": "lrp",
+            "allow_template_override": "NO",
+            "theme": "light",  # ?theme=dark overrides it; such a visit waits for a fresh kernel
+            "strip_sources": True,
+            "show_tracebacks": False,
+            "file_allowlist": [],
+            # Only what an app draws with: plotly's Lab extension alone is 5 MB, and its figures here are anywidgets.
+            "extension_allowlist": [
+                "@jupyter-widgets/jupyterlab-manager",
+                "@voila-dashboards/widgets-manager8",
+                "anywidget",
+            ],
+            "preheat_kernel": True,
+            "default_pool_size": 2,
+        },
+        **_local_transport(),
+        # After 4 s, the default, a cell's output is given up without a word, and the page stays blank: where others
+        # want the cores, an app's hundreds of widgets take longer on their way to the server.
+        "NotebookClient": {"iopub_timeout": 90},
+        # A kernel that replaces a used one starts when the visitor's page stands, not while it loads.
+        "VoilaKernelManager": {"fill_delay": 4.0},
+        "MappingKernelManager": {
+            "cull_idle_timeout": 300,
+            "cull_interval": 30,
+            "cull_connected": False,
+            "cull_busy": False,
+        },
+    }
+
+
+def _local_transport() -> dict[str, dict[str, Any]]:
+    """Kernels on Unix sockets, where other users of the machine cannot listen; TCP where there are none."""
+    # A socket's path may be about 100 characters: the temporary folder, voila_…, kernel-<36 characters>-ipc-5.
+    if os.name != "posix" or len(tempfile.gettempdir()) > 30:
+        return {}
+    return {"KernelManager": {"transport": "ipc"}}
+
+
+def serve(path: Path, port: int = PORT, *, browser: bool = False) -> None:
+    """Serve one notebook at http://127.0.0.1:`port`/ until Ctrl-C or SIGTERM; its kernels end with it.
+
+    The notebook is copied into an empty folder, the server's root: what lies beside it cannot be asked for.
+    Raises ValueError or OSError where the port cannot be had.
+    """
+    check_port(port)
+    # Here, so that a mistake on the command line is answered at once.
+    from tornado.ioloop import IOLoop
+    from traitlets.config import Config
+
+    from lrp_widgets.apps.serving.server import Server
+
+    with tempfile.TemporaryDirectory(prefix="lrp_widgets-") as root:
+        copy = shutil.copy(path, root)
+        # The one instance of the process: the traceback of a failed cell is logged to that one only.
+        server = Server.instance(config=Config(settings(port)), notebook_path=str(copy))
+        try:
+            server.initialize(argv=[])
+            IOLoop.current().add_callback(_announce, path.stem, port, browser)  # runs once the server listens
+            server.start()
+        finally:
+            Server.clear_instance()
+
+
+def _announce(app: str, port: int, browser: bool) -> None:
+    address = f"http://{HOST}:{port}/"
+    print(f"lrp_widgets: {app} is at {address} (Ctrl-C stops it)", flush=True)
+    # Without a display, webbrowser would open a text browser over the terminal.
+    if browser and (
+        not sys.platform.startswith("linux") or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    ):
+        webbrowser.open(address)

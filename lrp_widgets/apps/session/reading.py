@@ -1,0 +1,205 @@
+"""An explanation in words and rows: what the views show of it."""
+
+from __future__ import annotations
+
+import html
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from lrp_widgets.engine.analysis.doctor import Finding
+from lrp_widgets.engine.analysis.unbalanced import unbalanced
+from lrp_widgets.engine.composites.composite import Depth, Entry
+from lrp_widgets.engine.propagation.explanation import Explanation, pooled
+from lrp_widgets.params import params_of
+
+__all__ = [
+    "channel_maps", "equations", "findings", "folded_shape", "ledger_rows", "number", "numbers_of", "picture_of", "said_target",
+    "stamp", "status",
+]  # fmt: skip
+
+CAUSES = {"epsilon": "ε"}  # as the literature writes them
+
+
+def said_target(explanation: Explanation, names: tuple[str, ...], row: int = 0) -> str:
+    """The class that is explained, by name."""
+    target = explanation.target
+    if isinstance(target, tuple):
+        return names[target[row]]
+    return f"{names[target.a]} against {names[target.b]}"
+
+
+def stamp(explanation: Explanation, row: int = 0) -> str:
+    """ΣR, f(x) and what the layers kept, for under the picture."""
+    total, score = float(explanation.total[row]), float(explanation.explained[row])
+    said = f"ΣR = {_amount(total)} · f(x) = {_amount(score)}"
+    if explanation.layers:
+        amounts = {CAUSES.get(cause, cause): float(amount[row]) for cause, amount in explanation.absorbed.items()}
+        causes = ", ".join(
+            f"{cause} {_share(amount, score)}" for cause, amount in amounts.items() if abs(amount) > 5e-4
+        )
+        said += f"\nabsorbed {_share(sum(amounts.values()), score)}" + (f" ({causes})" if causes else "")
+    return said
+
+
+def _amount(value: float) -> str:
+    """With three decimals, or where these would be zeros with two digits."""
+    return f"{value:.3f}" if value == 0 or abs(value) >= 5e-4 else f"{value:.1e}"
+
+
+def _share(amount: float, score: float) -> str:
+    return f"{100 * amount / score:.1f} %".replace("-", "−") if score else f"{amount:.3f}"
+
+
+def status(explanation: Explanation) -> str:
+    """What was done, how long it took, and whether the books close."""
+    milliseconds = f"{1000 * explanation.seconds:.0f} ms"
+    if not explanation.layers:
+        what = "no ledger: this method does not propagate through layers"
+        return " · ".join((explanation.method.title, milliseconds, *explanation.notes, what))
+    parts = [f"{explanation.recomputed} of {explanation.steps} steps recomputed", milliseconds]
+    open_layers = [layer for layer in explanation.layers if not layer.closes]
+    if open_layers:
+        worst = max(open_layers, key=lambda layer: float(layer.unexplained.abs().max()))
+        parts.append(
+            f"the ledger does not close at {worst.name}: {float(worst.unexplained.abs().max()):.2g} is missing"
+        )
+    else:
+        parts.append(f"every layer closes to {_error(explanation):.0e}")
+    if explanation.fallbacks:
+        parts.append(f"approximated: {', '.join(explanation.fallbacks)}")
+    return " · ".join((*parts, *explanation.notes))
+
+
+def _error(explanation: Explanation) -> float:
+    """The largest unexplained amount of a layer, relative to the score."""
+    worst = explanation.worst
+    size = float(explanation.explained.abs().max()) or 1.0
+    return 0.0 if worst is None else float(worst.unexplained.abs().max()) / size
+
+
+def ledger_rows(explanation: Explanation, row: int = 0) -> list[dict[str, Any]]:
+    """The ledger for a LayersView: the output on top, the input map as the last row."""
+    causes = unbalanced(explanation, row)
+    rows = [
+        {
+            "name": layer.name,
+            "op": layer.op,
+            "out": float(layer.relevance_out[row]),
+            "in": float(layer.relevance_in[row]),
+            "positive": float(layer.positive[row]),
+            "negative": float(layer.negative[row]),
+            "absorbed": {CAUSES.get(cause, cause): float(amount[row]) for cause, amount in layer.absorbed.items()},
+            "unexplained": 0.0 if layer.closes else float(layer.unexplained[row]),
+            "fault": f"{known.message} {known.remedy}" if (known := causes.get(layer.name)) else "",
+        }
+        for layer in reversed(explanation.layers)
+        if layer.reached
+    ]
+    below = explanation.relevance[row].double()
+    total, positive = float(below.sum()), float(below.clamp(min=0).sum())
+    rows.append(
+        {"name": "", "op": "input", "out": total, "in": total, "positive": positive, "negative": total - positive}
+    )
+    return rows
+
+
+def picture_of(explanation: Explanation, layer: str, channel: int = -1, row: int = 0) -> np.ndarray:
+    """The map to show: of the input, of a layer, or of one channel of it.
+
+    A long vector is folded into the squarest rectangle it fills.
+    """
+    if not layer:
+        return explanation.heatmap(row)
+    if channel >= 0:
+        return channel_maps(explanation.layer(layer)[row])[channel]
+    values = pooled(explanation.layer(layer)[row])
+    return values if values.shape[0] > 1 else values.reshape(folded_shape(values.size))
+
+
+def channel_maps(relevance: Tensor) -> np.ndarray:
+    """Relevance of a layer's output (without the batch) as maps (channels, h, w)."""
+    maps = relevance.detach().float().cpu()
+    return maps[(...,) + (None,) * max(0, 3 - maps.ndim)].flatten(2).numpy()
+
+
+def folded_shape(n: int) -> tuple[int, int]:
+    """(rows, n / rows) with the divisor of n that is nearest to its root from below."""
+    rows = next(r for r in range(int(n**0.5), 0, -1) if n % r == 0)
+    return rows, n // rows
+
+
+def equations(explanation: Explanation) -> str:
+    """The rules in force with the numbers in them, from the output down, as HTML."""
+    composite = getattr(explanation.method, "composite", None)
+    if composite is None:
+        return _equation(explanation.method.title, explanation.method.equation)
+    used = {layer.rule for layer in explanation.layers}
+    entries = [entry for entry in composite.entries if entry.rule in used]
+    entries.sort(key=lambda entry: entry.where == "input")
+    return "".join(
+        _equation(_where(entry, len(entries) > 1), entry.rule.equation, numbers_of(entry.rule)) for entry in entries
+    )
+
+
+def _where(entry: Entry, others: bool) -> str:
+    if isinstance(entry.where, Depth):
+        return f"depth {entry.where.start:.0%} to {entry.where.stop:.0%}"
+    said = {"any": "the other layers" if others else "all layers", "input": "at the input"}
+    return said.get(entry.where, f"{entry.where} layers")
+
+
+def numbers_of(rule: Any) -> str:
+    """The parameters of a rule in force: α = 2, β = 1.00."""
+    known = [f"{p.label} = {getattr(rule, p.name):.4g}" for p in params_of(rule) if p.kind == "number"]
+    known += [note for p in params_of(rule) if (note := rule.note(p.name))]
+    if getattr(rule, "relative", False):
+        known[0] += " · rms z"
+    if hasattr(rule, "low"):
+        known += [f"l = {rule.low}", f"h = {rule.high}"]
+    return ", ".join(known)
+
+
+def findings(found: list[Finding]) -> str:
+    """What the model doctor found, as HTML; nothing at all when all is well."""
+    if not found:
+        return ""
+    lines = "".join(_finding(finding) for finding in found)
+    return f'<div class="lrp-heading">Doctor</div><ul class="lrp-findings">{lines}</ul>'
+
+
+def _finding(finding: Finding) -> str:
+    layer, message, remedy = (html.escape(text) for text in (finding.layer, finding.message, finding.remedy))
+    return f'<li class="lrp-finding-{finding.severity}" title="{remedy}"><b>{layer}</b> {message}</li>'
+
+
+def _equation(where: str, equation: str, numbers: str = "") -> str:
+    numbers = f'<span class="lrp-numbers">{html.escape(numbers)}</span>' if numbers else ""
+    return (
+        f'<div class="lrp-equation"><span class="lrp-where">{html.escape(where)}</span>{numbers}'
+        f"<div>{_typeset(equation)}</div></div>"
+    )
+
+
+def _typeset(equation: str) -> str:
+    """Subscripts as subscripts: a_j, w_jk."""
+    out, subscript = [], False
+    for letter in html.escape(equation):
+        if letter == "_":
+            out.append("<sub>")
+            subscript = True
+        elif subscript and not letter.isalpha():
+            out.append("</sub>" + letter)
+            subscript = False
+        else:
+            out.append(letter)
+    return "".join(out) + ("</sub>" if subscript else "")
+
+
+def number(value: float, digits: int = 3) -> str:
+    """A number for a caption; – where there is none."""
+    if not np.isfinite(value):
+        return "–" if np.isnan(value) else "∞"
+    text = f"{value:.{digits}g}".replace("-", "−")
+    return text.replace("e−0", "e−").replace("e+0", "e").replace("e+", "e")

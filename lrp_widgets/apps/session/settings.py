@@ -1,0 +1,122 @@
+"""Settings: everything that asks the engine for an answer, as one frozen value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lrp_widgets.engine.analysis.neuron import Neuron
+from lrp_widgets.engine.propagation.target import Contrast
+from lrp_widgets.methods import Method
+from lrp_widgets.samples import Samples
+
+__all__ = ["PARTS", "Given", "Morph", "Pixel", "Sample", "Settings", "input_of"]
+
+PAD = 28  # the side of what the drawing pad gives
+
+
+@dataclass(frozen=True)
+class Given:
+    """An input from outside, as the model takes it.
+
+    values: of numpy's `dtype`, little-endian.  shape: a batch of one.  said: where it comes from, what became of it.
+    """
+
+    values: bytes
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+    said: str = ""
+
+    def __post_init__(self) -> None:
+        if self.dtype != "float32" or not isinstance(self.values, bytes) or not isinstance(self.said, str):
+            raise TypeError(f"Given.values must be the bytes of float32 numbers, got {self.dtype!r}.")
+        whole = isinstance(self.shape, tuple) and all(type(n) is int and n > 0 for n in self.shape)
+        if not whole or self.shape[:1] != (1,) or 4 * int(np.prod(self.shape)) != len(self.values):
+            raise ValueError(
+                f"Given.shape must be that of {len(self.values) // 4} numbers in one row, got {self.shape}."
+            )
+
+
+@dataclass(frozen=True)
+class Morph:
+    """A sample on its way to another one: (1 − share) · start + share · stop."""
+
+    start: int | bytes | Given
+    stop: int
+    share: float
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.start, int | bytes | Given) or type(self.stop) is not int:
+            raise TypeError(f"Morph must lead from an input to the number of a sample, got {self.stop!r}.")
+        if not isinstance(self.share, int | float) or not 0 <= self.share <= 1:
+            raise ValueError(f"Morph.share must lie in [0, 1], got {self.share!r}.")
+
+
+Sample = int | bytes | Given | Morph  # the index of a sample, the bytes of a drawn picture, …
+
+
+@dataclass(frozen=True)
+class Pixel:
+    """A place on the map of a layer, "" for the input: which neuron that is, the relevance there decides."""
+
+    layer: str
+    row: int
+    column: int
+    channel: int = -1  # −1 for the one with most relevance
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is explained and how.
+
+    sample: the index of a sample, the 784 bytes of a drawn picture, a file's picture, or one on its way to another.
+    target: a class, None for the top one, or a contrast.  layer, channel: the map that is shown, "" for the input and
+    −1 for the sum over channels.  trail: the neurons whose arithmetic was looked at, the present one last.
+    pins: the settings of explanations to compare with, each without pins of its own.
+    """
+
+    sample: Sample
+    method: Method
+    target: int | Contrast | None = None
+    layer: str = ""
+    channel: int = -1
+    trail: tuple[Neuron | Pixel, ...] = ()
+    pins: tuple[Settings, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not hasattr(self.method, "relevance"):
+            raise TypeError(f"Settings.method must be a method such as LRP, got {self.method!r}.")
+        if not isinstance(self.layer, str) or type(self.channel) is not int:
+            raise TypeError(f"Settings.layer and .channel must be a name and a number, got {self.layer!r}.")
+        for name, kinds in (("trail", (Neuron, Pixel)), ("pins", (Settings,))):
+            if not isinstance(parts := getattr(self, name), tuple) or not all(isinstance(p, kinds) for p in parts):
+                raise TypeError(f"Settings.{name} must be a tuple of {kinds[-1].__name__}, got {parts!r}.")
+
+
+PARTS: tuple[type, ...] = (Settings, Given, Morph, Pixel, Neuron)  # what a state may name beside methods and rules
+
+
+def input_of(sample: Sample, samples: Samples) -> Tensor:
+    """The sample as the model takes it, a batch of one."""
+    if isinstance(sample, int):
+        return samples.inputs[sample : sample + 1]
+    if isinstance(sample, bytes):
+        return _drawn(sample, samples)
+    if isinstance(sample, Given):
+        if sample.shape[1:] != tuple(samples.inputs.shape[1:]):
+            raise ValueError(
+                f"The input must have the shape {tuple(samples.inputs.shape[1:])}, got {sample.shape[1:]}."
+            )
+        values = np.frombuffer(sample.values, "<f4").reshape(sample.shape)
+        return torch.from_numpy(values.copy()).to(samples.inputs)
+    start, stop = input_of(sample.start, samples), input_of(sample.stop, samples)
+    return torch.lerp(start, stop, sample.share)
+
+
+def _drawn(pixels: bytes, samples: Samples) -> Tensor:
+    ink = np.frombuffer(pixels, np.uint8).reshape(1, 1, PAD, PAD).astype(np.float32) / 255
+    low, high = (float(np.mean(bound)) for bound in (samples.low, samples.high))
+    return torch.from_numpy(low + ink * (high - low)).to(samples.inputs)

@@ -1,0 +1,192 @@
+"""Sharing: what the toolbar's buttons do for a dashboard. Undo, a link, the Python, a page of its own."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+import torch
+import traitlets
+from torch import Tensor
+
+from lrp_widgets.apps.session.cores import is_small
+from lrp_widgets.apps.session.history import History
+from lrp_widgets.apps.sharing.export import export_html, installed
+from lrp_widgets.apps.sharing.snippet import snippet
+from lrp_widgets.apps.sharing.state import StateError, from_query, from_state, to_query, to_state
+from lrp_widgets.engine.propagation.explainer import Explainer
+from lrp_widgets.engine.propagation.propagate import Abandoned
+from lrp_widgets.samples import Samples
+from lrp_widgets.widgets import HeatmapView, ShareBar
+
+__all__ = ["Sharing", "choice_of", "look_of", "put_look"]
+
+NOT_A_LOOK = ("clicked", "region", "size")  # what the browser may set of a HeatmapView that is no look
+SAID_EVERY = 0.2  # s between two messages of how far a page is
+
+
+class Sharing:
+    """Wires a ShareBar to a dashboard: `changed` is called with its settings, `put` is how it is given others.
+
+    put: puts settings into the controls and the dashboard; what it sets on the way is no step of its own.
+    refuse: takes a text that says what went wrong, for the status line.  input_of: the tensor of a sample.
+    more: classes of the user's own that may stand in settings.  names: the expressions for `model` and `samples` in
+    the Python that is copied.
+    Buttons are answered on the thread of their message; a page is made on a thread of its own.
+    """
+
+    def __init__(
+        self,
+        toolbar: ShareBar,
+        explainer: Explainer,
+        samples: Samples,
+        view: HeatmapView,
+        settings: Any,
+        *,
+        put: Callable[[Any], None],
+        refuse: Callable[[str], None],
+        input_of: Callable[[Any], Tensor],
+        more: Iterable[type] = (),
+        names: tuple[str, str] = ("model", "samples"),
+    ) -> None:
+        self.toolbar, self.explainer, self.samples, self.view = toolbar, explainer, samples, view
+        self.history: History[Any] = History(settings)
+        self._put, self._refuse, self._input_of = put, refuse, input_of
+        self._more, self._names = tuple(more), names
+        self._putting = False
+        self._making: threading.Thread | None = None
+        self._stopped = threading.Event()
+        toolbar.observe(self._asked, "asked")
+        toolbar.observe(lambda change: self.open(change["new"]), "query")
+        toolbar.observe(lambda change: change["new"] and refuse(change["new"]), "problem")
+        view.observe(lambda _: self._tell(), list(look_of(view)))
+        self._tell()
+
+    def changed(self, settings: Any) -> None:
+        """Take note of new settings of the dashboard."""
+        if not self._putting:
+            self.history.push(settings)
+            self._tell()
+
+    def open(self, state: Mapping[str, Any] | str, raises: bool = False) -> None:
+        """Show what a state, its JSON or a link to it describes; what is wrong with it goes to `refuse`, or `raises`.
+
+        The query of a page without a state in it is let be.
+        """
+        if isinstance(state, str) and state.startswith("?") and "state=" not in state:
+            return
+        try:
+            whole = from_query(state) if isinstance(state, str) and state.startswith("?") else state
+            settings, look = from_state(whole, type(self.history.value), self.samples, self._more)
+            put_look(self.view, look)
+        except StateError as error:
+            if raises:
+                raise
+            self._refuse(str(error))
+            return
+        self.history.push(settings)
+        self._show(settings)
+
+    def close(self) -> None:
+        """End what is being made."""
+        self._stopped.set()
+
+    def _show(self, settings: Any) -> None:
+        self._putting = True
+        try:
+            self._put(settings)
+        finally:
+            self._putting = False
+        self._tell()
+
+    def _tell(self) -> None:
+        settings, history = self.history.value, self.history
+        state, python = "", ""
+        with suppress(StateError):  # too long for a link: the button stands there disabled
+            state = to_query(to_state(settings, look_of(self.view), self._more))
+        with suppress(TypeError):  # an input that cannot be written out
+            small = is_small(self.explainer.model, self._input_of(settings.sample))
+            made_with = f"lrp_widgets {installed('lrp_widgets')}, torch {torch.__version__}"
+            python = snippet(settings, *self._names, output=self.explainer.output, one_core=small, versions=made_with)  # type: ignore[arg-type]
+        with self.toolbar.one_message():
+            self.toolbar.can_undo, self.toolbar.can_redo = history.can_undo, history.can_redo
+            self.toolbar.state, self.toolbar.python = state, python
+
+    def _asked(self, change: Any) -> None:
+        action = change["new"].get("action")
+        if action == "undo" and self.history.can_undo:
+            self._show(self.history.undo())
+        elif action == "redo" and self.history.can_redo:
+            self._show(self.history.redo())
+        elif action == "stop":
+            self._stopped.set()
+        elif action == "save" and (self._making is None or not self._making.is_alive()):
+            self._stopped.clear()
+            self.toolbar.progress = 0.0
+            self._making = threading.Thread(target=self._save, args=(self.history.value,), daemon=True)
+            self._making.start()
+
+    def _save(self, settings: Any) -> None:
+        said = time.monotonic()
+
+        def progress(done: int, of: int) -> None:
+            nonlocal said
+            if time.monotonic() - said > SAID_EVERY:
+                said, self.toolbar.progress = time.monotonic(), done / of
+
+        try:
+            page = export_html(
+                self.explainer,
+                self._input_of(settings.sample),
+                settings,
+                self.samples,
+                look=look_of(self.view),
+                date=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+                code=self.toolbar.python,
+                progress=progress,
+                abandoned=self._stopped.is_set,
+            )
+            self.toolbar.send_file("explanation.html", page)
+        except Abandoned:
+            pass
+        except Exception as error:  # on a thread of its own nobody else would see it
+            self._refuse(f"The page was not made: {error}")
+        finally:
+            self.toolbar.progress = None
+
+
+def look_of(view: HeatmapView) -> dict[str, Any]:
+    """How a HeatmapView shows its map: the traits a user moves, by name."""
+    return {name: getattr(view, name) for name in _look_traits(view)}
+
+
+def put_look(view: HeatmapView, look: Mapping[str, Any]) -> None:
+    """Show as another view did: all of it, or nothing. Raises StateError that names what cannot be."""
+    known = _look_traits(view)
+    for name in look:
+        if name not in known:
+            raise StateError(f"State.look.{name} is not known. Known are: {', '.join(known)}.")
+    before = look_of(view)
+    try:
+        with view.one_message():
+            for name, value in look.items():
+                setattr(view, name, value)
+    except traitlets.TraitError as error:
+        for name, value in before.items():
+            setattr(view, name, value)
+        raise StateError(f"State.look: {error}") from None
+
+
+def _look_traits(view: HeatmapView) -> tuple[str, ...]:
+    return tuple(sorted(name for name in view.traits(from_browser=True) if name not in NOT_A_LOOK))
+
+
+def choice_of(choices: Sequence[tuple[str, Any]], method: Any) -> str | None:
+    """The name under which a method is offered: the first choice of its class, and of its composite's; else None."""
+    kind = (type(method), type(getattr(method, "composite", None)))
+    kinds = ((name, (type(offered), type(getattr(offered, "composite", None)))) for name, offered in choices)
+    return next((name for name, offered in kinds if offered == kind), None)

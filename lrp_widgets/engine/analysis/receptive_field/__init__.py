@@ -1,0 +1,1 @@
+"""Receptive fields: which inputs a neuron depends on, and where they lie."""

@@ -1,0 +1,1 @@
+"""Which rule at which layer: composites, and the presets of the literature."""

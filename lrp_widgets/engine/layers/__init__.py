@@ -1,0 +1,1 @@
+"""Affine layers: what a rule works on, and how they are computed fast."""

@@ -1,0 +1,149 @@
+"""What attention, softmax and the normalizations are to LRP.
+
+Achtibat et al. 2024 (AttnLRP); Ali et al. 2022 (CP-LRP: attention held constant).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lrp_widgets.engine.layers.reciprocal import gate, gates
+from lrp_widgets.engine.operators.treatments import Options, Pull, Pulled, first_order
+from lrp_widgets.engine.trace.tape import Ref, Step, Tape
+
+__all__ = ["attention", "batch_statistics", "group_norm", "layer_norm", "softmax"]
+
+
+def softmax(step: Step, tape: Tape, options: Options) -> Pull:
+    """R_i = x_i (R_i − s_i Σ_j R_j), or nothing where attention is held constant; −∞ logits count 0."""
+    return first_order(step, tape, "softmax")
+
+
+def attention(step: Step, tape: Tape, options: Options) -> Pull:
+    """O = softmax(Q Kᵀ / √d + mask) V in one op: the same as its parts, product, softmax, product."""
+    named = _attention_arguments(step)
+    q, k, v = (tape.values[arg.value] if isinstance(arg, Ref) else arg for arg in (named["q"], named["k"], named["v"]))
+    scale = named["scale"] if named["scale"] is not None else q.shape[-1] ** -0.5
+    k_all, v_all = _as_many_heads(k, q), _as_many_heads(v, q)
+    raw = (q @ k_all.mT) * scale
+    logits = _masked(raw, named)
+    weights = logits.softmax(-1)
+    o = weights @ v_all
+    one_over_o, one_over_raw = gate(o), gate(raw)
+    # Which of the three depend on the input: what is constant in a product leaves all to the other side.
+    of_q, of_k, of_v = (isinstance(named[name], Ref) for name in ("q", "k", "v"))
+    held = of_v and (options.attention == "held constant" or not (of_q or of_k))
+
+    def pull(relevance: Tensor, *_: Any) -> Pulled:
+        s = relevance * one_over_o * (0.5 if of_v and not held else 1.0)
+        r_v = _heads_together(v_all * (weights.mT @ s), v)
+        r_q, r_k = torch.zeros_like(q), torch.zeros_like(k)
+        if not held:
+            r_weights = weights * (s @ v_all.mT)
+            finite = torch.nan_to_num(logits, nan=0.0, posinf=0.0, neginf=0.0)
+            r_logits = finite * (r_weights - weights * r_weights.sum(-1, keepdim=True))
+            # A mask is a constant in the sum raw + mask; where it cuts off, raw hands nothing on.
+            s_raw = r_logits * gate(finite) * raw * one_over_raw * (0.5 if of_q and of_k else 1.0)
+            r_q = q * (s_raw @ k_all) * scale
+            r_k = _heads_together(k_all * (s_raw.mT @ q) * scale, k)
+        shares = {"q": r_q, "k": r_k, "v": r_v}
+        handed: list[Tensor | None] = [shares[name] for name in ("q", "k", "v") if isinstance(named[name], Ref)]
+        handed += [None] * (len(step.inputs) - len(handed))  # a mask made from the input
+        return handed, "softmax"
+
+    return pull
+
+
+def _attention_arguments(step: Step) -> dict[str, Any]:
+    """q, k, v, mask, causal and scale of the fused ops, whose spellings differ by device."""
+    schema: Any = getattr(step.func, "_schema", None)
+    names = [argument.name for argument in schema.arguments]
+    given = dict(zip(names, step.args, strict=False)) | step.kwargs
+    return {
+        "q": given["query"],
+        "k": given["key"],
+        "v": given["value"],
+        "mask": given.get("attn_mask", given.get("attn_bias")),
+        "causal": given.get("is_causal", False),
+        "scale": given.get("scale"),
+    }
+
+
+def _as_many_heads(t: Tensor, q: Tensor) -> Tensor:
+    """Keys and values shared by groups of heads, once for each head."""
+    return t if t.shape[1] == q.shape[1] else t.repeat_interleave(q.shape[1] // t.shape[1], 1)
+
+
+def _heads_together(t: Tensor, like: Tensor) -> Tensor:
+    return t if t.shape == like.shape else t.unflatten(1, (like.shape[1], -1)).sum(2)
+
+
+def _masked(raw: Tensor, named: dict[str, Any]) -> Tensor:
+    if named["causal"]:
+        allowed = torch.ones(raw.shape[-2:], dtype=torch.bool, device=raw.device).tril()
+        raw = raw.masked_fill(~allowed, -torch.inf)
+    mask = named["mask"]
+    if isinstance(mask, Tensor):
+        raw = raw.masked_fill(~mask, -torch.inf) if mask.dtype == torch.bool else raw + mask
+    return raw
+
+
+def _centred(x: Tensor, z: Tensor, scale: Tensor, bias: Tensor | None, axes: tuple[int, ...]) -> Pull:
+    """z = scale (x − mean x) + bias with the scale held constant: linear in x, the shift is a bias."""
+    one_over_z, dead = gates(z)
+
+    def pull(relevance: Tensor, *_: Any) -> Pulled:
+        s = relevance * one_over_z
+        c = s * scale
+        absorbed = {} if dead is None else {"no input": relevance * dead}
+        if bias is not None:
+            absorbed["bias"] = s * bias
+        return [x * (c - c.mean(dim=axes, keepdim=True))], absorbed
+
+    return pull
+
+
+def _made(step: Step, tape: Tape) -> Tensor:
+    return tape.values[next(value for value in step.outputs if value is not None)]
+
+
+def layer_norm(step: Step, tape: Tape, options: Options) -> Pull:
+    """LayerNorm with its standard deviation held constant."""
+    x = tape.values[step.inputs[0]]
+    shape, weight, bias, eps = step.args[1:5]
+    axes = tuple(range(-len(shape), 0))
+    scale = (x.var(dim=axes, correction=0, keepdim=True) + eps).rsqrt()
+    return _centred(x, _made(step, tape), scale if weight is None else scale * weight, bias, axes)
+
+
+def group_norm(step: Step, tape: Tape, options: Options) -> Pull:
+    """GroupNorm with its standard deviation held constant."""
+    x, z = tape.values[step.inputs[0]], _made(step, tape)
+    weight, bias, n, channels, size, groups, eps = step.args[1:8]
+    grouped = x.reshape(n, groups, channels // groups, size)
+    scale = (grouped.var(dim=(2, 3), correction=0, keepdim=True) + eps).rsqrt()
+    per_channel = (1, groups, channels // groups, 1)
+    scale = scale if weight is None else scale * weight.reshape(per_channel)
+    shift = None if bias is None else bias.reshape(per_channel)
+    inner = _centred(grouped, z.reshape(grouped.shape), scale, shift, (2, 3))
+
+    def pull(relevance: Tensor, *_: Any) -> Pulled:
+        (handed,), absorbed = inner(relevance.reshape(grouped.shape))
+        assert handed is not None
+        return [handed.reshape(x.shape)], absorbed
+
+    return pull
+
+
+def batch_statistics(step: Step, tape: Tape, options: Options) -> Pull:
+    """Normalization by the statistics of this input (InstanceNorm): standard deviation held constant."""
+    x, z = tape.values[step.inputs[0]], _made(step, tape)
+    weight, bias, eps = step.args[1], step.args[2], step.args[-1]
+    axes = (0, *range(2, x.ndim))
+    shape = (1, -1) + (1,) * (x.ndim - 2)
+    scale = (x.var(dim=axes, correction=0, keepdim=True) + eps).rsqrt()
+    scale = scale if weight is None else scale * weight.reshape(shape)
+    return _centred(x, z, scale, None if bias is None else bias.reshape(shape), axes)

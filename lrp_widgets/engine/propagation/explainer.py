@@ -1,0 +1,300 @@
+"""Explainer: tape and memo, the only thing in the engine that remembers."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lrp_widgets.engine.composites.composite import Composite
+from lrp_widgets.engine.layers.canonize import canonize
+from lrp_widgets.engine.propagation.explanation import Explanation
+from lrp_widgets.engine.propagation.filter import Filter
+from lrp_widgets.engine.propagation.lrp import LRP, Recording
+from lrp_widgets.engine.propagation.method import Method, never
+from lrp_widgets.engine.propagation.propagate import Propagation
+from lrp_widgets.engine.propagation.target import Target
+from lrp_widgets.engine.trace.channels_last import ChannelsLast
+from lrp_widgets.engine.trace.inputs import Inputs, check_input, copied, inputs_of, same_inputs
+from lrp_widgets.engine.trace.memo import Memo
+from lrp_widgets.engine.trace.memory_budget import MemoryBudget
+from lrp_widgets.engine.trace.tape import RecordingError, Tape, record, telling
+
+__all__ = ["Explainer", "Output"]
+
+
+Output = str | int | Callable[[Any], Tensor] | None
+
+
+# Modules that compute something else in training mode: there, an explanation would be of another function.
+_MODAL = (
+    nn.modules.dropout._DropoutNd,
+    nn.modules.batchnorm._BatchNorm,
+    nn.modules.instancenorm._InstanceNorm,
+    nn.RReLU,
+    nn.MultiheadAttention,
+    nn.RNNBase,
+)
+
+
+class Explainer:
+    """Explains one model, again and again, doing only what has changed since the last time.
+
+    model: any nn.Module that runs; it is only read.
+    output: which output to explain where the model returns several: a key of a dict, an index of a tuple, or a function
+    that makes a tensor of scores, one row per input, out of what the model returns (`lambda out: out.logits[:, -1]`).
+    Safe to use from several threads; one explanation runs at a time.
+    """
+
+    def __init__(self, model: nn.Module, output: Output = None) -> None:
+        check_model("Explainer", model)
+        self.model, self.output = model, output
+        self._lock = threading.RLock()
+        self._forget_weights()
+        self._memo = Memo()  # what depends on the tape
+        self._tape: Tape | None = None
+        self._x: Inputs | None = None
+        self._state: tuple[Any, ...] | None = None
+
+    def explain(
+        self,
+        x: Any,
+        target: Target = None,
+        method: Method | None = None,
+        abandoned: Callable[[], bool] = never,
+        *,
+        show: Callable[[Tensor], None] | None = None,
+        aside: bool = False,
+    ) -> Explanation:
+        """Explain the output `target` at `x`.
+
+        x: what the model takes, batch first: a tensor, a tuple of its arguments or a dict of the named ones. Floating
+        point, or whole numbers that an embedding looks up: each of these tokens has one relevance.
+        target: a class, one class a row, None for each row's top class, or lw.contrast(a, b).
+        method: lw.LRP(composite), lw.Gradient(), …; deep Taylor LRP where none is given.
+        abandoned: asked between steps; where it says True, Abandoned is raised and nothing known is lost.
+        show: called with the relevance of each value on its way down, for a first, coarse picture of a long one (LRP).
+        aside: use what is remembered and leave it as it is, so that the next move from here stays a small one.
+        Raises TypeError, ValueError or RecordingError that names what is wrong.
+        """
+        method = LRP() if method is None else method
+        if not hasattr(method, "relevance") or isinstance(method, type):
+            raise TypeError(f"method must be a method such as lw.LRP(lw.epsilon()), got {method!r}.")
+        with self._lock, torch.inference_mode(False):  # in inference mode there are no derivatives to pull with
+            begun = time.perf_counter()
+            if isinstance(method, LRP):  # the one method that is remembered step by step
+                recording = self.recording(x, aside)
+                explanation = method.relevance(self, x, target, abandoned, recording=recording, show=show)
+            else:
+                explanation = method.relevance(self, x, target, abandoned)
+            return explanation.replace(seconds=time.perf_counter() - begun)
+
+    def remembers(self, x: Any) -> bool:
+        """Whether what was last explained was `x`, and no weight has changed since."""
+        with self._lock:
+            known = self._tape is not None and same_inputs(self._x, inputs_of(x))
+            return known and _same_state(self._state, model_state(self.model))
+
+    def scores(self, x: Any) -> Tensor:
+        """What the model answers at x, without gradients."""
+        given = inputs_of(x)
+        check_mode(self.model)
+        with torch.no_grad(), telling(self.model, given):
+            result = given.call(self.model, copied(given).tensors)  # a copy, for models that write in place
+        return self.select(result)
+
+    def check_draws(self, x: Any) -> None:
+        """Raise RecordingError where the model draws random numbers at x because parts of it are in training mode."""
+        if any(module.training for module in self.model.modules()):
+            self.tape(x)
+
+    def tape(self, x: Any) -> Tape:
+        """The canonical tape of the model at x: recorded anew only where x or a weight has changed."""
+        with self._lock:
+            given = inputs_of(x)
+            check_mode(self.model)
+            state = model_state(self.model)
+            if not _same_state(self._state, state):
+                check_weights(self.model)
+                self._tape, self._state = None, state
+                self._forget_weights()
+            if self._tape is None or not same_inputs(self._x, given):
+                with minding_tokens(self.model, given):
+                    tape = record(self.model, given, self.select, self._layout)
+                    tape = canonize(tape, self._weights, self._budget)
+                check_scores(tape.scores)
+                self._budget.beside(_layers_bytes(tape))
+                self._tape, self._memo, self._x = tape, Memo(), copied(given)
+            return self._tape
+
+    def recording(self, x: Any, aside: bool = False) -> Recording:
+        """The tape at x with its memo; `aside`: with a memo of its own, which knows the same to begin with."""
+        with self._lock, torch.no_grad():
+            tape = self.tape(x)
+            return Recording(tape, self._memo.fork() if aside else self._memo)
+
+    def propagate(
+        self,
+        x: Any,
+        composite: Composite,
+        target: Target = None,
+        abandoned: Callable[[], bool] = never,
+        filters: tuple[Filter, ...] = (),
+    ) -> tuple[Tape, Propagation]:
+        """The tape at x and the relevance of each of its values: what an LRP explanation is made of."""
+        with self._lock, torch.no_grad():
+            recording = self.recording(x)
+            return recording.tape, LRP(composite, filters).propagate(recording, target, abandoned)[0]
+
+    def select(self, result: Any) -> Tensor:
+        """The tensor to explain out of what the model returns. Raises an error that lists the choices."""
+        chosen = self._chosen(result)
+        if not chosen.is_floating_point() or chosen.ndim < 1 or not chosen.numel():
+            raise ValueError(
+                f"The model must return floating-point scores, one row per input, got {chosen.dtype} of shape "
+                f"{tuple(chosen.shape)}. Wrap it in a Module that does."
+            )
+        return chosen
+
+    def _chosen(self, result: Any) -> Tensor:
+        if callable(self.output):
+            return self._made(result)
+        if isinstance(result, Tensor):
+            if self.output is None:
+                return result
+            raise TypeError(
+                f"The model returns one tensor, and output={self.output!r} chooses among several. Leave it out."
+            )
+        choices = _choices(result)
+        if not choices:
+            raise TypeError(
+                f"The model must return a tensor of scores, got {_kind(result)}. Wrap it in a Module that returns one."
+            )
+        if self.output is None and len(choices) == 1:
+            return result[choices[0]]
+        said = ", ".join(map(repr, choices))
+        if self.output is None:
+            raise TypeError(
+                f"The model returns {_kind(result)}, not a tensor. Say which output to explain: "
+                f"output=…, one of {said}."
+            )
+        try:
+            chosen = result[self.output]
+        except (KeyError, IndexError, TypeError):
+            raise TypeError(f"output must be one of the model's outputs ({said}), got {self.output!r}.") from None
+        if isinstance(chosen, Tensor):
+            return chosen
+        raise TypeError(
+            f"output={self.output!r} must be a tensor of scores, the model returns {_kind(chosen)} there. "
+            f"Choose one of {said}."
+        )
+
+    def _made(self, result: Any) -> Tensor:
+        assert callable(self.output)
+        try:
+            chosen = self.output(result)
+        except Exception as error:
+            raise TypeError(
+                f"output raised {type(error).__name__} on {_kind(result)}: {error}. "
+                "It must make a tensor of scores out of what the model returns."
+            ) from error
+        if isinstance(chosen, Tensor):
+            return chosen
+        raise TypeError(f"output must make a tensor of scores, it made {_kind(chosen)}.")
+
+    def forget(self) -> None:
+        """Drop everything remembered (needed only after weights were changed behind torch's back, through .data)."""
+        with self._lock:
+            self._tape, self._state, self._x = None, None, None
+            self._memo = Memo()
+            self._forget_weights()
+
+    def _forget_weights(self) -> None:
+        self._weights = Memo()  # what depends on the model alone
+        self._budget = MemoryBudget()
+        self._layout = ChannelsLast(self._budget)
+
+
+def _layers_bytes(tape: Tape) -> int:
+    """What the answers of the layers take in memory."""
+    made = [tape.values[value] for step in tape.steps if step.affine for value in step.outputs if value is not None]
+    return sum(t.nbytes for t in made)
+
+
+def _kind(result: Any) -> str:
+    kind = type(result).__name__
+    return "None" if result is None else f"an {kind}" if kind[0] in "aeiouAEIOU" else f"a {kind}"
+
+
+def _choices(result: Any) -> list[Any]:
+    """What `output` may be for a model that returns several tensors: keys or indices."""
+    if isinstance(result, Mapping):
+        return [key for key, item in result.items() if isinstance(item, Tensor)]
+    if isinstance(result, Sequence):
+        return [i for i, item in enumerate(result) if isinstance(item, Tensor)]
+    return []
+
+
+@contextmanager
+def minding_tokens(model: nn.Module, given: Inputs) -> Iterator[None]:
+    """Where a model cannot run on whole numbers and has nothing that looks them up, say that they are what is wrong."""
+    try:
+        yield
+    except RecordingError:
+        if isinstance(given.given, Tensor) and not any(isinstance(m, nn.Embedding) for m in model.modules()):
+            check_input(given.given)
+        raise
+
+
+def model_state(model: nn.Module) -> tuple[Any, ...]:
+    """Every module with its mode, every parameter and buffer with its version: equal as long as none was replaced."""
+    modules = tuple(model.modules())
+    # Each module's own: parameters() and buffers() walk through all of them twice more.
+    tensors = [t for m in modules for t in (*m._parameters.values(), *m._buffers.values()) if t is not None]
+    # The memory is kept alive with them, so that its address is not given to other weights.
+    known = [(t, t.data_ptr(), 0 if t.is_inference() else t._version, t.untyped_storage()) for t in tensors]
+    return (*((module, module.training) for module in modules), *known)
+
+
+def _same_state(before: tuple[Any, ...] | None, now: tuple[Any, ...]) -> bool:
+    if before is None or len(before) != len(now):
+        return False
+    return all(a[0] is b[0] and a[1:3] == b[1:3] for a, b in zip(before, now, strict=True))
+
+
+def check_model(owner: str, model: Any) -> None:
+    """Raise TypeError where `owner` was given something else than a Module."""
+    if isinstance(model, type):
+        raise TypeError(f"{owner} needs a torch.nn.Module, got the class {model.__name__}. Make a network of it first.")
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"{owner} needs a torch.nn.Module, got {type(model).__name__}. Wrap a function in a Module.")
+
+
+def check_mode(model: nn.Module) -> None:
+    """Raise ValueError where a layer that behaves differently in training is in training mode."""
+    modal = [name or type(m).__name__ for name, m in model.named_modules() if m.training and isinstance(m, _MODAL)]
+    if modal:
+        said = ", ".join(modal[:3]) + (", …" if len(modal) > 3 else "")
+        raise ValueError(f"The model must be in evaluation mode, got training mode in {said}. Call model.eval() first.")
+
+
+def check_weights(model: nn.Module) -> None:
+    """Raise ValueError that names the first parameter or buffer that is not finite."""
+    for name, tensor in (*model.named_parameters(), *model.named_buffers()):
+        if not tensor.is_floating_point() or not tensor.numel():
+            continue
+        # The sum is finite for all but broken (or nearly overflowing) tensors, and needs no memory.
+        if not bool(torch.isfinite(tensor.detach().sum())) and not bool(torch.isfinite(tensor.detach()).all()):
+            bad = int((~torch.isfinite(tensor)).sum())
+            raise ValueError(f"The weights {name!r} must be finite, got {bad} NaN or infinite values. Load them again.")
+
+
+def check_scores(scores: Tensor) -> None:
+    """Raise ValueError where the model's answer is not finite."""
+    if not bool(torch.isfinite(scores).all()):
+        raise ValueError("The model's scores must be finite, got NaN or infinity. Look for an overflow in its layers.")

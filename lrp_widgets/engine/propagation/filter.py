@@ -1,0 +1,122 @@
+"""Filter: let only a part of a layer hand relevance on, and see what passes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lrp_widgets.engine.trace.tape import Tape
+from lrp_widgets.params import Setting
+
+__all__ = ["Filter", "filters_at", "within"]
+
+
+@dataclass(frozen=True)
+class Filter(Setting):
+    """R_j → R_j · 1[j ∈ S]: below `layer`, relevance flows only through the set S of its neurons.
+
+    layer: a module or a step, as in Explanation.layer.
+    channels: those of S, () for all.  region: a polygon of (x, y) in shares of the map's width and height, () for all
+    of it; a neuron is inside if its centre is.  neuron: the index of a single one, without the batch: (channel, row,
+    column), (token, feature) or (feature,).  block: S is everything but these.
+    What is cut off stands in the ledger as "filter". Achtibat et al. 2023 call it a condition (CRP).
+    """
+
+    layer: str
+    channels: tuple[int, ...] = ()
+    region: tuple[tuple[float, float], ...] = ()
+    block: bool = False
+    neuron: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.layer, str) or not self.layer:
+            raise ValueError(f"Filter.layer must be the name of a layer, got {self.layer!r}.")
+        if not isinstance(self.channels, tuple) or not all(type(c) is int and c >= 0 for c in self.channels):
+            raise ValueError(f"Filter.channels must be a tuple of channel numbers from 0, got {self.channels!r}.")
+        if not isinstance(self.neuron, tuple) or not all(type(i) is int and i >= 0 for i in self.neuron):
+            raise ValueError(
+                f"Filter.neuron must be an index such as (channel, row, column), counted from 0, got {self.neuron!r}."
+            )
+        if not _is_polygon(self.region):
+            raise ValueError(
+                f"Filter.region must be a tuple of at least three points (x, y) with 0 ≤ x, y ≤ 1, got {self.region!r}."
+            )
+        if not isinstance(self.block, bool):
+            raise TypeError(f"Filter.block must be True or False, got {self.block!r}.")
+
+    def mask(self, like: Tensor) -> Tensor:
+        """S as 1 and 0, in a shape that broadcasts against the relevance of the layer (batch, channels, …)."""
+        chosen = torch.ones([1] * like.ndim, dtype=like.dtype, device=like.device)
+        if self.channels:
+            chosen = chosen * self._channels(like)
+        if self.region:
+            if like.ndim != 4:
+                raise ValueError(
+                    f"Filter.region needs a layer with maps (batch, channels, height, width); "
+                    f"{self.layer!r} has the shape {tuple(like.shape)}. Leave the region out."
+                )
+            inside = within(self.region, like.shape[2], like.shape[3])
+            chosen = chosen * inside.to(like)[None, None]
+        if self.neuron:
+            chosen = chosen * self._neuron(like)
+        return 1 - chosen if self.block else chosen
+
+    def _neuron(self, like: Tensor) -> Tensor:
+        shape = tuple(like.shape[1:])
+        if len(self.neuron) != len(shape) or not all(i < n for i, n in zip(self.neuron, shape, strict=True)):
+            raise ValueError(f"Filter.neuron must lie in {shape}, the shape of {self.layer!r}, got {self.neuron}.")
+        mask = torch.zeros_like(like[:1])
+        mask[(0, *self.neuron)] = 1
+        return mask
+
+    def _channels(self, like: Tensor) -> Tensor:
+        if like.ndim < 2:
+            raise ValueError(f"Filter.channels needs a layer with channels; {self.layer!r} has none.")
+        axis = 1 if like.ndim != 3 else 2  # (batch, tokens, channels)
+        count = like.shape[axis]
+        if max(self.channels) >= count:
+            raise ValueError(
+                f"Filter.channels must lie in [0, {count - 1}], the channels of {self.layer!r}, "
+                f"got {max(self.channels)}."
+            )
+        mask = torch.zeros(count, dtype=like.dtype, device=like.device)
+        mask[list(self.channels)] = 1
+        return mask.reshape([-1 if i == axis else 1 for i in range(like.ndim)])
+
+
+def _is_polygon(region: object) -> bool:
+    if not isinstance(region, tuple):
+        return False
+    if not region:
+        return True
+    points = [point for point in region if isinstance(point, tuple) and len(point) == 2]
+    numbers = [number for point in points for number in point]
+    known = all(isinstance(n, int | float) and not isinstance(n, bool) and math.isfinite(n) for n in numbers)
+    return len(points) == len(region) >= 3 and known and all(0 <= n <= 1 for n in numbers)
+
+
+def within(region: tuple[tuple[float, float], ...], height: int, width: int) -> Tensor:
+    """Which pixels of a map have their centre inside a polygon, by the even-odd rule: (height, width), boolean."""
+    x = (torch.arange(width, dtype=torch.float64) + 0.5) / width
+    y = ((torch.arange(height, dtype=torch.float64) + 0.5) / height)[:, None]
+    inside = torch.zeros(height, width, dtype=torch.bool)
+    for (x1, y1), (x2, y2) in zip(region, (*region[1:], region[0]), strict=True):
+        if y1 != y2:  # does a ray to the right cross this side?
+            inside ^= ((y1 > y) != (y2 > y)) & (x < x1 + (y - y1) * (x2 - x1) / (y2 - y1))
+    return inside
+
+
+def filters_at(filters: tuple[Filter, ...], tape: Tape) -> dict[int, tuple[Filter, ...]]:
+    """The filters of each value of a tape. Raises ValueError where a layer is not known."""
+    found: dict[int, tuple[Filter, ...]] = {}
+    for known in filters:
+        try:
+            value = tape.value_at(known.layer)
+        except KeyError as error:
+            raise ValueError(f"Filter.layer: {error.args[0]}") from None
+        found[value] = (*found.get(value, ()), known)
+    return found

@@ -1,0 +1,187 @@
+"""A model run, written down: `record()` notes every ATen step that depends on the input.
+
+If it runs, it can be explained: functional calls, in-place ops, shared modules and branches on data are all just steps.
+Nothing is hooked or edited, so the model stays as it was and other threads may use it meanwhile.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lrp_widgets.engine.trace.channels_last import ChannelsLast, Noticed, without_copies
+from lrp_widgets.engine.trace.inputs import Inputs, floating, inputs_of
+from lrp_widgets.engine.trace.memory_budget import MemoryBudget
+from lrp_widgets.engine.trace.recorder import Recorder, RecordingError
+from lrp_widgets.engine.trace.step import Ref, Step, replay
+
+__all__ = ["RecordingError", "Ref", "Step", "Tape", "record", "replay", "telling"]
+
+
+@dataclass(frozen=True, eq=False)
+class Tape:
+    """The steps of one run in order, and every value that depends on the input.
+
+    inputs: the value of each tensor of the input, in order.  batch: how many rows it has.
+    """
+
+    steps: tuple[Step, ...]
+    values: dict[int, Tensor]
+    inputs: tuple[int, ...]
+    output: int
+    batch: int
+
+    @property
+    def scores(self) -> Tensor:
+        """What the model returned."""
+        return self.values[self.output]
+
+    def value_at(self, layer: str) -> int:
+        """The value that the module (or step) `layer` hands on. Raises KeyError with the known names."""
+        for step in reversed(self.steps):
+            paths = step.modules or (step.module,)
+            inside = any(path == layer or path.startswith(layer + ".") for path in paths)
+            if step.name == layer or (layer and inside):
+                return self._shaped(next(value for value in step.outputs if value is not None))
+        known = ", ".join(step.name for step in self.steps)
+        raise KeyError(f"No recorded layer is called {layer!r}. The recorded ones are: {known}.")
+
+    def _shaped(self, value: int) -> int:
+        """Where a layer ends with a write through a view, its value is flat memory: the first reading of the whole."""
+        for step in self.steps:
+            if step.op == "as_strided" and step.inputs == (value,) and step.outputs[0] is not None:
+                whole = (
+                    self.values[value].ndim == 1 and self.values[step.outputs[0]].numel() == self.values[value].numel()
+                )
+                return step.outputs[0] if whole else value
+        return value
+
+
+def _named(steps: list[Step]) -> tuple[Step, ...]:
+    """Give each step a unique name: its module's path where that says it, path.op otherwise."""
+    in_module = Counter(step.module for step in steps)
+    seen: Counter[str] = Counter()
+    named = []
+    for step in steps:
+        alone = step.module and in_module[step.module] == 1
+        name = step.module if alone else f"{step.module}.{step.op}".lstrip(".")
+        seen[name] += 1
+        name = name if seen[name] == 1 else f"{name}#{seen[name]}"
+        named.append(step.but(name=name))
+    return tuple(named)
+
+
+_fastpath_lock = threading.Lock()
+_fastpath_users = 0
+_fastpath_before = True
+
+
+@contextmanager
+def _no_attention_fastpath() -> Iterator[None]:
+    """Multi-head attention's fused kernel is one opaque op: have torch spell it out while anyone records."""
+    global _fastpath_users, _fastpath_before
+    with _fastpath_lock:
+        if _fastpath_users == 0:
+            _fastpath_before = torch.backends.mha.get_fastpath_enabled()
+            torch.backends.mha.set_fastpath_enabled(False)
+        _fastpath_users += 1
+    try:
+        yield
+    finally:
+        with _fastpath_lock:
+            _fastpath_users -= 1
+            if _fastpath_users == 0:
+                torch.backends.mha.set_fastpath_enabled(_fastpath_before)
+
+
+@contextmanager
+def telling(model: nn.Module, inputs: Any) -> Iterator[None]:
+    """What a model raises inside becomes a RecordingError that says on which input."""
+    try:
+        yield
+    except RecordingError:
+        raise
+    except Exception as error:
+        tensors = inputs_of(inputs).tensors
+        shapes = ", ".join(str(tuple(tensor.shape)) for tensor in tensors)
+        raise RecordingError(
+            f"{type(model).__name__} raised {type(error).__name__} on an input of shape {shapes}: {error}"
+            + (_dtype_hint(model, tensors) or _layer_hint(model, error))
+        ) from error
+
+
+def _dtype_hint(model: nn.Module, inputs: tuple[Tensor, ...]) -> str:
+    weights = next((p.dtype for p in model.parameters() if p.is_floating_point()), None)
+    wrong = next((x.dtype for x in inputs if floating(x) and x.dtype != weights), None)
+    if weights is None or wrong is None:
+        return ""
+    return f" (The weights are {weights}, the input is {wrong}: convert it with x.to({weights}).)"
+
+
+def _layer_hint(model: nn.Module, error: BaseException) -> str:
+    """In which layer it happened, and what that layer says it takes."""
+    paths = {id(module): path for path, module in model.named_modules() if path}
+    at, traceback = None, error.__traceback__
+    while traceback is not None:
+        if traceback.tb_frame.f_code is nn.Module._call_impl.__code__:
+            at = traceback.tb_frame.f_locals.get("self")
+        traceback = traceback.tb_next
+    if at is None or id(at) not in paths:
+        return ""
+    said = type(at).__name__ if any(True for _ in at.children()) else repr(at)
+    return f" (The layer {paths[id(at)]!r} raised it: {said}.)"
+
+
+def record(model: nn.Module, inputs: Any, select: Callable[[Any], Tensor], layout: ChannelsLast | None = None) -> Tape:
+    """Run a model once, without gradients, and write down what depends on the inputs.
+
+    inputs: what the model takes, tensors with the batch first: one, a tuple of arguments, or a dict of named ones. They
+    are copied, so that an in-place model cannot change the caller's.
+    select: picks the tensor to explain from what the model returns.
+    layout: how convolutions run; it remembers their weights from one run to the next.
+    Raises RecordingError where the model raises, or returns something that does not depend on the inputs.
+    """
+    given: Inputs = inputs_of(inputs)
+    layout = layout or ChannelsLast(MemoryBudget())
+    try:
+        return _recorded(model, given, select, layout)
+    except Noticed:
+        layout.wanted = False
+        return _recorded(model, given, select, layout)
+
+
+_QUANTIZED = " It has quantized layers, which compute with whole numbers: explain the floating-point model."
+
+
+def _recorded(model: nn.Module, given: Inputs, select: Callable[[Any], Tensor], layout: ChannelsLast) -> Tape:
+    layout.begin()
+    recorder = Recorder({id(module): path for path, module in model.named_modules(remove_duplicate=False)}, layout)
+    copies = tuple(tensor.detach().clone() for tensor in given.tensors)
+    starts = tuple(recorder.new(tensor) for tensor in copies)
+    with torch.no_grad(), _no_attention_fastpath():
+        with telling(model, given), recorder:
+            result = given.call(model, copies)
+        if recorder.drew and any(module.training for module in model.modules()):
+            raise RecordingError(
+                f"{recorder.drew} draws random numbers in training mode: no two runs would agree. "
+                "Call model.eval() first."
+            )
+        with recorder:
+            chosen = select(result)
+        value = recorder.find(chosen)
+    if value is None:
+        raise RecordingError(
+            f"The output of {type(model).__name__} does not depend on the input by any operation that torch dispatches "
+            "(it left torch, for instance through .numpy() or .item()). Keep the computation in torch."
+            + (" Whole numbers carry relevance only through nn.Embedding." if given.tokens else "")
+            + (_QUANTIZED if any("quantized" in type(m).__module__ for m in model.modules()) else "")
+        )
+    steps = without_copies(recorder.steps, recorder.values) if layout.used else recorder.steps
+    return Tape(_named(steps), recorder.values, starts, value, given.rows)

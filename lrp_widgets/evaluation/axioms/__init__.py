@@ -1,0 +1,1 @@
+"""The report card: one number, with its limit, for each property an explanation should have."""

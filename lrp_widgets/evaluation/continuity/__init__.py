@@ -1,0 +1,1 @@
+"""Continuity: how far an explanation moves when its input hardly does."""

@@ -1,0 +1,166 @@
+"""A store: the measured numbers of an evaluation in a file that a crash cannot spoil.
+
+JSON lines, only ever appended to. The first holds what was asked (the fingerprint), lines with "method" or "metric" and
+"is" say what a name stands for, all others are numbers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lrp_widgets.evaluation.dataset.measuring import Number
+
+__all__ = ["Store", "fingerprint_of"]
+
+FORMAT = "lrp_widgets evaluation 1"
+START = json.dumps({"lrp_widgets": FORMAT})[:-1].encode()
+
+
+class Store:
+    """The numbers in a file, and the file to add more to. Close it, or use it in a `with`.
+
+    question: what must agree with what the file was made for, by name; methods, metrics: the printed form of each name.
+    Raises ValueError where the file answers another question, or somebody else is writing to it.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        question: Mapping[str, Any],
+        methods: Mapping[str, str],
+        metrics: Mapping[str, str],
+    ) -> None:
+        self.path = Path(path)
+        self.numbers: list[Number] = []
+        said = dict(question)
+        names = {"method": dict(methods), "metric": dict(metrics)}
+        for kind, named in names.items():
+            for name, printed in named.items():
+                if " at 0x" in printed:
+                    raise ValueError(
+                        f"A store needs a {kind} that prints itself alike in every process, got {name!r}: {printed}. "
+                        "Make it a frozen dataclass, or leave out store=."
+                    )
+        # Neither truncated nor read before nobody else has it.
+        self._file = open(self.path, "a+b")  # noqa: SIM115 - closed in close()
+        try:
+            self._lock()
+            known: dict[str, dict[str, str]] = {"method": {}, "metric": {}}
+            if header := self._read(known):
+                self._compare(header, said, known, names)
+            else:
+                self._write({"lrp_widgets": FORMAT, **said})
+            for kind, named in names.items():
+                for name in named.keys() - known[kind].keys():
+                    self._write({kind: name, "is": named[name]})
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._file.close()
+
+    def add(self, number: Number) -> None:
+        """Append a number: from here on, the end of this process does not lose it."""
+        value = number.value if math.isfinite(number.value) else str(number.value)
+        self._write({**number._asdict(), "value": value})
+
+    def _write(self, line: Mapping[str, Any]) -> None:
+        self._file.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
+        self._file.flush()
+
+    def _lock(self) -> None:
+        try:
+            import fcntl
+        except ImportError:  # Windows keeps others from nothing here
+            return
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise ValueError(
+                f"evaluate.store {str(self.path)!r} is being written to by another evaluation. Wait for its end."
+            ) from None
+
+    def _read(self, known: dict[str, dict[str, str]]) -> dict[str, Any] | None:
+        """The header and all numbers; what a crash left of a last line is cut off."""
+        self._file.seek(0)
+        whole = self._file.read()
+        end = whole.rfind(b"\n") + 1
+        header = None
+        for at, line in enumerate(whole[:end].splitlines()):
+            try:
+                read = json.loads(line)
+                if header is None:
+                    if read.pop("lrp_widgets") != FORMAT:
+                        raise ValueError
+                    header = read
+                elif "is" in read:
+                    kind = "method" if "method" in read else "metric"
+                    known[kind][read[kind]] = read["is"]
+                else:
+                    self.numbers.append(Number(**{**read, "value": float(read["value"])}))
+            except (ValueError, TypeError, KeyError, AttributeError):
+                self._strange(line, at + 1)
+        if header is None and not (START.startswith(whole) or whole.startswith(START)):
+            # Not what a crash left of a header of ours: nothing of it is cut off.
+            self._strange(whole, 1)
+        self._file.truncate(end)
+        return header
+
+    def _strange(self, line: bytes, number: int) -> NoReturn:
+        raise ValueError(
+            f"evaluate.store {str(self.path)!r} must be a file that lw.evaluate has written, got {line[:60]!r} "
+            f"in line {number}. Give another path."
+        ) from None
+
+    def _compare(
+        self,
+        header: Mapping[str, Any],
+        asked: Mapping[str, Any],
+        known: Mapping[str, Mapping[str, str]],
+        names: Mapping[str, Mapping[str, str]],
+    ) -> None:
+        other = [name for name in asked if header.get(name) != asked[name]]
+        for kind, named in names.items():
+            other += [f"{kind} {name!r}" for name in named if known[kind].get(name, named[name]) != named[name]]
+        if other:
+            differ = "differs" if len(other) == 1 else "differ"
+            raise ValueError(
+                f"evaluate.store {str(self.path)!r} answers another question: its {', '.join(other)} {differ}. "
+                "Give another path, or delete the file to begin anew."
+            )
+
+
+def fingerprint_of(*parts: Any) -> str:
+    """A hash of models (architecture and every weight), tensors and anything that prints itself."""
+    found = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, nn.Module):
+            found.update(repr(part).encode())
+            for name, tensor in (*part.named_parameters(), *part.named_buffers()):
+                found.update(name.encode() + _bytes(tensor))
+        else:
+            found.update(_bytes(part) if isinstance(part, Tensor) else repr(part).encode())
+        found.update(b"\0")
+    return found.hexdigest()[:32]
+
+
+def _bytes(tensor: Tensor) -> bytes:
+    plain = tensor.detach().cpu().contiguous()
+    return f"{tuple(plain.shape)} {plain.dtype}".encode() + np.asarray(plain.reshape(-1).view(torch.uint8)).tobytes()

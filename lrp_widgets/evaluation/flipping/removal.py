@@ -1,0 +1,163 @@
+"""What a removed pixel becomes; REMOVALS at the bottom."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from lrp_widgets.engine.rules.bounds import Bound, checked_bound
+from lrp_widgets.evaluation.flipping.imputation import imputed
+from lrp_widgets.params import Setting, param
+
+__all__ = ["REMOVALS", "Baseline", "Blur", "Imputation", "Mean", "Noise", "Removal", "removal_of"]
+
+
+@dataclass(frozen=True)
+class Removal(Setting):
+    """How pixels are taken away: its title, its source, and what stands in their place."""
+
+    title: ClassVar[str] = ""
+    reference: ClassVar[str] = ""
+
+    @property
+    def said(self) -> str:
+        """In a few words, for a caption."""
+        return self.title
+
+    def check(self, picture: Tensor) -> None:
+        """Raise ValueError where this cannot be done to the picture."""
+
+    def replacement(self, picture: Tensor) -> Tensor:
+        """What stands in place of each pixel, so that it broadcasts against the picture (1, channels, h, w)."""
+        raise NotImplementedError
+
+    def removed(self, picture: Tensor, gone: Tensor) -> Tensor:
+        """(n, channels, height, width): the picture without the pixels where `gone` (n, 1, height, width) is True."""
+        return torch.where(gone, self.replacement(picture), picture)
+
+
+@dataclass(frozen=True)
+class Baseline(Removal):
+    """x_i ← a number, one for all or one a channel: 0 is black."""
+
+    title: ClassVar[str] = "set to a number"
+    reference: ClassVar[str] = "the paper, section on explanation selectivity"
+
+    value: Bound = 0.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "value", checked_bound("pixel_flipping", "baseline", self.value))
+
+    @property
+    def said(self) -> str:
+        values = self.value if isinstance(self.value, tuple) else (self.value,)
+        return f"set to {', '.join(f'{value:.4g}' for value in values)}"
+
+    def check(self, picture: Tensor) -> None:
+        count = len(self.value) if isinstance(self.value, tuple) else 1
+        if count not in (1, picture.shape[1]):
+            raise ValueError(
+                f"pixel_flipping.baseline must be one number or one per channel ({picture.shape[1]}), got {count}."
+            )
+
+    def replacement(self, picture: Tensor) -> Tensor:
+        return torch.tensor(self.value, dtype=picture.dtype, device=picture.device).reshape(1, -1, 1, 1)
+
+
+@dataclass(frozen=True)
+class Mean(Removal):
+    """x_i ← the mean of its channel over the picture."""
+
+    title: ClassVar[str] = "set to the mean of the channel"
+    reference: ClassVar[str] = "Hooker et al. 2019"
+
+    def replacement(self, picture: Tensor) -> Tensor:
+        return picture.mean((2, 3), keepdim=True)
+
+
+@dataclass(frozen=True)
+class Blur(Removal):
+    """x_i ← (G_σ * x)_i, a Gaussian blur of the whole picture; the border is repeated."""
+
+    title: ClassVar[str] = "blurred"
+    reference: ClassVar[str] = "Fong & Vedaldi 2017"
+
+    sigma: float = param(4.0, low=0.1, high=100, slider=(0.5, 20), symbol="σ", unit="px", help="Width of the blur.")
+
+    @property
+    def said(self) -> str:
+        return f"blurred, σ = {self.sigma:.4g} px"
+
+    def replacement(self, picture: Tensor) -> Tensor:
+        reach = math.ceil(3 * self.sigma)
+        places = torch.arange(-reach, reach + 1, dtype=torch.float64)
+        weights = torch.exp(-places.square() / (2 * self.sigma**2))
+        weights = (weights / weights.sum()).to(picture)
+        rows = picture.reshape(-1, 1, *picture.shape[2:])
+        rows = functional.pad(rows, (reach, reach, 0, 0), mode="replicate")
+        rows = functional.conv2d(rows, weights.reshape(1, 1, 1, -1))
+        rows = functional.pad(rows, (0, 0, reach, reach), mode="replicate")
+        return functional.conv2d(rows, weights.reshape(1, 1, -1, 1)).reshape(picture.shape)
+
+
+@dataclass(frozen=True)
+class Noise(Removal):
+    """x_i ← u_i, uniform between the lowest and the highest value of its channel."""
+
+    title: ClassVar[str] = "set to noise"
+    reference: ClassVar[str] = "Samek et al. 2017"
+
+    seed: int = param(0, low=0, slider=(0, 99), help="Which noise.")
+
+    def replacement(self, picture: Tensor) -> Tensor:
+        draw = torch.Generator().manual_seed(self.seed)
+        share = torch.rand(picture.shape, generator=draw, dtype=torch.float64).to(picture)
+        low, high = picture.amin((2, 3), keepdim=True), picture.amax((2, 3), keepdim=True)
+        return low + share * (high - low)
+
+
+@dataclass(frozen=True)
+class Imputation(Removal):
+    """x_i ← Σ_j w_ij u_j / Σ_j w_ij + σ n_i: the mean of its neighbours, solved for all that are gone, and noise.
+
+    Nobody can tell from the shape of what is missing which class it was (ROAD).
+    """
+
+    title: ClassVar[str] = "noisy linear imputation"
+    reference: ClassVar[str] = "ROAD, Rong et al. 2022"
+
+    noise: float = param(
+        0.01, low=0, slider=(0, 0.1), step=0.005, symbol="σ", help="Of the noise, in units of the input."
+    )
+    seed: int = param(0, low=0, slider=(0, 99), help="Which noise.")
+
+    @property
+    def said(self) -> str:
+        return f"noisy linear imputation, σ = {self.noise:.4g}"
+
+    def removed(self, picture: Tensor, gone: Tensor) -> Tensor:
+        # One draw for the whole picture: a pixel gets the same noise however many go with it.
+        draw = torch.Generator().manual_seed(self.seed)
+        noise = self.noise * torch.randn(picture.shape, generator=draw, dtype=torch.float64)
+        return torch.where(gone, (imputed(picture, gone) + noise).to(picture), picture)
+
+
+REMOVALS: tuple[type[Removal], ...] = (Baseline, Mean, Blur, Noise, Imputation)
+
+
+def removal_of(given: Any, baseline: Any = 0.0) -> Removal:
+    """The removal that is meant: None is the baseline, and a name stands for the defaults of one of REMOVALS."""
+    if given is None or given == "baseline":
+        return Baseline(baseline)
+    if isinstance(given, Removal):
+        return given
+    named = {kind.__name__.lower(): kind for kind in REMOVALS}
+    if isinstance(given, str) and given in named:
+        return named[given]()
+    said = ", ".join(map(repr, named))
+    raise ValueError(f"removal must be one of {said}, or a setting such as removal.Blur(4.0), got {given!r}.")

@@ -1,0 +1,134 @@
+import { isShortcut, make, makeRoot, scrollTo, setText, stepTo, watch } from "../dom.js";
+import { formatter } from "../numbers.js";
+
+/**
+ * @typedef {{
+ *   names: string[], scores: (number | null)[], probabilities: (number | null)[], selected: number, auto: boolean,
+ *   shown: number, description: string,
+ * }} Traits
+ */
+
+/** A class with its bar. */
+function makeRow() {
+  const name = make("span", "lrp-classes-name lrp-cut");
+  const top = make("span", "lrp-classes-top", {}, "top");
+  const bar = make("span", "lrp-classes-bar");
+  const share = make("span", "lrp-classes-number lrp-muted");
+  const score = make("span", "lrp-classes-number");
+  const row = make("div", "lrp-classes-row", { role: "radio" },
+    make("span", "lrp-classes-label", {}, name, top), make("span", "lrp-classes-track", {}, bar), share, score);
+  return { row, name, top, bar, share, score };
+}
+
+/** @param {import("./anywidget").Context<Traits>} context */
+function render({ model, el }) {
+  const root = makeRoot(el, "lrp-classes");
+  const follow = make("input", "", { type: "checkbox" });
+  const head = make("div", "lrp-classes-head lrp-muted", {},
+    make("label", "lrp-classes-auto", { title: "Explain whatever class is on top" }, follow, "follow the top class"),
+    make("span", "", {}, "probability"), make("span", "", {}, "score"));
+  const list = make("div", "lrp-classes-list", { role: "radiogroup" });
+  root.append(head, list);
+  /** @type {ReturnType<typeof makeRow>[]} */
+  let rows = [];
+  /** @type {number[]} the class of each row */
+  let order = [];
+
+  /** @param {number} index */
+  const scoreOf = (index) => model.get("scores")[index] ?? -Infinity;
+
+  /** The classes that get a row: all in their order, or the best and the chosen one. */
+  function choose() {
+    const all = model.get("names").map((_, index) => index);
+    if (all.length <= model.get("shown")) return all;
+    const best = all.sort((a, b) => scoreOf(b) - scoreOf(a) || a - b).slice(0, model.get("shown"));
+    const selected = model.get("selected");
+    return selected < 0 || best.includes(selected) ? best : [...best, selected];
+  }
+
+  /** The class with the largest score, -1 for none. */
+  function topClass() {
+    let best = -1;
+    for (let i = 0; i < model.get("scores").length; i++) if (scoreOf(i) > scoreOf(best)) best = i;
+    return best;
+  }
+
+  function draw() {
+    const names = model.get("names");
+    const many = names.length > model.get("shown");
+    const selected = model.get("selected");
+    const top = topClass();
+    const had = rows.findIndex(({ row }) => row === document.activeElement);
+    const focused = order[had];
+    order = choose();
+    if (rows.length !== order.length) {
+      rows = order.map((_, place) => rows[place] ?? makeRow());
+      list.replaceChildren(...rows.map(({ row }) => row));
+    }
+    const scores = order.map(scoreOf).filter(Number.isFinite);
+    const write = formatter(Math.max(0, ...scores.map(Math.abs)), { digits: 4 });
+    const entry = order.includes(selected) ? selected : order[0];
+    root.toggleAttribute("data-many", many);
+    list.setAttribute("aria-label", model.get("description"));
+    follow.checked = model.get("auto");
+    rows.forEach((parts, place) => {
+      const index = order[place];
+      const probability = model.get("probabilities")[index] ?? NaN;
+      const share = Number.isFinite(probability) ? `${(100 * probability).toFixed(1)} %` : "–";
+      const score = write(model.get("scores")[index]);
+      parts.row.tabIndex = index === entry ? 0 : -1;
+      parts.row.setAttribute("aria-checked", String(index === selected));
+      parts.row.toggleAttribute("data-below", many && place === model.get("shown"));
+      parts.row.dataset.class = String(index);
+      const words = `${names[index]}: probability ${share}, score ${score}${index === top ? ", top class" : ""}`;
+      parts.row.setAttribute("aria-label", words);
+      parts.row.title = words;
+      setText(parts.name, names[index]);
+      parts.top.style.visibility = index === top ? "" : "hidden"; // keeps its place, but among many only the first has it
+      parts.top.hidden = many && index !== top;
+      parts.bar.style.width = `${100 * Math.min(1, Math.max(0, probability || 0))}%`;
+      setText(parts.share, share);
+      setText(parts.score, score);
+    });
+    const still = order.indexOf(focused); // rows were reordered: the focus stays with its class
+    if (had >= 0 && still !== had) rows[still >= 0 ? still : 0]?.row.focus({ preventScroll: true });
+  }
+
+  /** @param {number} index */
+  function pick(index) {
+    if (index === undefined) return;
+    model.set("selected", index);
+    model.set("auto", false);
+    model.save_changes();
+    draw();
+    const { row } = rows[order.indexOf(index)];
+    row.focus({ preventScroll: true });
+    scrollTo(list, row);
+  }
+
+  /** @param {Event} event */
+  const placeOf = (event) => rows.findIndex(({ row }) => row.contains(/** @type {Node} */ (event.target)));
+
+  list.addEventListener("click", (event) => pick(order[placeOf(event)]));
+  list.addEventListener("keydown", (event) => {
+    if (isShortcut(event)) return;
+    const place = placeOf(event);
+    const next = event.key === "Enter" || event.key === " " ? place : stepTo(event.key, place, order.length);
+    if (next === null) return;
+    pick(order[next]);
+    event.preventDefault();
+  });
+  follow.addEventListener("change", () => {
+    model.set("auto", follow.checked);
+    if (follow.checked && topClass() >= 0) model.set("selected", topClass());
+    model.save_changes();
+  });
+  const endings = [
+    watch(model, ["names", "scores", "probabilities", "selected", "auto", "shown", "description"], draw),
+    () => root.remove(),
+  ];
+  draw();
+  return () => endings.forEach((end) => end());
+}
+
+export default { render };

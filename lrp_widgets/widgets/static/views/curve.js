@@ -1,0 +1,41 @@
+import { make, makeRoot, setText, watch } from "../dom.js";
+
+/** @typedef {{title: string, text: string, waiting: boolean}} Traits */
+
+/**
+ * The line above a plotly figure. plotly draws at 700 px until the window's size changes, so whenever the figure is
+ * first drawn, or its column gets another width, this says that it did.
+ * @param {import("./anywidget").Context<Traits>} context
+ */
+function render({ model, el }) {
+  const root = makeRoot(el, "lrp-curve-head");
+  const title = make("b", "");
+  const text = make("span", "");
+  const wait = make("div", "lrp-curve-wait lrp-muted", {}, "Drawing the curve …");
+  root.append(title, " ", text, wait);
+
+  function show() {
+    setText(title, model.get("title"));
+    setText(text, model.get("text"));
+    wait.hidden = !model.get("waiting");
+  }
+
+  const fit = () => requestAnimationFrame(() => window.dispatchEvent(new Event("resize")));
+  let width = 0;
+  const resized = new ResizeObserver(([entry]) => {
+    if (Math.abs(entry.contentRect.width - width) > 1) fit();
+    width = entry.contentRect.width;
+  });
+  resized.observe(root);
+  document.addEventListener("plotlywidget-after-render", fit);
+  const end = watch(model, ["title", "text", "waiting"], show);
+  show();
+  return () => {
+    end();
+    resized.disconnect();
+    document.removeEventListener("plotlywidget-after-render", fit);
+    root.remove();
+  };
+}
+
+export default { render };

@@ -1,0 +1,39 @@
+import { make, makeRoot, setText, watch } from "../dom.js";
+
+/** @typedef {{text: string, remedy: string, level: "ok" | "busy" | "error"}} Traits */
+
+const BLINK = 250; // ms: work that takes less leaves the line alone, so that it does not flicker under a drag
+
+/** @param {import("./anywidget").Context<Traits>} context */
+function render({ model, el }) {
+  const root = makeRoot(el, "lrp-status");
+  const sign = make("span", "lrp-status-sign", { "aria-hidden": "true" });
+  const line = make("span", "lrp-status-text", { role: "status", "aria-live": "polite" });
+  root.append(sign, line);
+  let waiting = 0;
+
+  function show() {
+    const { level, text, remedy } = { level: model.get("level"), text: model.get("text"), remedy: model.get("remedy") };
+    root.dataset.shown = level;
+    setText(line, level === "error" && remedy ? `${text} — ${remedy}` : text);
+    line.title = line.textContent ?? "";
+  }
+
+  function update() {
+    const level = model.get("level");
+    root.dataset.level = level; // what is true; data-shown is what is seen
+    clearTimeout(waiting);
+    if (level === "busy") waiting = setTimeout(show, BLINK);
+    else show();
+  }
+
+  const end = watch(model, ["text", "remedy", "level"], update);
+  update();
+  return () => {
+    end();
+    clearTimeout(waiting);
+    root.remove();
+  };
+}
+
+export default { render };

@@ -1,0 +1,1 @@
+"""What a person looks at: a …View shows, and owns nothing."""

@@ -1,0 +1,198 @@
+"""Regions and scales: Python and the browser must come to the same pixels, sums and numbers."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from lrp_widgets.widgets.views.heatmap import COLORMAPS, SIGNS, HeatmapView
+from lrp_widgets.widgets.views.region import RegionShare, inside_of, share_of
+
+MAP = np.array([[1.0, -2.0, 3.0], [0.0, 4.0, -5.0]])
+RASTER = "readRaster(new DataView(Float32Array.from(given.values.flat()).buffer), given.shape)"
+
+
+def given(values: np.ndarray, **more: object) -> dict[str, object]:
+    return {"values": values.tolist(), "shape": list(values.shape), **more}
+
+
+def test_inside_by_hand():
+    square = [[1, 1], [3, 1], [3, 3], [1, 3]]
+    assert inside_of(square, 4, 4).astype(int).tolist() == [[0, 0, 0, 0], [0, 1, 1, 0], [0, 1, 1, 0], [0, 0, 0, 0]]
+    centred = [[0.5, 0.5], [2.5, 0.5], [2.5, 2.5], [0.5, 2.5]]  # a centre on the left or upper edge belongs to it
+    assert inside_of(centred, 3, 3).astype(int).tolist() == [[1, 1, 0], [1, 1, 0], [0, 0, 0]]
+    bow = [[0, 0], [4, 4], [4, 0], [0, 4]]
+    assert inside_of(bow, 4, 4).astype(int).tolist() == [[0, 0, 0, 1], [1, 0, 1, 1], [1, 0, 1, 1], [0, 0, 0, 1]]
+    assert not inside_of([], 2, 3).any() and inside_of([], 2, 3).shape == (2, 3)
+
+
+def polygons() -> list[list[list[float]]]:
+    rng = np.random.default_rng(0)
+    free = [np.column_stack([rng.uniform(0, 13, n), rng.uniform(0, 9, n)]) for n in (3, 5, 40, 400)]
+    halves = [np.floor(polygon * 2) / 2 for polygon in free]  # edges that meet centres and borders
+    return [polygon.tolist() for polygon in free + halves]
+
+
+def slow_inside(polygon: list[list[float]], height: int, width: int) -> np.ndarray:
+    """Pixel by pixel: how many edges a ray to the left meets."""
+    mask = np.zeros((height, width), bool)
+    for row, column in np.ndindex(height, width):
+        x, y = column + 0.5, row + 0.5
+        for (ax, ay), (bx, by) in zip(polygon, polygon[1:] + polygon[:1], strict=True):
+            if (ay <= y) != (by <= y) and ax + (y - ay) / (by - ay) * (bx - ax) <= x:
+                mask[row, column] ^= True
+    return mask
+
+
+@pytest.mark.parametrize("polygon", polygons(), ids=lambda polygon: f"{len(polygon)} vertices")
+def test_inside_is_the_same_here_slowly_and_in_the_browser(node, polygon):
+    mask = inside_of(polygon, 9, 13)
+    assert np.array_equal(mask, slow_inside(polygon, 9, 13))
+    assert node("region", "Array.from(insideOf(given, 13, 9))", polygon) == mask.astype(int).flatten().tolist()
+
+
+def test_share():
+    inside = np.array([[True, True, False], [False, True, False]])
+    share = share_of(MAP, inside)
+    assert share == RegionShare(inside=3, total=1, inside_size=7, total_size=15, area=0.5)
+    assert (share.outside, share.part, share.part_of_size) == (-2, None, 7 / 15)  # 300 % would say nothing
+    assert share.density == pytest.approx(14 / 15)
+    assert share_of(np.abs(MAP), inside).part == share_of(np.abs(MAP), inside).part_of_size == 7 / 15
+    assert share_of(-np.abs(MAP), inside).part == 7 / 15
+    nothing = share_of(np.zeros((2, 3)), inside)
+    assert (nothing.part, nothing.part_of_size, nothing.density) == (None, None, None)
+    assert share_of(MAP, np.zeros((2, 3), bool)).density is None
+    assert share_of(np.array([[np.nan, np.inf, 2]]), np.ones((1, 3), bool)).total_size == 2
+
+
+def test_share_is_the_same_in_the_browser(node):
+    rng = np.random.default_rng(1)
+    values, polygon = rng.normal(size=(9, 13)).astype(np.float32), polygons()[1]
+    share = share_of(values, inside_of(polygon, 9, 13))
+    got = node(
+        "heatmap",
+        f"(() => {{ const raster = {RASTER}; return shareOf(raster, insideOf(given.polygon, 13, 9)); }})()",
+        given(values, polygon=polygon),
+    )
+    assert got["inside"] == pytest.approx(share.inside) and got["insideSize"] == pytest.approx(share.inside_size)
+    assert got["totalSize"] == pytest.approx(share.total_size) and got["area"] == share.area
+
+
+@pytest.mark.parametrize(
+    ("share", "total", "lines"),
+    [
+        (
+            {"inside": 12.3, "insideSize": 12.3, "totalSize": 21, "area": 0.142},
+            21,
+            ["inside +12.30 of ΣR +21.00 (58.6 %)", "58.6 % of |R| on 14.2 % of the area: 4.1 × its share"],
+        ),
+        (
+            {"inside": -3, "insideSize": 5, "totalSize": 20, "area": 0.5},
+            -12,
+            ["inside −3.00 of ΣR −12.00 (25.0 %)", "25.0 % of |R| on 50.0 % of the area: 0.50 × its share"],
+        ),
+        (
+            {"inside": -3, "insideSize": 3, "totalSize": 13, "area": 0.001},
+            7,
+            ["inside −3.00, outside +10.00, ΣR +7.00", "23.1 % of |R| on 0.1 % of the area: 231 × its share"],
+        ),
+        (
+            {"inside": 2, "insideSize": 2, "totalSize": 4, "area": 0.5},
+            0,
+            ["inside +2.000, outside −2.000, ΣR 0.000", "50.0 % of |R| on 50.0 % of the area: 1.0 × its share"],
+        ),
+        (
+            {"inside": 0, "insideSize": 0, "totalSize": 0, "area": 0.25},
+            0,
+            ["no relevance in this picture", "25.0 % of the area"],
+        ),
+    ],
+)
+def test_a_share_in_words(node, share, total, lines):
+    said = node("region", "sayShare(given.share, given.total)", {"share": share, "total": total})
+    assert [line.replace("\u00a0", " ") for line in said] == lines
+
+
+def test_what_is_drawn(node):
+    assert node("region", "rectangle([5.6, 1.4], [2.4, 3.5])") == [[2, 1], [6, 1], [6, 4], [2, 4]]
+    line = "Array.from({ length: 1000 }, (_, i) => [i / 3, 0])"
+    thinned = node("region", f"thinned({line})")
+    assert len(thinned) == 250 and thinned[:2] == [[0, 0], [1.33, 0]]
+
+
+def ends(node, values: np.ndarray, **scale: object) -> list[float]:
+    settings = {"signs": "symmetric", "percentile": 100, "scale": None, "locked": [], **scale}
+    got = node("scale", f"endsOf({RASTER.replace('readRaster', '$raster.readRaster')}, given.scale)",
+               given(values, scale=settings))  # fmt: skip
+    return [got["low"], got["high"]]
+
+
+@pytest.mark.parametrize("signs", SIGNS)
+@pytest.mark.parametrize("percentile", [100.0, 97.3, 60.0])
+def test_the_colours_end_where_python_says(node, signs, percentile):
+    values = (np.random.default_rng(2).normal(size=(9, 13)) ** 3 + 0.1).astype(np.float32)
+    values[0] = 0
+    view = HeatmapView(signs=signs, percentile=percentile)
+    view.show(values)
+    assert ends(node, values, signs=signs, percentile=percentile) == pytest.approx(view.limits, rel=1e-6)
+    view.show(values, scale=0.5)
+    assert ends(node, values, signs=signs, percentile=percentile, scale=0.5) == list(view.limits)
+    view.locked = [0.25, 0.75]
+    assert ends(node, values, signs=signs, percentile=percentile, scale=0.5, locked=view.locked) == list(view.limits)
+
+
+@pytest.mark.parametrize(
+    ("scale", "labels", "note"),
+    [
+        ({}, ["−5.00", "0", "+5.00"], "scale: largest |R|"),
+        ({"signs": "separate"}, ["−5.00", "0", "+4.00"], "scales: largest of each sign"),
+        ({"signs": "positive"}, ["0", "", "+4.00"], "scale: largest R · R < 0 not shown"),
+        ({"signs": "negative"}, ["−5.00", "", "0"], "scale: lowest R · R > 0 not shown"),
+        ({"percentile": 50}, ["−2.50", "0", "+2.50"], "percentile 50 of |R| · 3 clipped · largest 5.000"),
+        (
+            {"percentile": 50, "signs": "positive"},
+            ["0", "", "+3.00"],
+            "percentile 50 of R > 0 · 1 clipped · largest 4.000 · R < 0 not shown",
+        ),
+        ({"scale": 7}, ["−7.00", "0", "+7.00"], "scale set · largest 5.000"),
+        ({"locked": [1, 2], "signs": "separate"}, ["−1.00", "0", "+2.00"], "scale locked · 4 clipped · largest 5.000"),
+    ],
+)
+def test_the_legend_says_how_the_scale_came_about(node, scale, labels, note):
+    settings = {"signs": "symmetric", "percentile": 100, "scale": None, "locked": [], **scale}
+    expression = (
+        f"(() => {{ const raster = {RASTER.replace('readRaster', '$raster.readRaster')}; "
+        "const ends = endsOf(raster, given.scale); return [endLabels(ends), noteOf(raster, ends, given.scale)]; })()"
+    )
+    assert node("scale", expression, given(MAP, scale=settings)) == [labels, note]
+
+
+def lightness(node, name: str, dark: bool) -> np.ndarray:
+    """L* of CIELAB along a colour map."""
+    table = np.array(node("colours", f"Array.from(colourTable({json.dumps(name)}, {json.dumps(dark)}, false))"))
+    rgb = np.stack([table & 255, table >> 8 & 255, table >> 16 & 255]) / 255
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    y = np.array([0.2126, 0.7152, 0.0722]) @ linear
+    return np.where(y > 0.008856, 116 * np.cbrt(y) - 16, 903.3 * y)
+
+
+@pytest.mark.parametrize("name", [name for name in COLORMAPS if name != "grey"])
+@pytest.mark.parametrize("dark", [False, True])
+def test_a_colour_map_is_told_by_lightness_alone_and_says_as_much_to_either_side(node, name, dark):
+    light = lightness(node, name, dark)
+    size = np.abs(light - light[256])
+    left, right = size[256::-1], size[256:]
+    assert min(np.diff(left).min(), np.diff(right).min()) > -0.5  # a step of one of 256 reds is as much
+    assert min(left[-1], right[-1]) > 50 and np.abs(left - right).max() < 25
+
+
+def test_grey_is_told_by_lightness_alone(node):
+    assert (np.diff(lightness(node, "grey", False)) >= 0).all()
+
+
+def test_a_masked_pixel_is_as_bright_as_its_relevance(node):
+    black = node("colours", "Array.from(maskTable(), (pixel) => pixel >>> 24)")
+    assert black == [round(255 * (1 - abs(place / 256 - 1))) for place in range(513)]
+    assert node("colours", "maskTable().every((pixel) => (pixel & 0xffffff) === 0)")
