@@ -113,8 +113,8 @@ def test_the_table_is_read_rightly():
     assert against_the_table("apps.scan", {"lrp_widgets"}) == {"lrp_widgets"}  # the whole package is for those outside
     quality = {"lrp_widgets.apps.quality.scene.Scene"}
     assert against_the_table("apps.scan", quality) == quality
-    assert against_the_table("engine.rules", {"lrp_widgets.engine.operators.treatment"}) != set()
-    assert against_the_table("engine.composites", {"lrp_widgets.engine.operators.treatment"}) == set()
+    assert against_the_table("engine.rules", {"lrp_widgets.engine.operators.operator_rule"}) != set()
+    assert against_the_table("engine.composites", {"lrp_widgets.engine.operators.operator_rule"}) == set()
 
 
 def test_a_floor_stands_on_lower_floors_alone():

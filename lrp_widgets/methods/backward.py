@@ -39,8 +39,8 @@ def chain_rule(step: Step, tape: Tape) -> Adjoint:
     """The step's own derivative; a token has that of its whole embedding, added up."""
     if step.op not in ("embedding", "as_strided_scatter"):
         return vjp(step, tape)[0]
-    pull = (lookup if step.op == "embedding" else overwriting)(step, tape, Options())
-    return lambda *s: [handed for handed in pull(*s)[0] if handed is not None]
+    pullback = (lookup if step.op == "embedding" else overwriting)(step, tape, Options())
+    return lambda *s: [handed for handed in pullback(*s)[0] if handed is not None]
 
 
 def is_rectifier(step: Step) -> bool:

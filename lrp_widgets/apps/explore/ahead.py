@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from lrp_widgets.apps.session.cores import cores_for
-from lrp_widgets.engine.analysis.alpha_interpolation import Surface, chebyshev
+from lrp_widgets.engine.analysis.alpha_interpolation import AlphaInterpolation, chebyshev
 from lrp_widgets.engine.propagation.explainer import Explainer
 from lrp_widgets.engine.propagation.explanation import Explanation, pooled
 from lrp_widgets.engine.propagation.propagate import Abandoned
@@ -56,7 +56,7 @@ class Ahead:
         self._bytes = 0
         self._x: Tensor | None = None  # what all of it is about
         self._nodes: dict[Key, dict[float, Tensor]] = {}  # of each setting apart from its α
-        self._surfaces: dict[Key, Surface | None] = {}
+        self._surfaces: dict[Key, AlphaInterpolation | None] = {}
         self._top: int | None = None  # the class that target=None means
         self._moved = ""  # the parameter that was moved last
         self._last: Method | None = None
@@ -181,7 +181,7 @@ class Ahead:
             tried = [position for position in maps if position not in points]
             if not tried or any(point not in maps for point in points):
                 return
-            surface = Surface(points, [maps[point] for point in points])
+            surface = AlphaInterpolation(points, [maps[point] for point in points])
             off = (float((surface.at(a) - maps[a]).abs().max() / maps[a].abs().max().clamp(min=1e-30)) for a in tried)
             if max(off) <= CLOSE:
                 close = surface

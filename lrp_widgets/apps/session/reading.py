@@ -15,8 +15,8 @@ from lrp_widgets.engine.propagation.explanation import Explanation, pooled
 from lrp_widgets.params import params_of
 
 __all__ = [
-    "channel_maps", "equations", "findings", "folded_shape", "ledger_rows", "number", "numbers_of", "picture_of", "said_target",
-    "stamp", "status",
+    "channel_maps", "equations", "findings", "folded_shape", "ledger_rows", "number", "numbers_of", "picture_of",
+    "said_target", "stamp", "status",
 ]  # fmt: skip
 
 CAUSES = {"epsilon": "ε"}  # as the literature writes them

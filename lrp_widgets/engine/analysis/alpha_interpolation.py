@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["Surface", "chebyshev"]
+__all__ = ["AlphaInterpolation", "chebyshev"]
 
 
 def chebyshev(count: int, low: float, high: float) -> tuple[float, ...]:
@@ -24,7 +24,7 @@ def chebyshev(count: int, low: float, high: float) -> tuple[float, ...]:
     return tuple((low + high) / 2 - (high - low) / 2 * math.cos(math.pi * i / (count - 1)) for i in range(count))
 
 
-class Surface:
+class AlphaInterpolation:
     """R(α) through exact maps at Chebyshev's points.
 
     points: at least two, as `chebyshev` gives them.  maps: one a point, all of one shape.
@@ -32,7 +32,7 @@ class Surface:
 
     def __init__(self, points: Sequence[float], maps: Sequence[Tensor]) -> None:
         if len(points) != len(maps):
-            raise ValueError(f"Surface needs one map for each of the {len(points)} points, got {len(maps)}.")
+            raise ValueError(f"AlphaInterpolation needs one map for each of the {len(points)} points, got {len(maps)}.")
         self.points = np.asarray(points, dtype=np.float64)
         self.maps = torch.stack([relevance.reshape(-1) for relevance in maps])
         self.shape = maps[0].shape

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from lrp_widgets.engine.composites.composite import Composite, resolve
 from lrp_widgets.engine.layers.layer import Layer
-from lrp_widgets.engine.layers.reciprocal import gate, stabilized
-from lrp_widgets.engine.operators import Options, treatment
+from lrp_widgets.engine.layers.reciprocal import reciprocal, stabilized
+from lrp_widgets.engine.operators import Options, operator_rule
 from lrp_widgets.engine.rules import AlphaBeta, Epsilon, Flat, Gamma, Rule, WSquare, ZBox, Zero, ZPlus
 from lrp_widgets.engine.trace.step import replay
 from lrp_widgets.engine.trace.tape import Step, Tape
@@ -189,13 +189,15 @@ class Calculator:
         """R_j←k of every receiver k; of a rule without terms, of those that it is likely to be large for."""
         if (terms := TERMS.get(type(rule))) is not None:
             numerator, denominator = terms(rule, pair)
-            return numerator * gate(denominator.clone()) * of_k
-        likely = (pair.a * pair.w * gate(pair.layer.z.clone()) * of_k).flatten().abs().argsort(descending=True)[:most]
-        pull, messages = rule.linearize(pair.layer, pair.layer.a), torch.zeros_like(of_k)
+            return numerator * reciprocal(denominator.clone()) * of_k
+        likely = (
+            (pair.a * pair.w * reciprocal(pair.layer.z.clone()) * of_k).flatten().abs().argsort(descending=True)[:most]
+        )
+        pullback, messages = rule.linearize(pair.layer, pair.layer.a), torch.zeros_like(of_k)
         for k in likely.tolist():
             one = torch.zeros_like(of_k)
             one.view(-1)[k] = of_k.flatten()[k]
-            messages.view(-1)[k] = pull(one)[0][at]
+            messages.view(-1)[k] = pullback(one)[0][at]
         return messages
 
     def _rows(
@@ -282,7 +284,7 @@ class Calculator:
                     place = torch.unravel_index(largest.argmax(), largest.shape)
                     best, found = float(largest.max()), Neuron(step.name, tuple(map(int, place)), leaves=True)
                 continue
-            handed, _ = treatment(step)(step, self.tape, self.options)(*out)
+            handed, _ = operator_rule(step)(step, self.tape, self.options)(*out)
             for value, r in zip(step.inputs, handed, strict=True):
                 if r is not None:
                     arriving[value] = arriving[value] + r if value in arriving else r

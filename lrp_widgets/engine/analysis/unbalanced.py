@@ -70,7 +70,7 @@ def _cause(line: LayerRelevance, row: int, size: float, approximated: bool) -> t
         return said, "Try to register how relevance passes it, for instance as lw.operators.routing."
     if rule and type(line.rule) not in RULES:
         said = f"{rule} does not conserve ({hands_on})"
-        return said, "Try another rule here, or let its pull name what it keeps as absorbed."
+        return said, "Try another rule here, or let its pullback name what it keeps as absorbed."
     if rule:
         said = f"the layer calculates something else than its weights say ({hands_on})"
         return said, "Try lw.examine(model, x), and report it with the model."

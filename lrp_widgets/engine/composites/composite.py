@@ -50,7 +50,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Composite(Options):
-    """Entries in order (the first that matches a layer counts) and the treatment of ops without parameters."""
+    """Entries in order (the first that matches a layer counts) and the rule of ops without parameters."""
 
     entries: tuple[Entry, ...] = ()
 

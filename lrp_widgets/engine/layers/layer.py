@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lrp_widgets.engine.layers.affine import Affine
 from lrp_widgets.engine.layers.kernels import ALL, MINUS, PLUS, Part
-from lrp_widgets.engine.layers.reciprocal import gates
+from lrp_widgets.engine.layers.reciprocal import reciprocal_and_zeros
 from lrp_widgets.engine.trace.convolution import as_it_lies
 
 __all__ = ["ALL", "MINUS", "PLUS", "Layer", "Part"]
@@ -95,30 +95,30 @@ class Layer:
         return torch.copysign(self.z_positive(), self.z).add_(self.z.clamp(max=0))
 
     @cached_property
-    def gates_positive(self) -> tuple[Tensor, Tensor | None]:
+    def reciprocal_positive(self) -> tuple[Tensor, Tensor | None]:
         """1 / z⁺, and where there is none."""
-        return gates(self.z_positive())
+        return reciprocal_and_zeros(self.z_positive())
 
     @cached_property
-    def gates_negative(self) -> tuple[Tensor, Tensor | None] | None:
+    def reciprocal_negative(self) -> tuple[Tensor, Tensor | None] | None:
         """1 / z⁻ with z⁻ = Σ_j (a_j w_jk)⁻ + b_k⁻, and where there is none; None where z − z⁺ says it as well.
 
         z⁻ = z − z⁺ is free, but where it is small only its rounding is left: then by a convolution of its own.
         """
-        one_over_plus, no_plus = self.gates_positive
+        one_over_plus, no_plus = self.reciprocal_positive
         # Relative error of z − z⁺: that of z⁺ times z⁺ / |z⁻|.
         if self.z.dtype == torch.float32 and self.z.numel() and no_plus is None:
             largest = float(as_it_lies(self.z * one_over_plus).amax())
             if largest <= 1 - SMALLEST:
                 return None
-        return gates(self._sum_of_sign(MINUS, PLUS, None, 0))
+        return reciprocal_and_zeros(self._sum_of_sign(MINUS, PLUS, None, 0))
 
     def shares(self, relevance: Tensor) -> tuple[Tensor, Tensor]:
         """R / z⁺ and R / z⁻, with 0 where there is no such sum."""
-        one_over_plus, _ = self.gates_positive
+        one_over_plus, _ = self.reciprocal_positive
         plus = relevance * one_over_plus
-        if self.gates_negative is not None:
-            return plus, relevance * self.gates_negative[0]
+        if self.reciprocal_negative is not None:
+            return plus, relevance * self.reciprocal_negative[0]
         # z⁻ = z⁺ (z / z⁺ − 1): three ways through the memory each time, and a third less of it taken.
         return plus, plus / (self.z * one_over_plus).sub_(1)
 

@@ -7,15 +7,15 @@ from torch import Tensor
 
 from lrp_widgets.engine.trace.convolution import as_it_lies
 
-__all__ = ["below_zero", "damped", "gate", "gates", "kept", "stabilized", "uncancelled"]
+__all__ = ["below_zero", "damped", "kept", "reciprocal", "reciprocal_and_zeros", "stabilized", "uncancelled"]
 
 
-def gate(z: Tensor) -> Tensor:
+def reciprocal(z: Tensor) -> Tensor:
     """1/z, and 0 where z is 0: what has no denominator hands nothing on."""
-    return gates(z)[0]
+    return reciprocal_and_zeros(z)[0]
 
 
-def gates(z: Tensor) -> tuple[Tensor, Tensor | None]:
+def reciprocal_and_zeros(z: Tensor) -> tuple[Tensor, Tensor | None]:
     """1/z with 0 where z is 0, and where that is: None for nowhere."""
     one_over_z, tiny = z.reciprocal(), torch.finfo(z.dtype).tiny
     if z.numel():
@@ -33,7 +33,7 @@ def damped(z: Tensor, epsilon: float | Tensor) -> Tensor:
     over = stabilized(z, epsilon)
     if isinstance(epsilon, float) and epsilon >= torch.finfo(z.dtype).tiny ** 0.5:
         return over.reciprocal_()  # ε keeps it from 0
-    return gate(over)
+    return reciprocal(over)
 
 
 def kept(s: Tensor, constant: Tensor) -> Tensor:

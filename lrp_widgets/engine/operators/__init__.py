@@ -5,12 +5,12 @@ from lrp_widgets.engine.operators.operators import (
     Options,
     fallback,
     identity,
+    operator_rule,
     overwriting,
     pool,
     product,
     routing,
     taylor,
-    treatment,
 )
 
 __all__ = [
@@ -18,10 +18,10 @@ __all__ = [
     "Options",
     "fallback",
     "identity",
+    "operator_rule",
     "overwriting",
     "pool",
     "product",
     "routing",
     "taylor",
-    "treatment",
 ]

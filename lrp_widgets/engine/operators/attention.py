@@ -10,19 +10,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lrp_widgets.engine.layers.reciprocal import gate, gates
-from lrp_widgets.engine.operators.treatments import Options, Pull, Pulled, first_order
+from lrp_widgets.engine.layers.reciprocal import reciprocal, reciprocal_and_zeros
+from lrp_widgets.engine.operators.treatments import Options, Pullback, PulledBack, first_order
 from lrp_widgets.engine.trace.tape import Ref, Step, Tape
 
 __all__ = ["attention", "batch_statistics", "group_norm", "layer_norm", "softmax"]
 
 
-def softmax(step: Step, tape: Tape, options: Options) -> Pull:
+def softmax(step: Step, tape: Tape, options: Options) -> Pullback:
     """R_i = x_i (R_i − s_i Σ_j R_j), or nothing where attention is held constant; −∞ logits count 0."""
     return first_order(step, tape, "softmax")
 
 
-def attention(step: Step, tape: Tape, options: Options) -> Pull:
+def attention(step: Step, tape: Tape, options: Options) -> Pullback:
     """O = softmax(Q Kᵀ / √d + mask) V in one op: the same as its parts, product, softmax, product."""
     named = _attention_arguments(step)
     q, k, v = (tape.values[arg.value] if isinstance(arg, Ref) else arg for arg in (named["q"], named["k"], named["v"]))
@@ -32,12 +32,12 @@ def attention(step: Step, tape: Tape, options: Options) -> Pull:
     logits = _masked(raw, named)
     weights = logits.softmax(-1)
     o = weights @ v_all
-    one_over_o, one_over_raw = gate(o), gate(raw)
+    one_over_o, one_over_raw = reciprocal(o), reciprocal(raw)
     # Which of the three depend on the input: what is constant in a product leaves all to the other side.
     of_q, of_k, of_v = (isinstance(named[name], Ref) for name in ("q", "k", "v"))
     held = of_v and (options.attention == "held constant" or not (of_q or of_k))
 
-    def pull(relevance: Tensor, *_: Any) -> Pulled:
+    def pullback(relevance: Tensor, *_: Any) -> PulledBack:
         s = relevance * one_over_o * (0.5 if of_v and not held else 1.0)
         r_v = _heads_together(v_all * (weights.mT @ s), v)
         r_q, r_k = torch.zeros_like(q), torch.zeros_like(k)
@@ -46,7 +46,7 @@ def attention(step: Step, tape: Tape, options: Options) -> Pull:
             finite = torch.nan_to_num(logits, nan=0.0, posinf=0.0, neginf=0.0)
             r_logits = finite * (r_weights - weights * r_weights.sum(-1, keepdim=True))
             # A mask is a constant in the sum raw + mask; where it cuts off, raw hands nothing on.
-            s_raw = r_logits * gate(finite) * raw * one_over_raw * (0.5 if of_q and of_k else 1.0)
+            s_raw = r_logits * reciprocal(finite) * raw * one_over_raw * (0.5 if of_q and of_k else 1.0)
             r_q = q * (s_raw @ k_all) * scale
             r_k = _heads_together(k_all * (s_raw.mT @ q) * scale, k)
         shares = {"q": r_q, "k": r_k, "v": r_v}
@@ -54,7 +54,7 @@ def attention(step: Step, tape: Tape, options: Options) -> Pull:
         handed += [None] * (len(step.inputs) - len(handed))  # a mask made from the input
         return handed, "softmax"
 
-    return pull
+    return pullback
 
 
 def _attention_arguments(step: Step) -> dict[str, Any]:
@@ -91,11 +91,11 @@ def _masked(raw: Tensor, named: dict[str, Any]) -> Tensor:
     return raw
 
 
-def _centred(x: Tensor, z: Tensor, scale: Tensor, bias: Tensor | None, axes: tuple[int, ...]) -> Pull:
+def _centred(x: Tensor, z: Tensor, scale: Tensor, bias: Tensor | None, axes: tuple[int, ...]) -> Pullback:
     """z = scale (x − mean x) + bias with the scale held constant: linear in x, the shift is a bias."""
-    one_over_z, dead = gates(z)
+    one_over_z, dead = reciprocal_and_zeros(z)
 
-    def pull(relevance: Tensor, *_: Any) -> Pulled:
+    def pullback(relevance: Tensor, *_: Any) -> PulledBack:
         s = relevance * one_over_z
         c = s * scale
         absorbed = {} if dead is None else {"no input": relevance * dead}
@@ -103,14 +103,14 @@ def _centred(x: Tensor, z: Tensor, scale: Tensor, bias: Tensor | None, axes: tup
             absorbed["bias"] = s * bias
         return [x * (c - c.mean(dim=axes, keepdim=True))], absorbed
 
-    return pull
+    return pullback
 
 
 def _made(step: Step, tape: Tape) -> Tensor:
     return tape.values[next(value for value in step.outputs if value is not None)]
 
 
-def layer_norm(step: Step, tape: Tape, options: Options) -> Pull:
+def layer_norm(step: Step, tape: Tape, options: Options) -> Pullback:
     """LayerNorm with its standard deviation held constant."""
     x = tape.values[step.inputs[0]]
     shape, weight, bias, eps = step.args[1:5]
@@ -119,7 +119,7 @@ def layer_norm(step: Step, tape: Tape, options: Options) -> Pull:
     return _centred(x, _made(step, tape), scale if weight is None else scale * weight, bias, axes)
 
 
-def group_norm(step: Step, tape: Tape, options: Options) -> Pull:
+def group_norm(step: Step, tape: Tape, options: Options) -> Pullback:
     """GroupNorm with its standard deviation held constant."""
     x, z = tape.values[step.inputs[0]], _made(step, tape)
     weight, bias, n, channels, size, groups, eps = step.args[1:8]
@@ -130,15 +130,15 @@ def group_norm(step: Step, tape: Tape, options: Options) -> Pull:
     shift = None if bias is None else bias.reshape(per_channel)
     inner = _centred(grouped, z.reshape(grouped.shape), scale, shift, (2, 3))
 
-    def pull(relevance: Tensor, *_: Any) -> Pulled:
+    def pullback(relevance: Tensor, *_: Any) -> PulledBack:
         (handed,), absorbed = inner(relevance.reshape(grouped.shape))
         assert handed is not None
         return [handed.reshape(x.shape)], absorbed
 
-    return pull
+    return pullback
 
 
-def batch_statistics(step: Step, tape: Tape, options: Options) -> Pull:
+def batch_statistics(step: Step, tape: Tape, options: Options) -> Pullback:
     """Normalization by the statistics of this input (InstanceNorm): standard deviation held constant."""
     x, z = tape.values[step.inputs[0]], _made(step, tape)
     weight, bias, eps = step.args[1], step.args[2], step.args[-1]

@@ -1,6 +1,6 @@
 """What each ATen op is to LRP, apart from the parametric maps that take a rule (affine.py).
 
-OPERATORS says which op gets which treatment (treatments.py, attention.py); an own op is registered in one line,
+OPERATORS says which op has which rule (treatments.py, attention.py); an own op is registered in one line,
 `lw.operators.OPERATORS["mylib::myop"] = lw.operators.routing`. An op that is not in the table falls back to
 a ⊙ vjp(R / (z + ε)), and the explanation names it.
 """
@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from lrp_widgets.engine.operators.attention import attention, batch_statistics, group_norm, layer_norm, softmax
 from lrp_widgets.engine.operators.treatments import (
+    OperatorRule,
     Options,
-    Pull,
-    Treatment,
+    Pullback,
     first_order,
     identity,
     lookup,
@@ -31,21 +31,21 @@ __all__ = [
     "Options",
     "fallback",
     "identity",
+    "operator_rule",
     "overwriting",
     "pool",
     "product",
     "routing",
     "taylor",
-    "treatment",
 ]
 
 
-def taylor(step: Step, tape: Tape, options: Options) -> Pull:
+def taylor(step: Step, tape: Tape, options: Options) -> Pullback:
     """R_in = x ⊙ Jᵀ(R / z), for a softmax x_i (R_i − s_i Σ_j R_j) (AttnLRP): what is not linear stays, by name."""
     return first_order(step, tape, step.op.strip("_"))
 
 
-def fallback(step: Step, tape: Tape, options: Options) -> Pull:
+def fallback(step: Step, tape: Tape, options: Options) -> Pullback:
     """An op nobody thought of: R_in = a ⊙ vjp(R / (z + ε)); the difference is absorbed as "fallback"."""
     return first_order(step, tape, "fallback")
 
@@ -72,7 +72,7 @@ _POOLING = (
     "upsample_trilinear3d _upsample_bilinear2d_aa _upsample_bicubic2d_aa col2im grid_sampler_2d grid_sampler_3d"
 )
 
-OPERATORS: dict[str, Treatment] = {
+OPERATORS: dict[str, OperatorRule] = {
     **dict.fromkeys(_ELEMENTWISE.split(), identity),
     **dict.fromkeys(_ROUTING.split(), routing),
     **dict.fromkeys(_POOLING.split(), pool),
@@ -101,8 +101,8 @@ OPERATORS: dict[str, Treatment] = {
 }
 
 
-def treatment(step: Step) -> Treatment:
-    """The treatment of a step without a rule; `fallback` where the table has none."""
+def operator_rule(step: Step) -> OperatorRule:
+    """The rule of a step without a rule; `fallback` where the table has none."""
     known = OPERATORS.get(step.op, fallback)
     # An elementwise op of two active tensors (x ** y) is not the identity for either of them.
     return fallback if known is identity and len(step.inputs) > 1 else known

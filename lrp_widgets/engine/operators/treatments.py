@@ -1,7 +1,7 @@
 """The few ways relevance passes an op without parameters: identity, routing, pooling, sums, products, first order.
 
-A treatment is a function `(step, tape, options) -> pull`, and `pull(*R_out) -> ([R_in, …], absorbed)`: one R_out per
-output of the step, one R_in per active input; `absorbed` is what stays by cause, or the one cause that explains the
+An operator rule is a function `(step, tape, options) -> pullback`, and `pullback(*R_out) -> ([R_in, …], absorbed)`: one
+R_out per output of the step, one R_in per active input; `absorbed` is what stays by cause, or the one cause that explains the
 whole difference.
 """
 
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lrp_widgets.engine.layers.reciprocal import damped, gates, kept, uncancelled
+from lrp_widgets.engine.layers.reciprocal import damped, kept, reciprocal_and_zeros, uncancelled
 from lrp_widgets.engine.operators.adjoints import adjoint_of
 from lrp_widgets.engine.operators.options import Options
 from lrp_widgets.engine.trace.convolution import as_it_lies
@@ -23,9 +23,9 @@ from lrp_widgets.engine.trace.tape import Tape
 
 __all__ = [
     "GATES",
-    "Pull",
-    "Pulled",
-    "Treatment",
+    "OperatorRule",
+    "Pullback",
+    "PulledBack",
     "first_order",
     "identity",
     "lookup",
@@ -40,9 +40,9 @@ __all__ = [
     "vjp",
 ]
 
-Pulled = tuple[list[Tensor | None], dict[str, Tensor] | str]
-Pull = Callable[..., Pulled]
-Treatment = Callable[[Step, Tape, Options], Pull]
+PulledBack = tuple[list[Tensor | None], dict[str, Tensor] | str]
+Pullback = Callable[..., PulledBack]
+OperatorRule = Callable[[Step, Tape, Options], Pullback]
 
 
 def vjp(step: Step, tape: Tape) -> tuple[Callable[..., list[Tensor]], list[Tensor]]:
@@ -79,54 +79,54 @@ def _floating(t: Tensor) -> Tensor:
     return t if t.is_floating_point() else t.double()
 
 
-def identity(step: Step, tape: Tape, options: Options) -> Pull:
+def identity(step: Step, tape: Tape, options: Options) -> Pullback:
     """R_in = R_out: activation functions, scalings by constants, whatever acts on each element alone."""
     shape = tape.values[step.inputs[0]].shape
 
-    def pull(*relevance: Tensor | None) -> Pulled:
+    def pullback(*relevance: Tensor | None) -> PulledBack:
         assert relevance[0] is not None
         return [relevance[0] if relevance[0].shape == shape else relevance[0].sum_to_size(shape)], {}
 
-    return pull
+    return pullback
 
 
-def routing(step: Step, tape: Tape, options: Options) -> Pull:
+def routing(step: Step, tape: Tape, options: Options) -> Pullback:
     """Every output element is one input element or a constant: R goes back where the element came from."""
     adjoint, _ = vjp(step, tape)
 
-    def pull(*relevance: Tensor | None) -> Pulled:
+    def pullback(*relevance: Tensor | None) -> PulledBack:
         return list(adjoint(*relevance)), "constant"
 
-    return pull
+    return pullback
 
 
-def lookup(step: Step, tape: Tape, options: Options) -> Pull:
+def lookup(step: Step, tape: Tape, options: Options) -> Pullback:
     """R_token = Σ_d R_d: a token has the relevance of its whole embedding."""
     if isinstance(step.args[0], Ref):  # a table made from the input
         return routing(step, tape, options)
 
-    def pull(relevance: Tensor) -> Pulled:
+    def pullback(relevance: Tensor) -> PulledBack:
         return [relevance.sum(-1)], {}
 
-    return pull
+    return pullback
 
 
-def pool(step: Step, tape: Tape, options: Options) -> Pull:
+def pool(step: Step, tape: Tape, options: Options) -> Pullback:
     """R_j = Σ_k a_j p_jk / Σ_j a_j p_jk · R_k: sum and average pooling, sums and means over dimensions."""
     adjoint, (z, *_) = vjp(step, tape)
     a = tape.values[step.inputs[0]]
     if a.numel() and bool(as_it_lies(a).amin() < 0):
         z = uncancelled(z, replay(step, [a.abs()])[0])
-    one_over_z, dead = gates(z)
+    one_over_z, dead = reciprocal_and_zeros(z)
 
-    def pull(relevance: Tensor) -> Pulled:
+    def pullback(relevance: Tensor) -> PulledBack:
         absorbed = {} if dead is None else {"no input": relevance * dead}
         return [a * adjoint(relevance * one_over_z)[0]], absorbed
 
-    return pull
+    return pullback
 
 
-def max_pool(step: Step, tape: Tape, options: Options) -> Pull:
+def max_pool(step: Step, tape: Tape, options: Options) -> Pullback:
     """All to the winner, or in proportion as in sum pooling, as the options say."""
     if options.max_pooling == "winner-take-all" or not step.op.startswith("max_pool"):
         return routing(step, tape, options)
@@ -162,25 +162,25 @@ def max_pool(step: Step, tape: Tape, options: Options) -> Pull:
     with torch.enable_grad():
         leaf = a.detach().clone().requires_grad_()
         z = window_sum(leaf)
-    one_over_z, dead = gates(uncancelled(z.detach(), window_sum(a.abs())))
+    one_over_z, dead = reciprocal_and_zeros(uncancelled(z.detach(), window_sum(a.abs())))
 
-    def pull(relevance: Tensor) -> Pulled:
+    def pullback(relevance: Tensor) -> PulledBack:
         absorbed = {} if dead is None else {"no input": relevance * dead}
         (c,) = torch.autograd.grad(z, leaf, relevance * one_over_z, retain_graph=True)
         return [a * c], absorbed
 
-    return pull
+    return pullback
 
 
-def residual_sum(step: Step, tape: Tape, options: Options) -> Pull:
+def residual_sum(step: Step, tape: Tape, options: Options) -> Pullback:
     """R_i = a_i / Σ_i a_i · R: a sum of tensors is split in proportion; a constant in it is a bias."""
     z = tape.values[next(v for v in step.outputs if v is not None)]
     signs = _sum_signs(step)
-    one_over_z, dead = gates(z)
+    one_over_z, dead = reciprocal_and_zeros(z)
     active = [(item, sign) for item, sign in signs if isinstance(item, Ref)]
     constants = [(item, sign) for item, sign in signs if not isinstance(item, Ref)]
 
-    def pull(relevance: Tensor) -> Pulled:
+    def pullback(relevance: Tensor) -> PulledBack:
         s = relevance * one_over_z
         handed: list[Tensor | None] = []
         for item, sign in active:
@@ -193,7 +193,7 @@ def residual_sum(step: Step, tape: Tape, options: Options) -> Pull:
             absorbed["no input"] = relevance * dead
         return handed, absorbed
 
-    return pull
+    return pullback
 
 
 def _sum_signs(step: Step) -> list[tuple[Any, float]]:
@@ -228,7 +228,7 @@ def made_by_op(value: int, tape: Tape, ops: tuple[str, ...]) -> bool:
     return False
 
 
-def product(step: Step, tape: Tape, options: Options) -> Pull:
+def product(step: Step, tape: Tape, options: Options) -> Pullback:
     """Product of two active tensors: all to the signal where the other is a gate, half each otherwise.
 
     A normalizing factor (1/σ) is held constant; a product with a constant hands on everything.
@@ -242,31 +242,31 @@ def product(step: Step, tape: Tape, options: Options) -> Pull:
     shares = [0.5, 0.5] if held[0] == held[1] else [0.0 if is_held else 1.0 for is_held in held]
     shapes = [tape.values[ref.value].shape for ref in operands]
 
-    def pull(relevance: Tensor) -> Pulled:
+    def pullback(relevance: Tensor) -> PulledBack:
         return [(relevance * share).sum_to_size(shape) for share, shape in zip(shares, shapes, strict=True)], {}
 
-    return pull
+    return pullback
 
 
-def quotient(step: Step, tape: Tape, options: Options) -> Pull:
+def quotient(step: Step, tape: Tape, options: Options) -> Pullback:
     """x / y: all to x, with y held constant where it depends on the input (as in a normalization)."""
     numerator = isinstance(step.args[0], Ref)
     shapes = [tape.values[value].shape for value in step.inputs]
 
-    def pull(relevance: Tensor) -> Pulled:
+    def pullback(relevance: Tensor) -> PulledBack:
         handed: list[Tensor | None] = [torch.zeros(shape).to(relevance) for shape in shapes]
         if not numerator:
             return [relevance.sum_to_size(shapes[0])], {}
         handed[0] = relevance.sum_to_size(shapes[0])
         return handed, {}
 
-    return pull
+    return pullback
 
 
-def matrix_product(step: Step, tape: Tape, options: Options) -> Pull:
+def matrix_product(step: Step, tape: Tape, options: Options) -> Pullback:
     """O = B₀ + A B: R_A = A ⊙ (R/(2 O) Bᵀ), R_B = B ⊙ (Aᵀ R/(2 O)), and B₀ ⊙ R/O to a summand (addmm, baddbmm, …)."""
     adjoint, (z, *_) = vjp(step, tape)
-    one_over_z, dead = gates(z)
+    one_over_z, dead = reciprocal_and_zeros(z)
     beta = float(step.kwargs.get("beta", 1))
     summand = step.args[0] if step.op.startswith(("add", "badd")) and beta else None
     active = isinstance(summand, Ref)
@@ -276,7 +276,7 @@ def matrix_product(step: Step, tape: Tape, options: Options) -> Pull:
     taking = len(held) if all(held) else len(held) - sum(held)  # of attention alone, someone must take it
     shares = [1.0] * active + [0.0 if h and not all(held) else 1 / taking for h in held]
 
-    def pull(relevance: Tensor) -> Pulled:
+    def pullback(relevance: Tensor) -> PulledBack:
         s = relevance * one_over_z
         handed: list[Tensor | None] = [
             tape.values[v] * c * share for v, c, share in zip(step.inputs, adjoint(s), shares, strict=True)
@@ -286,14 +286,14 @@ def matrix_product(step: Step, tape: Tape, options: Options) -> Pull:
             absorbed["bias"] = kept(s, summand * beta)
         return handed, absorbed
 
-    return pull
+    return pullback
 
 
-def overwriting(step: Step, tape: Tape, options: Options) -> Pull:
+def overwriting(step: Step, tape: Tape, options: Options) -> Pullback:
     """A memory after a write through a view: what was written takes the R of its place, the rest keeps its own."""
     memory, source, *geometry = step.args  # torch's own derivative of as_strided_scatter swaps the two
 
-    def pull(relevance: Tensor) -> Pulled:
+    def pullback(relevance: Tensor) -> PulledBack:
         flat = relevance.contiguous()
         written = flat.as_strided(*geometry)
         handed: list[Tensor | None] = []
@@ -303,18 +303,18 @@ def overwriting(step: Step, tape: Tape, options: Options) -> Pull:
             handed.append(written.clone())
         return handed, "constant"
 
-    return pull
+    return pullback
 
 
-def first_order(step: Step, tape: Tape, cause: str) -> Pull:
+def first_order(step: Step, tape: Tape, cause: str) -> Pullback:
     adjoint, made = vjp(step, tape)
     eps = 1e-9
     over = [damped(z, eps) for z in made]
 
-    def pull(*relevance: Tensor | None) -> Pulled:
+    def pullback(*relevance: Tensor | None) -> PulledBack:
         s = [None if r is None else r * o for r, o in zip(relevance, over, strict=True)]
         handed = [tape.values[v] * c for v, c in zip(step.inputs, adjoint(*s), strict=True)]
         # A softmax over −∞ logits makes 0 · ∞: such logits count 0.
         return [torch.nan_to_num(t, nan=0.0, posinf=0.0, neginf=0.0) for t in handed], cause
 
-    return pull
+    return pullback

@@ -85,7 +85,7 @@ class Explainer:
         method = LRP() if method is None else method
         if not hasattr(method, "relevance") or isinstance(method, type):
             raise TypeError(f"method must be a method such as lw.LRP(lw.epsilon()), got {method!r}.")
-        with self._lock, torch.inference_mode(False):  # in inference mode there are no derivatives to pull with
+        with self._lock, torch.inference_mode(False):  # in inference mode there are no derivatives to pull back with
             begun = time.perf_counter()
             if isinstance(method, LRP):  # the one method that is remembered step by step
                 recording = self.recording(x, aside)

@@ -71,8 +71,8 @@ class LRP(Method):
         """
         inputs = inputs_of(x)
         with torch.no_grad():
-            recording = explainer.recording(inputs) if recording is None else recording
-            return self._explanation(recording.tape, inputs, *self.propagate(recording, target, abandoned, show))
+            here: Recording = explainer.recording(inputs) if recording is None else recording
+            return self._explanation(here.tape, inputs, *self.propagate(here, target, abandoned, show))
 
     def propagate(
         self,

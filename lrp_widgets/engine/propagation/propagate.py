@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lrp_widgets.engine.composites.composite import Composite, resolve
 from lrp_widgets.engine.layers.layer import Layer
-from lrp_widgets.engine.operators import Options, fallback, treatment
+from lrp_widgets.engine.operators import Options, fallback, operator_rule
 from lrp_widgets.engine.propagation.explanation import LayerRelevance
 from lrp_widgets.engine.propagation.filter import Filter, filters_at
 from lrp_widgets.engine.propagation.ledger import Entry, Sums, sums_of, written
@@ -91,11 +91,11 @@ def propagate(
             ledger.append(Entry(step))
             continue
         rule, before = rules.get(step.name), memo.computed
-        pull = _linearized(memo, tape, number, rule, options, layouts)
+        pullback = _linearized(memo, tape, number, rule, options, layouts)
         passed = memo(
-            ("pull", number),
-            lambda pull, *r, step=step, rule=rule: _pass(step, rule, pull, r, tape, layouts, sums),
-            pull,
+            ("pullback", number),
+            lambda pullback, *r, step=step, rule=rule: _pass(step, rule, pullback, r, tape, layouts, sums),
+            pullback,
             *out,
         )
         sums.update(
@@ -116,7 +116,9 @@ def propagate(
         relevance[value] = torch.zeros_like(tape.values[value], dtype=dtype) if known is None else known.to(dtype)
     reached = {entry.step.name for entry in ledger if entry.out}
     fallbacks = tuple(
-        step.name for step in tape.steps if step.affine is None and treatment(step) is fallback and step.name in reached
+        step.name
+        for step in tape.steps
+        if step.affine is None and operator_rule(step) is fallback and step.name in reached
     )
     return Propagation(relevance, written(ledger[::-1], tape.batch), recomputed, fallbacks)
 
@@ -150,7 +152,7 @@ def _linearized(
 ) -> Callable[..., Any]:
     step = tape.steps[number]
     if step.affine is None or rule is None:
-        return memo(("treat", number), lambda treat, options: treat(step, tape, options), treatment(step), options)
+        return memo(("treat", number), lambda treat, options: treat(step, tape, options), operator_rule(step), options)
     made = next(value for value in step.outputs if value is not None)
     a, z = tape.values[step.inputs[0]], tape.values[made]
     mean = partial(row_mean, batch=tape.batch, layout=layouts.get(made))
@@ -161,14 +163,14 @@ def _linearized(
 def _pass(
     step: Step,
     rule: Rule | None,
-    pull: Callable[..., Any],
+    pullback: Callable[..., Any],
     out: tuple[Tensor | None, ...],
     tape: Tape,
     layouts: dict[int, Layout],
     sums: dict[tuple[int, Layout | None], Sums],
 ) -> _Passed:
     """Pull relevance through one step and add up what the ledger says of it."""
-    handed, absorbed = pull(out[0]) if step.affine is not None else pull(*out)
+    handed, absorbed = pullback(out[0]) if step.affine is not None else pullback(*out)
     handed = (handed,) if isinstance(handed, Tensor) else tuple(handed)
     # A sum of two dtypes has the wider one: each input gets its relevance in its own.
     handed = tuple(

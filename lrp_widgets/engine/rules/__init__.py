@@ -1,7 +1,7 @@
 """Every LRP rule with its equation; RULES at the bottom.
 
 A rule is a frozen setting with one method: `linearize(layer, a)` does the forward work at the activations `a` and
-returns `pull(R_out) -> (R_in, absorbed)`. `absorbed` names what stays in the layer (bias, epsilon,
+returns `pullback(R_out) -> (R_in, absorbed)`. `absorbed` names what stays in the layer (bias, epsilon,
 …), one number a neuron.
 Inside the equations: a_j enters, w_jk and b_k are the layer's, z_k = Σ_j a_j w_jk + b_k, R_k arrives, R_j is handed on;
 (·)⁺ and (·)⁻ are the positive and the negative part.
@@ -18,14 +18,14 @@ import torch
 from torch import Tensor
 
 from lrp_widgets.engine.layers.layer import ALL, MINUS, PLUS, Layer, Part
-from lrp_widgets.engine.layers.reciprocal import below_zero, damped, gates
+from lrp_widgets.engine.layers.reciprocal import below_zero, damped, reciprocal_and_zeros
 from lrp_widgets.engine.rules.bounds import Bound, check_box, checked_bound
 from lrp_widgets.params import Setting, param, switch
 
 __all__ = ["RULES", "AlphaBeta", "Epsilon", "Flat", "Gamma", "Rule", "WSquare", "ZBox", "ZPlus", "Zero"]
 
 Absorbed = dict[str, Tensor]
-Pull = Callable[[Tensor], tuple[Tensor, Absorbed]]
+Pullback = Callable[[Tensor], tuple[Tensor, Absorbed]]
 RELATIVE = "R_j = Σ_k a_j w_jk / (z_k + ε·rms(z)·sign z_k) · R_k with rms(z) = √(mean of z²)"
 
 
@@ -58,7 +58,7 @@ class Rule(Setting):
     equation: ClassVar[str] = ""
     reference: ClassVar[str] = ""
 
-    def linearize(self, layer: Layer, a: Tensor) -> Pull:
+    def linearize(self, layer: Layer, a: Tensor) -> Pullback:
         """Do the forward work at `a`; the answer takes R_out (like z) to R_in (like a) and the absorbed amounts."""
         raise NotImplementedError
 
@@ -70,17 +70,17 @@ class Zero(Rule):
     equation: ClassVar[str] = "R_j = Σ_k a_j w_jk / z_k · R_k"
     reference: ClassVar[str] = "Bach et al. 2015; Montavon et al. 2019, LRP rules for deep rectifier networks"
 
-    def linearize(self, layer: Layer, a: Tensor) -> Pull:
-        one_over_z, dead = gates(layer.z)
+    def linearize(self, layer: Layer, a: Tensor) -> Pullback:
+        one_over_z, dead = reciprocal_and_zeros(layer.z)
 
-        def pull(relevance: Tensor) -> tuple[Tensor, Absorbed]:
+        def pullback(relevance: Tensor) -> tuple[Tensor, Absorbed]:
             s = relevance * one_over_z
             absorbed = _bias_share(s, layer)
             if dead is not None:
                 absorbed["no input"] = relevance * dead
             return _times(a, layer.adjoint(s, ALL)), absorbed
 
-        return pull
+        return pullback
 
 
 @dataclass(frozen=True)
@@ -100,20 +100,20 @@ class Epsilon(Rule):
         False, symbol="ε × rms z", help="ε as a multiple of the layer's root mean square.", equation=RELATIVE
     )
 
-    def linearize(self, layer: Layer, a: Tensor) -> Pull:
+    def linearize(self, layer: Layer, a: Tensor) -> Pullback:
         if self.epsilon == 0:
             return Zero().linearize(layer, a)
         z = layer.z
         epsilon = self.epsilon * layer.rms if self.relative else self.epsilon
         one_over_z = damped(z, epsilon)
 
-        def pull(relevance: Tensor) -> tuple[Tensor, Absorbed]:
+        def pullback(relevance: Tensor) -> tuple[Tensor, Absorbed]:
             s = relevance * one_over_z
             absorbed = _bias_share(s, layer)
             absorbed["epsilon"] = _left_over(relevance, s, z)
             return _times(a, layer.adjoint(s, ALL)), absorbed
 
-        return pull
+        return pullback
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ class Gamma(Rule):
         0.25, low=0, high=1, step=0.01, symbol="γ", help="How much positive contributions count extra."
     )
 
-    def linearize(self, layer: Layer, a: Tensor) -> Pull:
+    def linearize(self, layer: Layer, a: Tensor) -> Pullback:
         if self.gamma == 0:
             return Zero().linearize(layer, a)
         z, gamma = layer.z, self.gamma
@@ -142,9 +142,9 @@ class Gamma(Rule):
         def split(s_plus: Tensor, s_minus: Tensor) -> Tensor:
             return layer.adjoint(s_plus, PLUS).add_(layer.adjoint(s_minus, MINUS))
 
-        def pull(relevance: Tensor) -> tuple[Tensor, Absorbed]:
+        def pullback(relevance: Tensor) -> tuple[Tensor, Absorbed]:
             # Made anew each time: what is kept is the same for every γ.
-            one_over_z, dead = gates(torch.add(z, favoured, alpha=gamma))
+            one_over_z, dead = reciprocal_and_zeros(torch.add(z, favoured, alpha=gamma))
             s = one_over_z.mul_(relevance)
             s_below, b = below_zero(s, z), layer.b
             absorbed: Absorbed = {}
@@ -168,7 +168,7 @@ class Gamma(Rule):
                 absorbed["no input"] = relevance * dead
             return relevance_in, absorbed
 
-        return pull
+        return pullback
 
 
 def _pull_split(layer: Layer, s_plus: Tensor, s_minus: Tensor | None, alpha: float) -> Tensor:
@@ -209,17 +209,17 @@ class AlphaBeta(Rule):
     def note(self, name: str) -> str:
         return f"β = {self.beta:.2f}" if name == "alpha" else ""
 
-    def linearize(self, layer: Layer, a: Tensor) -> Pull:
+    def linearize(self, layer: Layer, a: Tensor) -> Pullback:
         alpha, beta, b = self.alpha, self.beta, layer.b
-        one_over_plus, no_plus = layer.gates_positive
-        no_minus = None if beta == 0 or layer.gates_negative is None else layer.gates_negative[1]
+        one_over_plus, no_plus = layer.reciprocal_positive
+        no_minus = None if beta == 0 or layer.reciprocal_negative is None else layer.reciprocal_negative[1]
         hole = None
         if no_plus is not None or no_minus is not None:
             like = one_over_plus.dtype  # α has more digits than torch's default dtype
             hole = 0 if no_plus is None else alpha * no_plus.to(like)
             hole = hole if no_minus is None else hole - beta * no_minus.to(like)
 
-        def pull(relevance: Tensor) -> tuple[Tensor, Absorbed]:
+        def pullback(relevance: Tensor) -> tuple[Tensor, Absorbed]:
             s_plus, s_minus = layer.shares(relevance) if beta > 0 else (relevance * one_over_plus, None)
             absorbed: Absorbed = {}
             if b is not None:
@@ -230,7 +230,7 @@ class AlphaBeta(Rule):
                 absorbed["one-signed"] = relevance * hole
             return _pull_split(layer, s_plus, s_minus, alpha), absorbed
 
-        return pull
+        return pullback
 
 
 @dataclass(frozen=True)
@@ -240,20 +240,20 @@ class ZPlus(Rule):
     equation: ClassVar[str] = "R_j = Σ_k (a_j w_jk)⁺ / Σ_j (a_j w_jk)⁺ · R_k"
     reference: ClassVar[str] = "Montavon et al. 2017; the paper, section on deep Taylor decomposition"
 
-    def linearize(self, layer: Layer, a: Tensor) -> Pull:
+    def linearize(self, layer: Layer, a: Tensor) -> Pullback:
         return AlphaBeta(alpha=1.0).linearize(layer, a)
 
 
-def _weights_only(layer: Layer, w: Tensor) -> Pull:
+def _weights_only(layer: Layer, w: Tensor) -> Pullback:
     """R_j = Σ_k w_jk / Σ_j w_jk · R_k for weights ≥ 0: every input counts the same."""
     ones = torch.ones_like(layer.one_row)
-    one_over_z, dead = gates(layer.forward(ones, w))
+    one_over_z, dead = reciprocal_and_zeros(layer.forward(ones, w))
 
-    def pull(relevance: Tensor) -> tuple[Tensor, Absorbed]:
+    def pullback(relevance: Tensor) -> tuple[Tensor, Absorbed]:
         absorbed = {} if dead is None else {"no input": relevance * dead}
         return layer.adjoint(relevance * one_over_z, w), absorbed
 
-    return pull
+    return pullback
 
 
 @dataclass(frozen=True)
@@ -263,7 +263,7 @@ class WSquare(Rule):
     equation: ClassVar[str] = "R_j = Σ_k w_jk² / Σ_j w_jk² · R_k"
     reference: ClassVar[str] = "Montavon et al. 2017; the paper, section on deep Taylor decomposition"
 
-    def linearize(self, layer: Layer, a: Tensor) -> Pull:
+    def linearize(self, layer: Layer, a: Tensor) -> Pullback:
         return _weights_only(layer, layer.w.square())
 
 
@@ -274,22 +274,22 @@ class Flat(Rule):
     equation: ClassVar[str] = "R_j = Σ_k 1 / Σ_j 1 · R_k"
     reference: ClassVar[str] = "Lapuschkin et al. 2019; Kohlbrenner et al. 2020"
 
-    def linearize(self, layer: Layer, a: Tensor) -> Pull:
+    def linearize(self, layer: Layer, a: Tensor) -> Pullback:
         if (geometry := layer.affine.geometry) is None or geometry[3] or not layer.affine.batched:
             return _weights_only(layer, torch.ones_like(layer.w))
         # Every channel of a group gets and gives the same: one channel a group says it all.
         groups, w = geometry[-1], layer.w
         ones = w.new_ones(groups, 1, *w.shape[2:])
         count = layer.forward(torch.ones_like(a[:1, :groups]), ones) * w.shape[1]
-        one_over_z, dead = gates(count)
+        one_over_z, dead = reciprocal_and_zeros(count)
 
-        def pull(relevance: Tensor) -> tuple[Tensor, Absorbed]:
+        def pullback(relevance: Tensor) -> tuple[Tensor, Absorbed]:
             s = relevance.unflatten(1, (groups, -1)).sum(2) * one_over_z
             c = layer.affine.adjoint(s, ones, a[:, :groups])
             absorbed = {} if dead is None else {"no input": relevance * dead.repeat_interleave(len(w) // groups, 1)}
             return c.repeat_interleave(w.shape[1], 1), absorbed
 
-        return pull
+        return pullback
 
 
 @dataclass(frozen=True)
@@ -310,18 +310,18 @@ class ZBox(Rule):
             object.__setattr__(self, name, checked_bound(type(self).__name__, name, getattr(self, name)))
         check_box(type(self).__name__, self.low, self.high)
 
-    def linearize(self, layer: Layer, a: Tensor) -> Pull:
+    def linearize(self, layer: Layer, a: Tensor) -> Pullback:
         low, high = self.bounds(layer)
         # With w = w⁺ + w⁻ it is (a_j − l_j) w_jk⁺ + (a_j − h_j) w_jk⁻, of which nothing cancels.
         above, below = a - low, a - high
-        one_over_z, dead = gates(layer.forward_signs(above, below))
+        one_over_z, dead = reciprocal_and_zeros(layer.forward_signs(above, below))
 
-        def pull(relevance: Tensor) -> tuple[Tensor, Absorbed]:
+        def pullback(relevance: Tensor) -> tuple[Tensor, Absorbed]:
             by_plus, by_minus = layer.adjoint_signs(relevance * one_over_z)
             relevance_in = above * by_plus + below * by_minus
             return relevance_in, {} if dead is None else {"no input": relevance * dead}
 
-        return pull
+        return pullback
 
     def bounds(self, layer: Layer) -> tuple[Tensor, Tensor]:
         """l and h as tensors that broadcast against a."""

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from lrp_widgets.engine.composites.composite import Composite, Entry, parametric_steps, resolve
 from lrp_widgets.engine.layers.layer import Layer, Part
-from lrp_widgets.engine.layers.reciprocal import gate
+from lrp_widgets.engine.layers.reciprocal import reciprocal
 from lrp_widgets.engine.propagation.explainer import Explainer
 from lrp_widgets.engine.propagation.explanation import Explanation
 from lrp_widgets.engine.propagation.target import Target
@@ -225,11 +225,11 @@ class _WeightsOfOneSign(Rule):
         a_plus, a_minus = layer.a_parts
         bias = torch.zeros(()).to(a) if layer.b is None else layer.b
         b = bias if self.whole else self.plain * bias + self.extra * bias.clamp(min=0)
-        one_over_z = gate(layer.forward(a_plus, up) + layer.forward(a_minus, down) + b)
+        one_over_z = reciprocal(layer.forward(a_plus, up) + layer.forward(a_minus, down) + b)
 
-        def pull(relevance: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        def pullback(relevance: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
             s = relevance * one_over_z
             handed = a_plus * layer.adjoint(s, up) + a_minus * layer.adjoint(s, down)
             return handed, {"bias": s * b}
 
-        return pull
+        return pullback

@@ -15,7 +15,7 @@ import lrp_widgets as lw
 from lrp_widgets.apps.explore import ahead as ahead_module
 from lrp_widgets.apps.explore.ahead import Ahead, Preview
 from lrp_widgets.apps.session.cores import cores_for
-from lrp_widgets.engine.analysis.alpha_interpolation import Surface, chebyshev
+from lrp_widgets.engine.analysis.alpha_interpolation import AlphaInterpolation, chebyshev
 from lrp_widgets.params import params_of
 
 PATIENCE = 60.0
@@ -107,7 +107,9 @@ def test_a_polynomial_of_higher_degree_gets_more_points():
     assert set(chebyshev(13, 1, 3)) <= {method.composite.alpha for method in asked if isinstance(method, lw.LRP)}
     exact = explainer.explain(x, 0, at(2.2)).heatmap()
     off = np.abs(ahead.guess(x, at(2.2), 0).picture - exact).max() / np.abs(exact).max()
-    few = Surface(chebyshev(7, 1, 3), [explainer.explain(x, 0, at(point)).relevance for point in chebyshev(7, 1, 3)])
+    few = AlphaInterpolation(
+        chebyshev(7, 1, 3), [explainer.explain(x, 0, at(point)).relevance for point in chebyshev(7, 1, 3)]
+    )
     assert off <= 1e-5 < np.abs(few.at(2.2).numpy() - exact).max() / np.abs(exact).max()
 
 

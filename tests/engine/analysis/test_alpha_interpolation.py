@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import lrp_widgets as lw
-from lrp_widgets.engine.analysis.alpha_interpolation import Surface, chebyshev
+from lrp_widgets.engine.analysis.alpha_interpolation import AlphaInterpolation, chebyshev
 
 
 def test_the_points_lie_as_chebyshev_put_them():
@@ -22,7 +22,7 @@ def test_a_polynomial_is_found_again():
     def polynomial(a: float) -> torch.Tensor:
         return torch.tensor([[a**4 - 2 * a, 1.0], [a, -3 * a**3]], dtype=torch.float64)
 
-    surface = Surface(points, [polynomial(a) for a in points])
+    surface = AlphaInterpolation(points, [polynomial(a) for a in points])
     for alpha in (1.0, 1.37, 2.0, 2.9, 3.0):
         torch.testing.assert_close(surface.at(alpha), polynomial(alpha), rtol=1e-12, atol=1e-12)
 
@@ -30,7 +30,7 @@ def test_a_polynomial_is_found_again():
 def test_at_its_points_it_is_what_it_was_given():
     points = chebyshev(7, 1, 3)
     maps = [torch.randn(1, 4, 4) for _ in points]
-    surface = Surface(points, maps)
+    surface = AlphaInterpolation(points, maps)
     assert all(torch.equal(surface.at(point), known) for point, known in zip(points, maps, strict=True))
 
 
@@ -42,7 +42,7 @@ def test_seven_points_are_enough_for_a_network(preset, measured):
         return explainer.explain(x, None, lw.LRP(preset(alpha=alpha)), aside=True).relevance
 
     points = chebyshev(7, 1, 3)
-    surface = Surface(points, [exact(alpha) for alpha in points])
+    surface = AlphaInterpolation(points, [exact(alpha) for alpha in points])
     for alpha in (1.05, 1.6, 2.35, 2.95):
         off = float((surface.at(alpha) - exact(alpha)).abs().max() / exact(alpha).abs().max())
         measured("surface in α against the engine, of max|R|", off)
@@ -52,8 +52,8 @@ def test_seven_points_are_enough_for_a_network(preset, measured):
 def test_it_says_what_is_wrong():
     with pytest.raises(ValueError, match=r"^chebyshev\(count\) needs at least 2 points, got 1\.$"):
         chebyshev(1, 1, 3)
-    with pytest.raises(ValueError, match=r"^Surface needs one map for each of the 3 points, got 1\.$"):
-        Surface(chebyshev(3, 1, 3), [torch.zeros(1)])
-    surface = Surface(chebyshev(3, 1, 3), [torch.zeros(1)] * 3)
+    with pytest.raises(ValueError, match=r"^AlphaInterpolation needs one map for each of the 3 points, got 1\.$"):
+        AlphaInterpolation(chebyshev(3, 1, 3), [torch.zeros(1)])
+    surface = AlphaInterpolation(chebyshev(3, 1, 3), [torch.zeros(1)] * 3)
     with pytest.raises(ValueError, match=r"^alpha must lie in \[1\.0, 3\.0\], where the surface is known, got 3\.5\.$"):
         surface.at(3.5)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 import lrp_widgets as lw
 from lrp_widgets.engine.analysis.neuron import TERMS, Calculator, Neuron
 from lrp_widgets.engine.layers.layer import ALL, Layer
-from lrp_widgets.engine.rules import RULES, Pull, Rule, ZBox
+from lrp_widgets.engine.rules import RULES, Pullback, Rule, ZBox
 
 
 class Residual(nn.Module):
@@ -57,14 +57,14 @@ def test_the_messages_are_those_that_the_rule_sends(x, rule, layer):
     values = known.tape.values
     a, z = values[step.inputs[0]][1:], values[step.outputs[0]][1:]  # type: ignore[index]
     arrived = known.relevance[step.outputs[0]][1:]  # type: ignore[index]
-    pull = rule.linearize(Layer(step.affine, a, z), a)
+    pullback = rule.linearize(Layer(step.affine, a, z), a)
     for j in ((0, 3, 4), (1, 0, 7)) if layer != "head" else ((5,), (60,)):
         found = known.of(Neuron(layer, j), most=10_000)
         dense = torch.zeros_like(z)
         for k in range(z.numel()):  # slow and obvious: one receiver at a time
             one = torch.zeros_like(z)
             one.view(-1)[k] = arrived.flatten()[k]
-            dense.view(-1)[k] = pull(one)[0][(0, *j)]
+            dense.view(-1)[k] = pullback(one)[0][(0, *j)]
         assert found.count == len(found.messages) == int((dense != 0).sum())
         for message in found.messages:
             expected = float(dense[(0, *message.other.index)])
@@ -86,7 +86,7 @@ def test_a_rule_without_terms_still_says_its_shares(x):
         equation = "R_j = …"
         reference = "nobody"
 
-        def linearize(self, layer: Layer, a: Tensor) -> Pull:
+        def linearize(self, layer: Layer, a: Tensor) -> Pullback:
             return lambda relevance: (a * layer.adjoint(0.5 * relevance / layer.z, ALL), {"half": 0.5 * relevance})
 
     found = calculator(x, Halved()).of(Neuron("head", (5,)))

@@ -21,10 +21,10 @@ class Generous(Rule):
     equation = "R_j = 1.07 · Σ_k a_j w_jk / z_k · R_k"
 
     def linearize(self, layer, a):
-        pull = Epsilon(0.0).linearize(layer, a)
+        pullback = Epsilon(0.0).linearize(layer, a)
 
         def more(relevance: Tensor) -> Any:
-            handed, absorbed = pull(relevance)
+            handed, absorbed = pullback(relevance)
             return 1.07 * handed, {cause: 1.07 * amount for cause, amount in absorbed.items()}
 
         return more
@@ -60,7 +60,7 @@ def test_a_rule_of_ones_own_that_does_not_conserve():
     assert found["0"].message == (
         "−0.16 of 2.25 unexplained; likely cause: rule Generous does not conserve (it hands on 107 %)."
     )
-    assert found["0"].remedy == "Try another rule here, or let its pull name what it keeps as absorbed."
+    assert found["0"].remedy == "Try another rule here, or let its pullback name what it keeps as absorbed."
     rows = {row["name"]: row["fault"] for row in ledger_rows(explained(two(), X, lw.Entry(Generous(), "0")))[:-1]}
     assert rows == {"0": f"{found['0'].message} {found['0'].remedy}", "1": "", "2": ""}
 

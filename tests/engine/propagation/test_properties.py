@@ -23,7 +23,7 @@ from tests.engine.networks.networks import EVERY, Network, composites, networks
 from tests.engine.networks.wired import tape_of
 
 few = settings(max_examples=max(1, settings().max_examples // 15))
-UNKNOWN = ("addcmul", "lerp", "var")  # no treatment is known for these, so that the fallback is seen too
+UNKNOWN = ("addcmul", "lerp", "var")  # no rule is known for these, so that the fallback is seen too
 
 
 def taped(model: nn.Module, x: Tensor) -> Tape:

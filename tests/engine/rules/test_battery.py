@@ -16,10 +16,10 @@ from torch import Tensor, nn
 import lrp_widgets as lw
 from lrp_widgets.engine.composites.presets import PRESETS
 from lrp_widgets.engine.layers.layer import Layer
-from lrp_widgets.engine.layers.reciprocal import gate
+from lrp_widgets.engine.layers.reciprocal import reciprocal
 from lrp_widgets.engine.propagation.method import Method
 from lrp_widgets.engine.propagation.propagate import propagate
-from lrp_widgets.engine.rules import RULES, Absorbed, Pull, Rule
+from lrp_widgets.engine.rules import RULES, Absorbed, Pullback, Rule
 from lrp_widgets.engine.trace.memo import Memo
 from lrp_widgets.methods import METHODS, WRAPPERS
 from lrp_widgets.params import Param, Setting, param, params_of
@@ -34,14 +34,14 @@ class Power(Rule):
 
     power: float = param(1.0, low=0, high=4, step=0.1, symbol="p", help="How much large weights count.")
 
-    def linearize(self, layer: Layer, a: Tensor) -> Pull:
+    def linearize(self, layer: Layer, a: Tensor) -> Pullback:
         w = layer.w.abs().pow(self.power)
-        one_over_z = gate(layer.forward(torch.ones_like(layer.one_row), w))
+        one_over_z = reciprocal(layer.forward(torch.ones_like(layer.one_row), w))
 
-        def pull(relevance: Tensor) -> tuple[Tensor, Absorbed]:
+        def pullback(relevance: Tensor) -> tuple[Tensor, Absorbed]:
             return layer.adjoint(relevance * one_over_z, w), {}
 
-        return pull
+        return pullback
 
 
 def with_rule(rule: Rule) -> lw.LRP:
