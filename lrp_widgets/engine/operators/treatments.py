@@ -1,8 +1,8 @@
 """The few ways relevance passes an op without parameters: identity, routing, pooling, sums, products, first order.
 
 An operator rule is a function `(step, tape, options) -> pullback`, and `pullback(*R_out) -> ([R_in, …], absorbed)`: one
-R_out per output of the step, one R_in per active input; `absorbed` is what stays by cause, or the one cause that explains the
-whole difference.
+R_out per output of the step, one R_in per active input; `absorbed` is what stays by cause, or the one cause that
+explains the whole difference.
 """
 
 from __future__ import annotations

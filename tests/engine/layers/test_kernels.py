@@ -176,8 +176,8 @@ def test_the_negative_sum_is_precise_either_way(small):
     layer.weight.data = w
     affine = affine_of(layer, a, MemoryBudget())
     at = Layer(affine, a, functional.linear(a, w, layer.bias).detach())
-    assert (at.gates_negative is not None) == small
-    assert at.gates_negative is None or at.gates_negative[1] is None
+    assert (at.reciprocal_negative is not None) == small
+    assert at.reciprocal_negative is None or at.reciprocal_negative[1] is None
     exact = (a.double() * w.double()).clamp(max=0).sum(1) + layer.bias.double().clamp(max=0)
     _, one_over_minus = at.shares(torch.ones_like(at.z))
     torch.testing.assert_close(one_over_minus[0].double(), 1 / exact, rtol=3e-6, atol=0)
