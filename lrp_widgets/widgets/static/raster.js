@@ -154,7 +154,7 @@ export function readImage(bytes, [height, width, channels], underlay) {
  * @param {ImageData} picture
  * @param {boolean} pixelated
  * @param {number} [opacity]
- * @param {import("./zoom.js").Zoom} [zoom] which part of the picture
+ * @param {import("./views/zoom.js").Zoom} [zoom] which part of the picture
  */
 export function stretch(context, picture, pixelated, opacity = 1, [scale, left, top] = [1, 0, 0]) {
   const { width, height } = context.canvas;

@@ -6,7 +6,7 @@
  *   axes: Axis[], joint: boolean, maps: string, scales: number[], order: number[], stamps: string[], lines: string[],
  *   said: number[][], image: string, view: State & {shape: number[]}, choices: Record<string, string[]>,
  * }} Data
- * @typedef {import("../../widgets/static/anywidget").Context<any>} Context
+ * @typedef {import("../../../widgets/static/anywidget").Context<any>} Context
  */
 
 const BROKEN = -32768; // a number that is not finite

@@ -20,7 +20,7 @@ function makeRow() {
   return { row, name, top, bar, share, score };
 }
 
-/** @param {import("./anywidget").Context<Traits>} context */
+/** @param {import("../anywidget").Context<Traits>} context */
 function render({ model, el }) {
   const root = makeRoot(el, "lrp-classes");
   const follow = make("input", "", { type: "checkbox" });

@@ -7,7 +7,7 @@ const SIDE = 280; // px of the pad's own picture, whatever its size on the page
 const PEN = 22;
 const PAUSE = 80; // ms between two pictures sent during a stroke
 
-/** @param {import("./anywidget").Context<Traits>} context */
+/** @param {import("../anywidget").Context<Traits>} context */
 function render({ model, el }) {
   const root = makeRoot(el, "lrp-drawing");
   const canvas = make("canvas", "lrp-drawing-canvas", { width: String(SIDE), height: String(SIDE), role: "img" });

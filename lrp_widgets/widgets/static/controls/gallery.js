@@ -7,7 +7,7 @@ import { isShortcut, make, makeRoot, scrollTo, setText, stepTo, watch } from "..
  * }} Traits
  */
 
-/** @param {import("./anywidget").Context<Traits>} context */
+/** @param {import("../anywidget").Context<Traits>} context */
 function render({ model, el }) {
   const root = makeRoot(el, "lrp-gallery");
   const grid = make("div", "lrp-gallery-grid lrp-scroller", { role: "listbox" });

@@ -15,7 +15,7 @@ const LEAP = 4; // steps of an arrow key with Shift
 /** @type {Record<string, [number, number]>} */
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
-/** @param {import("./anywidget").Context<Traits>} context */
+/** @param {import("../anywidget").Context<Traits>} context */
 function render({ model, el }) {
   const root = makeRoot(el, "lrp-probe");
   const canvas = make("canvas", "lrp-probe-canvas", { "aria-hidden": "true" });

@@ -12,7 +12,7 @@ const LONGEST = 16000; // characters of a query that are sent
 const TOLD = 1600; // ms that a button says what it did
 const EDITABLE = "input:not([type=range], [type=checkbox], [type=radio]), textarea, [contenteditable=true]";
 
-/** @param {import("./anywidget").Context<Traits>} context */
+/** @param {import("../anywidget").Context<Traits>} context */
 function render({ model, el }) {
   const root = makeRoot(el, "lrp-sharebar");
   const bar = make("div", "lrp-sharebar-buttons", { role: "toolbar", "aria-label": "Dashboard" });

@@ -24,7 +24,7 @@ function keyOf(event) {
 const written = (key) =>
   key.split("+").map((part) => ({ mod: MAC ? "⌘" : "Ctrl", shift: MAC ? "⇧" : "Shift" })[part] ?? (part.length > 1 ? part : part.toUpperCase())).join(MAC ? "" : "+");
 
-/** @param {import("./anywidget").Context<Traits>} context */
+/** @param {import("../anywidget").Context<Traits>} context */
 function render({ model, el }) {
   const root = makeRoot(el, "lrp-toolbar");
   const name = make("b", "");

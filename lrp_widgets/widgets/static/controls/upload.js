@@ -12,7 +12,7 @@ import { readImage } from "../raster.js";
 const SMALL = 64; // px: a picture up to this wide is shown with its pixels
 const LONGEST_NAME = 255;
 
-/** @param {import("./anywidget").Context<Traits>} context */
+/** @param {import("../anywidget").Context<Traits>} context */
 function render({ model, el }) {
   const root = makeRoot(el, "lrp-upload");
   const canvas = make("canvas", "lrp-upload-picture", { role: "img" });

@@ -5,8 +5,8 @@ import { summarized } from "../raster.js";
  *
  * cosine: Σ a b / (|a| |b|).  pearson: the same of what differs from the mean.  sum: ΣR of the first minus that of the second.
  * Null where a map is constant (for the cosine: zero), or where the two are of different size.
- * @param {import("./raster.js").Raster} one
- * @param {import("./raster.js").Raster} other
+ * @param {import("../raster.js").Raster} one
+ * @param {import("../raster.js").Raster} other
  * @returns {{cosine: number | null, pearson: number | null, sum: number}}
  */
 export function likeness(one, other) {
@@ -34,9 +34,9 @@ export function likeness(one, other) {
 
 /**
  * The first map minus the second.
- * @param {import("./raster.js").Raster} one
- * @param {import("./raster.js").Raster} other
- * @returns {import("./raster.js").Raster | null} null where they are of different size
+ * @param {import("../raster.js").Raster} one
+ * @param {import("../raster.js").Raster} other
+ * @returns {import("../raster.js").Raster | null} null where they are of different size
  */
 export function difference(one, other) {
   if (one.width !== other.width || one.height !== other.height) return null;

@@ -39,7 +39,7 @@ function makeRow() {
   return { row, name, numbers };
 }
 
-/** @param {import("./anywidget").Context<Traits>} context */
+/** @param {import("../anywidget").Context<Traits>} context */
 function render({ model, el }) {
   const root = makeRoot(el, "lrp-arithmetic");
   const empty = make("div", "lrp-arithmetic-empty lrp-muted", {}, EMPTY);

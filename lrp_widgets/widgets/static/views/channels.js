@@ -41,7 +41,7 @@ function percent(part, whole) {
   return `${formatter(100, { plus: true })((100 * part) / whole)} %`;
 }
 
-/** @param {import("./anywidget").Context<Traits>} context */
+/** @param {import("../anywidget").Context<Traits>} context */
 function render({ model, el }) {
   const root = makeRoot(el, "lrp-channels");
   const head = make("div", "lrp-channels-head");
@@ -60,7 +60,7 @@ function render({ model, el }) {
   root.append(head, filters, list, legend, note, nothing);
   /** @type {ReturnType<typeof makeTile>[]} the sum, then the channels */
   let tiles = [];
-  /** @type {(import("./raster.js").Raster | null)[]} */
+  /** @type {(import("../raster.js").Raster | null)[]} */
   let rasters = [];
   let loaded = -1;
   let focused = 0; // the tile that Tab leads to

@@ -7,7 +7,7 @@ import { countBeyond, percentileOf, readImage, readRaster } from "../raster.js";
 import { paintBar, paintMap, paintPixels } from "../tiles.js";
 
 /**
- * @typedef {import("./raster.js").Raster} Raster
+ * @typedef {import("../raster.js").Raster} Raster
  * @typedef {{key: string, title: string, stamp: string, shape: number[], block: number}} Pin
  * @typedef {{key?: string, count?: number}} Asked
  * @typedef {{
@@ -21,7 +21,7 @@ import { paintBar, paintMap, paintPixels } from "../tiles.js";
 
 const HINT = "Point at a pixel to read it in every map";
 
-/** @param {import("./anywidget").Context<Traits>} context */
+/** @param {import("../anywidget").Context<Traits>} context */
 function render({ model, el }) {
   const root = makeRoot(el, "lrp-compare");
   const bar = make("canvas", "lrp-compare-bar", { "aria-hidden": "true" });

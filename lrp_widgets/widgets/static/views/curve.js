@@ -5,7 +5,7 @@ import { make, makeRoot, setText, watch } from "../dom.js";
 /**
  * The line above a plotly figure. plotly draws at 700 px until the window's size changes, so whenever the figure is
  * first drawn, or its column gets another width, this says that it did.
- * @param {import("./anywidget").Context<Traits>} context
+ * @param {import("../anywidget").Context<Traits>} context
  */
 function render({ model, el }) {
   const root = makeRoot(el, "lrp-curve-head");

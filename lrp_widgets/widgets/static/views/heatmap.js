@@ -27,7 +27,7 @@ import { following, mostFor, watchZoom } from "./zoom.js";
 /** @type {(keyof Traits & string)[]} */
 const LOOK = ["colormap", "arrangement", "opacity", "percentile", "signs", "locked", "pixelated", "size"];
 
-/** @param {import("./anywidget").Context<Traits>} context */
+/** @param {import("../anywidget").Context<Traits>} context */
 function render({ model, el }) {
   const root = makeRoot(el, "lrp-heatmap");
   const input = makePicture();
@@ -49,7 +49,7 @@ function render({ model, el }) {
   const stamp = make("div", "lrp-heatmap-stamp");
   root.append(stage, make("div", "lrp-heatmap-foot", {}, readout.element, tools), share, legend.element, stamp);
 
-  /** @type {import("./raster.js").Raster | null} */
+  /** @type {import("../raster.js").Raster | null} */
   let raster = null;
   let loaded = -1;
   let told = false;
@@ -89,7 +89,7 @@ function render({ model, el }) {
     };
   }
 
-  /** @param {import("./raster.js").Raster} raster */
+  /** @param {import("../raster.js").Raster} raster */
   function coloured(raster) {
     const known = given();
     const table = tableOf(known.kind, model.get("colormap"), onDark(root));

@@ -39,7 +39,7 @@ function absorbed(entry) {
   return { lost: sum(shares.filter((share) => share > 0)), gained: sum(shares.filter((share) => share < 0)) };
 }
 
-/** @param {import("./anywidget").Context<Traits>} context */
+/** @param {import("../anywidget").Context<Traits>} context */
 function render({ model, el }) {
   const root = makeRoot(el, "lrp-layers");
   const key = (/** @type {string} */ kind, /** @type {string} */ word) =>

@@ -11,8 +11,8 @@ export function makeLegend() {
   const element = make("div", "lrp-heatmap-legend", {}, bar, make("div", "lrp-heatmap-ends", {}, ...labels), note);
 
   /**
-   * @param {import("./raster.js").Raster} raster
-   * @param {{kind: string, ends: import("./raster.js").Ends, table: Uint32Array, opacity: number,
+   * @param {import("../raster.js").Raster} raster
+   * @param {{kind: string, ends: import("../raster.js").Ends, table: Uint32Array, opacity: number,
    *   scale: import("./scale.js").Scale}} given
    */
   function paint(raster, { kind, ends, table, opacity, scale }) {

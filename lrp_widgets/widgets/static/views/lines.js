@@ -22,7 +22,7 @@ const COLOURS = 8;
 /** @param {number} value */
 const short = (value) => (single(value).includes(".") ? single(value).replace(/\.?0+$/, "") : single(value));
 
-/** @param {import("./anywidget").Context<Traits>} context */
+/** @param {import("../anywidget").Context<Traits>} context */
 function render({ model, el }) {
   const root = makeRoot(el, "lrp-lines");
   const title = make("b", "");

@@ -20,7 +20,7 @@ function makeTile() {
   return { tile, canvas, mark, title };
 }
 
-/** @param {import("./anywidget").Context<Traits>} context */
+/** @param {import("../anywidget").Context<Traits>} context */
 function render({ model, el }) {
   const root = makeRoot(el, "lrp-maps");
   const list = make("div", "lrp-maps-list lrp-scroller", { role: "group" });
@@ -32,7 +32,7 @@ function render({ model, el }) {
   root.append(list, reading, foot);
   /** @type {ReturnType<typeof makeTile>[]} */
   let tiles = [];
-  /** @type {(import("./raster.js").Raster | null)[]} */
+  /** @type {(import("../raster.js").Raster | null)[]} */
   let rasters = [];
   let [loaded, focused] = [-1, 0];
 

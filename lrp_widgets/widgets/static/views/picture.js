@@ -36,7 +36,7 @@ export function tableOf(kind, colormap, dark) {
 /**
  * What lies on what in a kind of picture.
  * @param {string} kind
- * @param {{raster: import("./raster.js").Raster, ends: import("./raster.js").Ends, table: Uint32Array,
+ * @param {{raster: import("../raster.js").Raster, ends: import("../raster.js").Ends, table: Uint32Array,
  *   image: DataView, imageShape: number[], opacity: number}} given
  * @returns {Layer[]}
  */
@@ -82,7 +82,7 @@ export function draw({ frame, canvas, plane }, layers, pixelated, zoom) {
  * Puts a mark on a pixel, or hides it.
  * @param {HTMLElement} spot
  * @param {Pixel | null} pixel
- * @param {import("./raster.js").Raster | null} raster
+ * @param {import("../raster.js").Raster | null} raster
  */
 export function place(spot, pixel, raster) {
   spot.hidden = !pixel || !raster || pixel.x >= raster.width || pixel.y >= raster.height;
@@ -95,7 +95,7 @@ export function place(spot, pixel, raster) {
 /**
  * @param {Picture} picture
  * @param {import("./region.js").Vertex[]} region
- * @param {import("./raster.js").Raster} raster
+ * @param {import("../raster.js").Raster} raster
  */
 export function outline({ outline: svg }, region, { width, height }) {
   svg.setAttribute("viewBox", `0 0 ${width} ${height}`);

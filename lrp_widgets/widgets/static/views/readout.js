@@ -14,7 +14,7 @@ export function makeReadout() {
 
   /**
    * @param {import("./picture.js").Pixel | null} pixel
-   * @param {import("./raster.js").Raster | null} raster
+   * @param {import("../raster.js").Raster | null} raster
    * @param {string} tool
    */
   function read(pixel, raster, tool) {

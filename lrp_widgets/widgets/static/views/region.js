@@ -9,7 +9,7 @@ import { formatter } from "../numbers.js";
 export const MOST_VERTICES = 400;
 
 /**
- * The pixels whose centre lies within a polygon (even-odd rule), 1 or 0 each, row after row. Python has the same rule.
+ * The pixels whose centre lies within a polygon (even-odd rule), 1 or 0 each, row after row. polygon.py has the same rule.
  * @param {Vertex[]} region
  * @param {number} width
  * @param {number} height
@@ -23,7 +23,7 @@ export function insideOf(region, width, height) {
     for (let row = first; row < end; row++) {
       const centre = row + 0.5;
       if (y <= centre === toY <= centre) continue;
-      const at = Math.ceil(x + ((centre - y) / (toY - y)) * (toX - x) - 0.5);
+      const at = Math.ceil(x + ((centre - y) * (toX - x)) / (toY - y) - 0.5);
       crossings[row * (width + 1) + Math.min(width, Math.max(0, at))]++;
     }
   });
@@ -36,7 +36,7 @@ export function insideOf(region, width, height) {
 }
 
 /**
- * @param {import("./raster.js").Raster} raster
+ * @param {import("../raster.js").Raster} raster
  * @param {Uint8Array} mask
  * @returns {Share}
  */

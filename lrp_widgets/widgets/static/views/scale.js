@@ -16,9 +16,9 @@ const SOURCES = {
 
 /**
  * The numbers where the colours end; 0 for a sign that has no colours.
- * @param {import("./raster.js").Raster} raster
+ * @param {import("../raster.js").Raster} raster
  * @param {Scale} scale
- * @returns {import("./raster.js").Ends}
+ * @returns {import("../raster.js").Ends}
  */
 export function endsOf(raster, { signs, percentile, scale, locked }) {
   let [low, high] = locked.length ? locked : [scale || 0, scale || 0];
@@ -32,7 +32,7 @@ export function endsOf(raster, { signs, percentile, scale, locked }) {
 
 /**
  * What stands under the colour bar at its left end, at its zero where that lies inside, and at its right end.
- * @param {import("./raster.js").Ends} ends
+ * @param {import("../raster.js").Ends} ends
  */
 export function endLabels({ low, high }) {
   const write = formatter(Math.max(low, high), { digits: 3, plus: true });
@@ -42,8 +42,8 @@ export function endLabels({ low, high }) {
 
 /**
  * How the scale came about, and what it hides.
- * @param {import("./raster.js").Raster} raster
- * @param {import("./raster.js").Ends} ends
+ * @param {import("../raster.js").Raster} raster
+ * @param {import("../raster.js").Ends} ends
  * @param {Scale} scale
  */
 export function noteOf(raster, { low, high }, { signs, percentile, scale, locked }) {

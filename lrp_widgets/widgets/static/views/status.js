@@ -4,7 +4,7 @@ import { make, makeRoot, setText, watch } from "../dom.js";
 
 const BLINK = 250; // ms: work that takes less leaves the line alone, so that it does not flicker under a drag
 
-/** @param {import("./anywidget").Context<Traits>} context */
+/** @param {import("../anywidget").Context<Traits>} context */
 function render({ model, el }) {
   const root = makeRoot(el, "lrp-status");
   const sign = make("span", "lrp-status-sign", { "aria-hidden": "true" });
