@@ -30,7 +30,7 @@ PACKAGE = ROOT / "lrp_widgets"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 # The floors of the package, from the ground up. A file imports from the floors below its own, and from its own folder.
-GROUND = ("params", "images", "samples", "preprocessing", "modalities")
+GROUND = ("params", "polygon", "images", "samples", "preprocessing", "modalities")
 ENGINE = tuple(
     f"engine.{room}" for room in ("trace", "layers", "operators", "rules", "composites", "propagation", "analysis")
 )
@@ -39,6 +39,7 @@ SESSION = ("apps.session", "apps.inputs", "apps.sharing")  # what the apps share
 APPS = ("apps.explore", "apps.quality", "apps.scan", "apps.serving")  # no app imports another
 TABLE: dict[str, tuple[str, ...]] = {
     "params": (),
+    "polygon": (),
     "images": (),
     "samples": ("params", "images", "modalities"),
     "modalities": ("params", "images"),

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from lrp_widgets.engine.trace.tape import Tape
 from lrp_widgets.params import Setting
+from lrp_widgets.polygon import polygon_mask
 
-__all__ = ["Filter", "filters_at", "within"]
+__all__ = ["Filter", "filters_at"]
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,8 @@ class Filter(Setting):
                     f"Filter.region needs a layer with maps (batch, channels, height, width); "
                     f"{self.layer!r} has the shape {tuple(like.shape)}. Leave the region out."
                 )
-            inside = within(self.region, like.shape[2], like.shape[3])
-            chosen = chosen * inside.to(like)[None, None]
+            inside = polygon_mask(self.region, like.shape[2], like.shape[3], shares=True)
+            chosen = chosen * torch.from_numpy(inside).to(like)[None, None]
         if self.neuron:
             chosen = chosen * self._neuron(like)
         return 1 - chosen if self.block else chosen
@@ -97,17 +98,6 @@ def _is_polygon(region: object) -> bool:
     numbers = [number for point in points for number in point]
     known = all(isinstance(n, int | float) and not isinstance(n, bool) and math.isfinite(n) for n in numbers)
     return len(points) == len(region) >= 3 and known and all(0 <= n <= 1 for n in numbers)
-
-
-def within(region: tuple[tuple[float, float], ...], height: int, width: int) -> Tensor:
-    """Which pixels of a map have their centre inside a polygon, by the even-odd rule: (height, width), boolean."""
-    x = (torch.arange(width, dtype=torch.float64) + 0.5) / width
-    y = ((torch.arange(height, dtype=torch.float64) + 0.5) / height)[:, None]
-    inside = torch.zeros(height, width, dtype=torch.bool)
-    for (x1, y1), (x2, y2) in zip(region, (*region[1:], region[0]), strict=True):
-        if y1 != y2:  # does a ray to the right cross this side?
-            inside ^= ((y1 > y) != (y2 > y)) & (x < x1 + (y - y1) * (x2 - x1) / (y2 - y1))
-    return inside
 
 
 def filters_at(filters: tuple[Filter, ...], tape: Tape) -> dict[int, tuple[Filter, ...]]:

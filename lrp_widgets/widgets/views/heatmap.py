@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import traitlets
 
+from lrp_widgets.polygon import polygon_mask
 from lrp_widgets.widgets.browser import BrowserWidget, Finite, module, style, to_uint8
-from lrp_widgets.widgets.views.region import RegionShare, check_region, inside_of, share_of
+from lrp_widgets.widgets.views.region import RegionShare, check_region, share_of
 
 __all__ = ["ARRANGEMENTS", "COLORMAPS", "SIGNS", "HeatmapView"]
 
@@ -140,7 +141,7 @@ class HeatmapView(BrowserWidget):
     @property
     def inside(self) -> np.ndarray:
         """The region as a mask, bool (h, w): the pixels whose centre lies within it. All False without a region."""
-        return inside_of(self.region, *self.shape)
+        return polygon_mask(self.region, *self.shape)
 
     @property
     def share(self) -> RegionShare | None:

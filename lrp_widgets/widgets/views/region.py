@@ -1,4 +1,4 @@
-"""A region drawn on a map: which pixels lie inside, and how much of the relevance they hold (object or context?)."""
+"""A region drawn on a map: its vertices checked, and how much of the relevance it holds (object or context?)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import traitlets
 
-__all__ = ["MOST_VERTICES", "RegionShare", "check_region", "inside_of", "share_of"]
+__all__ = ["MOST_VERTICES", "RegionShare", "check_region", "share_of"]
 
 MOST_VERTICES = 400
 
@@ -47,22 +47,6 @@ class RegionShare:
     def density(self) -> float | None:
         """How many times more |R| the region holds than its area would; 1 is chance, None where that is undefined."""
         return None if self.part_of_size is None or not self.area else self.part_of_size / self.area
-
-
-def inside_of(region: Sequence[Sequence[float]], height: int, width: int) -> np.ndarray:
-    """The pixels whose centre lies within a polygon (even-odd rule), bool (height, width).
-
-    region: vertices (x, y); pixel (row, column) has its centre at x = column + 0.5, y = row + 0.5.
-    A centre on an edge belongs to the polygon that lies right of it or below.
-    """
-    crossings = np.zeros((height, width + 1), np.int64)  # how many edges are met just left of the centre of a column
-    centres = np.arange(height) + 0.5
-    for (x, y), (to_x, to_y) in zip(region, [*region[1:], *region[:1]], strict=True):
-        rows = np.flatnonzero((y <= centres) != (to_y <= centres))
-        if rows.size:
-            at = x + (centres[rows] - y) / (to_y - y) * (to_x - x)
-            np.add.at(crossings, (rows, np.clip(np.ceil(at - 0.5), 0, width).astype(int)), 1)
-    return np.cumsum(crossings[:, :width], axis=1) % 2 == 1
 
 
 def share_of(relevance: np.ndarray, inside: np.ndarray) -> RegionShare:

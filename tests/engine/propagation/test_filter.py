@@ -7,7 +7,6 @@ import torch
 from torch import nn
 
 import lrp_widgets as lw
-from lrp_widgets.engine.propagation.filter import within
 from lrp_widgets.methods import LRP
 
 COMPOSITES = [lw.epsilon(), lw.alpha_beta(alpha=2), lw.epsilon_gamma_box(low=0, high=1)]
@@ -77,15 +76,6 @@ def test_a_filter_recomputes_what_lies_below_it_only(net, x):
     assert explainer.explain(x, 1, LRP(lw.epsilon(), (lw.Filter("1", (1,)),))).recomputed == 2
     plain = explainer.explain(x, 1, LRP(lw.epsilon()))
     assert torch.equal(plain.relevance, explained(net, x, lw.epsilon()).relevance)
-
-
-def test_pixels_inside_by_their_centres():
-    triangle = within(((0.0, 0.0), (1.0, 0.0), (0.0, 1.0)), 4, 4)
-    assert triangle.tolist() == [[True] * (3 - row) + [False] * (row + 1) for row in range(4)]
-    hollow = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0), (0.0, 0.0), (0.25, 0.25), (0.25, 0.75), (0.75, 0.75))
-    ring = within((*hollow, (0.75, 0.25), (0.25, 0.25)), 4, 4)
-    assert ring.sum() == 12
-    assert not ring[1:3, 1:3].any()
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,9 @@ import json
 import numpy as np
 import pytest
 
+from lrp_widgets.polygon import polygon_mask
 from lrp_widgets.widgets.views.heatmap import COLORMAPS, SIGNS, HeatmapView
-from lrp_widgets.widgets.views.region import RegionShare, inside_of, share_of
+from lrp_widgets.widgets.views.region import RegionShare, share_of
 
 MAP = np.array([[1.0, -2.0, 3.0], [0.0, 4.0, -5.0]])
 RASTER = "readRaster(new DataView(Float32Array.from(given.values.flat()).buffer), given.shape)"
@@ -18,16 +19,6 @@ def given(values: np.ndarray, **more: object) -> dict[str, object]:
     return {"values": values.tolist(), "shape": list(values.shape), **more}
 
 
-def test_inside_by_hand():
-    square = [[1, 1], [3, 1], [3, 3], [1, 3]]
-    assert inside_of(square, 4, 4).astype(int).tolist() == [[0, 0, 0, 0], [0, 1, 1, 0], [0, 1, 1, 0], [0, 0, 0, 0]]
-    centred = [[0.5, 0.5], [2.5, 0.5], [2.5, 2.5], [0.5, 2.5]]  # a centre on the left or upper edge belongs to it
-    assert inside_of(centred, 3, 3).astype(int).tolist() == [[1, 1, 0], [1, 1, 0], [0, 0, 0]]
-    bow = [[0, 0], [4, 4], [4, 0], [0, 4]]
-    assert inside_of(bow, 4, 4).astype(int).tolist() == [[0, 0, 0, 1], [1, 0, 1, 1], [1, 0, 1, 1], [0, 0, 0, 1]]
-    assert not inside_of([], 2, 3).any() and inside_of([], 2, 3).shape == (2, 3)
-
-
 def polygons() -> list[list[list[float]]]:
     rng = np.random.default_rng(0)
     free = [np.column_stack([rng.uniform(0, 13, n), rng.uniform(0, 9, n)]) for n in (3, 5, 40, 400)]
@@ -35,21 +26,9 @@ def polygons() -> list[list[list[float]]]:
     return [polygon.tolist() for polygon in free + halves]
 
 
-def slow_inside(polygon: list[list[float]], height: int, width: int) -> np.ndarray:
-    """Pixel by pixel: how many edges a ray to the left meets."""
-    mask = np.zeros((height, width), bool)
-    for row, column in np.ndindex(height, width):
-        x, y = column + 0.5, row + 0.5
-        for (ax, ay), (bx, by) in zip(polygon, polygon[1:] + polygon[:1], strict=True):
-            if (ay <= y) != (by <= y) and ax + (y - ay) / (by - ay) * (bx - ax) <= x:
-                mask[row, column] ^= True
-    return mask
-
-
 @pytest.mark.parametrize("polygon", polygons(), ids=lambda polygon: f"{len(polygon)} vertices")
-def test_inside_is_the_same_here_slowly_and_in_the_browser(node, polygon):
-    mask = inside_of(polygon, 9, 13)
-    assert np.array_equal(mask, slow_inside(polygon, 9, 13))
+def test_the_mask_is_the_same_in_the_browser(node, polygon):
+    mask = polygon_mask(polygon, 9, 13)
     assert node("region", "Array.from(insideOf(given, 13, 9))", polygon) == mask.astype(int).flatten().tolist()
 
 
@@ -70,7 +49,7 @@ def test_share():
 def test_share_is_the_same_in_the_browser(node):
     rng = np.random.default_rng(1)
     values, polygon = rng.normal(size=(9, 13)).astype(np.float32), polygons()[1]
-    share = share_of(values, inside_of(polygon, 9, 13))
+    share = share_of(values, polygon_mask(polygon, 9, 13))
     got = node(
         "heatmap",
         f"(() => {{ const raster = {RASTER}; return shareOf(raster, insideOf(given.polygon, 13, 9)); }})()",
