@@ -174,6 +174,25 @@ def test_no_file_is_called_after_nothing():
     assert [path for path in SOURCES if empty & set(path.relative_to(ROOT).with_suffix("").parts)] == []
 
 
+# Classes that share a name for a reason; each says why.
+NAMESAKES: dict[str, str] = {
+    "Continuity": "the metric, and the page of the quality app",
+    "Entry": "of a composite, and of the ledger",
+    "Selectivity": "the metric, and the page of the quality app",
+}
+
+
+def test_a_class_name_means_one_thing():
+    """In the whole package, private classes among them; so a traceback, a link or a table names one thing."""
+    places: dict[str, list[str]] = {}
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(str(path.relative_to(PACKAGE)))
+    assert len(places) > 100
+    assert {name: files for name, files in places.items() if len(files) > 1 and name not in NAMESAKES} == {}
+
+
 def offspring(base: type) -> set[type]:
     """Every class of the package below `base` that is meant for others, its own modules imported first."""
     test_every_module_can_be_imported()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, TypeVar
 
 from torch import Tensor, nn
 
 from lrp_widgets.engine.propagation.explainer import Explainer, Output, check_model
 
-__all__ = ["at_least", "fresh_explainer", "one_input", "one_of"]
+__all__ = ["at_least", "fresh_explainer", "one_input", "one_of", "setting_of"]
+
+Kind = TypeVar("Kind")
 
 
 def one_of(name: str, value: Any, allowed: tuple[str, ...]) -> None:
@@ -21,6 +24,20 @@ def at_least(least: int, name: str, value: Any) -> None:
     """Raise ValueError where a value is no whole number from `least` up."""
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise ValueError(f"{name} must be a whole number, at least {least}, got {value!r}.")
+
+
+def setting_of(param: str, value: Any, base: type[Kind], kinds: Iterable[Any], example: str) -> Kind:
+    """A setting of the class `base` as it is, or the defaults of that one of `kinds` whose `name` the value is.
+
+    Raises ValueError, with the names and with `example`, where it is neither.
+    """
+    if isinstance(value, base):
+        return value
+    by_name = {kind.name: kind for kind in kinds}
+    if isinstance(value, str) and value in by_name:
+        return by_name[value]()
+    names = ", ".join(map(repr, by_name))
+    raise ValueError(f"{param} must be one of {names}, or a setting such as {example}, got {value!r}.")
 
 
 def one_input(said: str, x: Tensor) -> None:

@@ -12,13 +12,13 @@ from lrp_widgets.engine.trace.step import Ref, Step
 from lrp_widgets.engine.trace.tape import Tape
 from lrp_widgets.methods.question import go_on
 
-__all__ = ["Adjoint", "backward", "chain_rule", "is_rectifier"]
+__all__ = ["StepAdjoint", "backward", "chain_rule", "is_rectifier"]
 
-Adjoint = Callable[..., list[Tensor]]
+StepAdjoint = Callable[..., list[Tensor]]
 
 
 def backward(
-    tape: Tape, slope: Tensor, adjoint: Callable[[Step, Tape], Adjoint], abandoned: Callable[[], bool]
+    tape: Tape, slope: Tensor, adjoint: Callable[[Step, Tape], StepAdjoint], abandoned: Callable[[], bool]
 ) -> dict[int, Tensor]:
     """What arrives at each value when `slope` is taken from the output down; with `chain_rule`, ∂f/∂value.
 
@@ -35,7 +35,7 @@ def backward(
     return arrived
 
 
-def chain_rule(step: Step, tape: Tape) -> Adjoint:
+def chain_rule(step: Step, tape: Tape) -> StepAdjoint:
     """The step's own derivative; a token has that of its whole embedding, added up."""
     if step.op not in ("embedding", "as_strided_scatter"):
         return vjp(step, tape)[0]

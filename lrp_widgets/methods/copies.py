@@ -13,18 +13,18 @@ from lrp_widgets.engine.propagation.explainer import Explainer, check_scores
 from lrp_widgets.engine.propagation.explanation import Explanation
 from lrp_widgets.methods.question import Question, go_on
 
-__all__ = ["Part", "mean_of", "relevance_of", "score_of"]
+__all__ = ["CopyRelevance", "mean_of", "relevance_of", "score_of"]
 
 # Of a batch, so that memory stays that of a batch however many copies there are, and however large they are.
 ROWS = 64
 NUMBERS = 8 * 3 * 224 * 224  # eight photographs: with 64 a small MobileNet took a gigabyte, VGG16 would take ten
 
-Part = tuple[Tensor, Explanation]
+CopyRelevance = tuple[Tensor, Explanation]
 
 
 def relevance_of(
     method: Any, explainer: Explainer, copies: Iterable[Tensor], question: Question, abandoned: Callable[[], bool]
-) -> Iterator[Part]:
+) -> Iterator[CopyRelevance]:
     """The relevance of each copy, in order, and the explanation that it is a part of. At least single precision."""
     for batch in _batches(copies, question, abandoned):
         explanation = method.relevance(explainer, torch.cat(batch), question.times(len(batch)), abandoned)
@@ -44,7 +44,7 @@ def score_of(
         yield from question.f(scores.detach()).chunk(len(batch))
 
 
-def mean_of(method: Any, question: Question, parts: Iterable[Part]) -> Explanation:
+def mean_of(method: Any, question: Question, parts: Iterable[CopyRelevance]) -> Explanation:
     """The mean over the copies, as one explanation; it names the steps that were approximated in any of them."""
     total, count, dtype = torch.zeros(()), 0, question.scores.dtype
     approximated: dict[str, None] = {}

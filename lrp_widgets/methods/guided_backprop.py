@@ -14,7 +14,7 @@ from lrp_widgets.engine.propagation.method import Method, never
 from lrp_widgets.engine.trace.inputs import floating
 from lrp_widgets.engine.trace.step import Step
 from lrp_widgets.engine.trace.tape import Tape
-from lrp_widgets.methods.backward import Adjoint, backward, chain_rule, is_rectifier
+from lrp_widgets.methods.backward import StepAdjoint, backward, chain_rule, is_rectifier
 from lrp_widgets.methods.question import ask_of_tape
 
 __all__ = ["Deconvolution", "GuidedBackprop"]
@@ -46,7 +46,7 @@ class GuidedBackprop(Method):
         notes = () if rectified else ("no ReLU on the way: this is the gradient",)
         return question.explanation(self, *relevance, notes=notes)
 
-    def adjoint(self, step: Step, tape: Tape) -> Adjoint:
+    def adjoint(self, step: Step, tape: Tape) -> StepAdjoint:
         """The way back through one step."""
         gradient = chain_rule(step, tape)
         return (lambda s: [gradient(s)[0].clamp(min=0)]) if is_rectifier(step) else gradient
@@ -63,7 +63,7 @@ class Deconvolution(GuidedBackprop):
     equation: ClassVar[str] = "R_j = max(0, R_k) through ReLU, else the chain rule"
     reference: ClassVar[str] = "Zeiler & Fergus 2014"
 
-    def adjoint(self, step: Step, tape: Tape) -> Adjoint:
+    def adjoint(self, step: Step, tape: Tape) -> StepAdjoint:
         if not is_rectifier(step):
             return chain_rule(step, tape)
         shape = tape.values[step.inputs[0]].shape

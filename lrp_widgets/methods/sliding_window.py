@@ -22,7 +22,7 @@ from lrp_widgets.methods.question import go_on
 
 __all__ = ["WindowMap", "cut_window", "sliding_window"]
 
-Place = tuple[int, int]  # top and left, in pixels of the scaled image
+Corner = tuple[int, int]  # top and left, in pixels of the scaled image
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,28 +123,28 @@ class _Sheet:
         wide = torch.promote_types(image.dtype, torch.float32)
         self.relevance = torch.zeros_like(self.picture, dtype=wide)
         self.scored, self.seen = torch.zeros(2, *small, dtype=wide, device=image.device)
-        self.values: dict[Place, float] = {}
+        self.values: dict[Corner, float] = {}
         self.fallbacks: dict[str, None] = {}
 
-    def places(self, step: int) -> list[Place]:
+    def places(self, step: int) -> list[Corner]:
         """Windows `step` pixels apart, and the ones that end at the lower and right edge."""
         tops, lefts = (sorted({*range(0, end, step), end}) for end in self.ends)
         return list(product(tops, lefts))
 
-    def new(self, step: int, batch: int) -> Iterator[list[Place]]:
+    def new(self, step: int, batch: int) -> Iterator[list[Corner]]:
         """Those of them that are not explained yet, in batches."""
         left = [place for place in self.places(step) if place not in self.values]
         yield from (left[start : start + batch] for start in range(0, len(left), batch))
 
-    def cut(self, places: list[Place]) -> Tensor:
+    def cut(self, places: list[Corner]) -> Tensor:
         """The windows at these places, one row each."""
         return torch.cat([self.picture[(..., *self.at(place))] for place in places])
 
-    def at(self, place: Place) -> tuple[slice, slice]:
+    def at(self, place: Corner) -> tuple[slice, slice]:
         return slice(place[0], place[0] + self.side), slice(place[1], place[1] + self.side)
 
     def explain(
-        self, own: Explainer, places: list[Place], target: Any, method: Any, only_top: bool, abandoned: Any
+        self, own: Explainer, places: list[Corner], target: Any, method: Any, only_top: bool, abandoned: Any
     ) -> None:
         """Explain these windows and put what is found in their places."""
         found = own.explain(self.cut(places), target, method, abandoned)

@@ -18,10 +18,10 @@ from lrp_widgets.params import Param, Setting, as_in, choice, param, params_of
 __all__ = [
     "Asked",
     "Averaging",
-    "Flipping",
     "Hand",
     "Near",
     "Plan",
+    "SelectivitySettings",
     "Sweeping",
     "sweepable",
     "values_of",
@@ -30,7 +30,7 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class Flipping(Setting):
+class SelectivitySettings(Setting):
     """How selectivity is measured."""
 
     patch: int = param(4, low=1, high=512, slider=(1, 16), unit="px", help="Side of the square patches.")
@@ -38,7 +38,7 @@ class Flipping(Setting):
     regions: str = choice("patches", ("patches", "superpixels"), help="What is removed at a time.")
     removal: str = choice(
         "baseline",
-        tuple(kind.__name__.lower() for kind in REMOVALS),
+        tuple(kind.name for kind in REMOVALS),
         labels=tuple(kind.title for kind in REMOVALS),
         help="What becomes of a removed pixel.",
     )
@@ -100,7 +100,7 @@ class Asked:
     settings: Settings
     page: str = ""
     step: int = 0
-    flipping: Flipping = field(default_factory=Flipping)
+    flipping: SelectivitySettings = field(default_factory=SelectivitySettings)
     near: Near = field(default_factory=Near)
     limits: Limits = field(default_factory=Limits)
     swept: Sweeping | None = None

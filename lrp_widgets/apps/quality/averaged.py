@@ -15,7 +15,7 @@ from lrp_widgets.apps.quality.scene import QualityPage, Scene
 from lrp_widgets.apps.session.reading import number
 from lrp_widgets.engine.propagation.explainer import Explainer
 from lrp_widgets.engine.propagation.explanation import Explanation
-from lrp_widgets.evaluation import Path
+from lrp_widgets.evaluation import ContinuityPath
 from lrp_widgets.methods import Method, Smoothed, Translated
 from lrp_widgets.widgets import HeatmapView, LinesView, SettingEditor
 
@@ -32,7 +32,7 @@ class _Compared:
 
     scene: Scene
     explanations: dict[str, Explanation] = field(default_factory=dict)
-    paths: dict[str, Path] = field(default_factory=dict)
+    paths: dict[str, ContinuityPath] = field(default_factory=dict)
 
 
 class Averaged(QualityPage):

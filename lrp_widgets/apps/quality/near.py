@@ -16,7 +16,7 @@ from lrp_widgets.apps.quality.probe import Probe
 from lrp_widgets.apps.quality.scene import QualityPage, Scene
 from lrp_widgets.apps.session.reading import number
 from lrp_widgets.engine.propagation.explanation import pooled
-from lrp_widgets.evaluation import Path
+from lrp_widgets.evaluation import ContinuityPath
 from lrp_widgets.samples import Samples
 from lrp_widgets.widgets import LinesView, MapsView, Pages
 from lrp_widgets.widgets.views.maps import MOST_MAPS
@@ -55,7 +55,7 @@ class Continuity(QualityPage):
         self.choice = Pages({ALONG: along, **{part.name: part.view for part in others}}, said)
         self.choice.add_class("lrp-parts")
         self.view = ipywidgets.VBox([self.choice])
-        self._path: Path | None = None
+        self._path: ContinuityPath | None = None
         self._place = -1
         self.path.observe(lambda event: change(near=event["new"]), "value")
         self.choice.observe(lambda event: change(part=event["new"]), "selected")
@@ -72,10 +72,10 @@ class Continuity(QualityPage):
     def key(self, asked: Asked) -> Any:
         return asked.settings, asked.near
 
-    def run(self, scene: Scene, asked: Asked, waits: Callable[[], bool]) -> Iterator[Path]:
+    def run(self, scene: Scene, asked: Asked, waits: Callable[[], bool]) -> Iterator[ContinuityPath]:
         return paths_of(scene, asked.near, scene.explanation.method)
 
-    def show(self, result: Path) -> None:
+    def show(self, result: ContinuityPath) -> None:
         self._path = result
         self._draw()
 

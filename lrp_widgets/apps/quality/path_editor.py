@@ -13,7 +13,7 @@ from lrp_widgets.apps.quality.asking import Near
 from lrp_widgets.apps.quality.scene import Scene
 from lrp_widgets.apps.session.offered import captions, thumbnails
 from lrp_widgets.apps.session.settings import input_of
-from lrp_widgets.evaluation import Path, stream_continuity
+from lrp_widgets.evaluation import ContinuityPath, stream_continuity
 from lrp_widgets.evaluation.continuity.neighbourhoods import NEIGHBOURHOODS, Between
 from lrp_widgets.methods import Method
 from lrp_widgets.samples import Samples
@@ -57,7 +57,7 @@ class PathEditor(ipywidgets.VBox):
         self.value = self._asked()
 
 
-def paths_of(scene: Scene, near: Near, method: Method | None, batch: int = 8) -> Iterator[Path]:
+def paths_of(scene: Scene, near: Near, method: Method | None, batch: int = 8) -> Iterator[ContinuityPath]:
     """The path of a method over the inputs near that of the scene, as it grows."""
     return stream_continuity(
         scene.explainer,

@@ -17,7 +17,7 @@ import traitlets
 from torch import Tensor, nn
 
 from lrp_widgets.apps.inputs.source import Source
-from lrp_widgets.apps.quality.asking import Asked, Flipping, with_changes
+from lrp_widgets.apps.quality.asking import Asked, SelectivitySettings, with_changes
 from lrp_widgets.apps.quality.data_set import DataSet
 from lrp_widgets.apps.quality.near import Continuity
 from lrp_widgets.apps.quality.report_card import ReportCard
@@ -98,7 +98,9 @@ class Quality(ipywidgets.VBox):
             {name: page.said for name, page in self._known.items()},
         )
         self.pages.add_class("lrp-quality-pages")
-        asked = Asked(first, self.pages.selected, flipping=Flipping(patch=side), near=self.continuity.path.value)
+        asked = Asked(
+            first, self.pages.selected, flipping=SelectivitySettings(patch=side), near=self.continuity.path.value
+        )
         super().__init__(self._arranged(), asked=asked)
         self.add_class("lrp-app").add_class("lrp-explore").add_class("lrp-quality")
         self._connect()

@@ -13,7 +13,7 @@ from lrp_widgets.apps.quality.asking import Asked, Sweeping, sweepable, values_o
 from lrp_widgets.apps.quality.scene import QualityPage, Running, Scene
 from lrp_widgets.apps.session.reading import number
 from lrp_widgets.apps.session.settings import Settings, input_of
-from lrp_widgets.evaluation import Swept, pareto, sweep
+from lrp_widgets.evaluation import SweepResult, pareto, sweep
 from lrp_widgets.evaluation.dataset.sweep import OBJECTIVES
 from lrp_widgets.methods import LRP, Method
 from lrp_widgets.params import Param
@@ -87,7 +87,7 @@ class ResponseSurface(QualityPage):
         pair.add_class("lrp-pair")
         self.view = ipywidgets.VBox([controls, self.running, pair])
         self._starts = 0
-        self.results: list[Swept] = []
+        self.results: list[SweepResult] = []
         self._sweeping: Sweeping | None = None
         self._drawn = 0.0
         self._names: tuple[str, ...] = ()

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lrp_widgets.apps.quality.asking import Asked, Flipping
+from lrp_widgets.apps.quality.asking import Asked, SelectivitySettings
 from lrp_widgets.apps.quality.scene import QualityPage, Scene
 from lrp_widgets.apps.session.offered import image_of
 from lrp_widgets.apps.session.reading import number
@@ -49,7 +49,7 @@ class Selectivity(QualityPage):
     said = "Pixel flipping: how fast the score falls as the most relevant patches go"
 
     def __init__(self, side: int, picture: bool, change: Callable[..., None], tell: Callable[[str], None]) -> None:
-        self.flipping = SettingEditor(Flipping(patch=side))
+        self.flipping = SettingEditor(SelectivitySettings(patch=side))
         self.flipping.add_class("lrp-three")
         self.heatmap = HeatmapView(size=236, arrangement="beside" if picture else "heatmap")
         self.curve = LinesView(height=330, title="Pixel flipping", x_label="removed", percent=True)
@@ -182,7 +182,7 @@ class Selectivity(QualityPage):
 class _Frames:
     """What is left of the input after some removals, and its relevance."""
 
-    def __init__(self, scene: Scene, labels: Tensor, removal: Removal, how: Flipping) -> None:
+    def __init__(self, scene: Scene, labels: Tensor, removal: Removal, how: SelectivitySettings) -> None:
         self._scene, self._labels, self._removal = scene, labels, removal
         x = scene.x
         self._picture = x if x.ndim == 4 else x.reshape(1, 1, 1, -1)
@@ -211,7 +211,7 @@ class _Frames:
         return left, self._noted[-1][1] if self._again else self._noted[0][1]
 
 
-def _labels(scene: Scene, how: Flipping) -> Tensor:
+def _labels(scene: Scene, how: SelectivitySettings) -> Tensor:
     height, width = scene.x.shape[-2:] if scene.x.ndim == 4 else (1, scene.x[0].numel())
     if how.regions == "patches":
         return patches(height, width, how.patch)

@@ -20,13 +20,13 @@ from lrp_widgets.engine.trace.inputs import check_input
 from lrp_widgets.evaluation.axioms.rewriting import NotSafe, copy_of
 from lrp_widgets.evaluation.checks import at_least, fresh_explainer, one_input, one_of
 
-__all__ = ["Randomization", "randomization", "rank_correlation", "stream_randomization"]
+__all__ = ["RandomizationCurve", "randomization", "rank_correlation", "stream_randomization"]
 
 MODES = ("cascading", "independent")
 
 
 @dataclass(frozen=True, eq=False)
-class Randomization:
+class RandomizationCurve:
     """Rank correlation of R before and after layers were randomized.
 
     layers: their names, the one nearest to the output first ("" is the model itself).
@@ -57,7 +57,7 @@ def randomization(
     absolute: bool = False,
     seed: int = 0,
     output: Output = None,
-) -> Randomization:
+) -> RandomizationCurve:
     """ρ(R, R with randomized layers): each weight w of a layer becomes rms(w) n, n ~ N(0, 1).
 
     x: one floating-point input with its batch dimension.  method, target: as in Explainer.explain; the class of x is
@@ -83,7 +83,7 @@ def stream_randomization(
     absolute: bool = False,
     seed: int = 0,
     output: Output = None,
-) -> Iterator[Randomization]:
+) -> Iterator[RandomizationCurve]:
     """The same, layer by layer. To stop, ask for no more."""
     explainer = fresh_explainer("randomization", model, output)
     check_input(x)
@@ -117,7 +117,7 @@ def stream_randomization(
         a, b = (np.abs(before), np.abs(after)) if absolute else (before, after)
         correlations.append(rank_correlation(a, b))
         heatmaps.append(after)
-        yield Randomization(names[::-1][:done], np.array(correlations), mode, np.stack(heatmaps))
+        yield RandomizationCurve(names[::-1][:done], np.array(correlations), mode, np.stack(heatmaps))
 
 
 def layers_in_order(model: nn.Module, x: Tensor, output: Output = None) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from lrp_widgets.engine.trace.inputs import check_input
 from lrp_widgets.evaluation.checks import at_least, fresh_explainer, one_input
 from lrp_widgets.evaluation.continuity.neighbourhoods import Between, Neighbourhood, neighbourhood_of
 
-__all__ = ["AllTheSame", "Path", "continuity", "distances", "stream_continuity", "walk"]
+__all__ = ["AllTheSame", "ContinuityPath", "continuity", "distances", "stream_continuity", "walk"]
 
 
 class AllTheSame(ValueError):
@@ -27,7 +27,7 @@ class AllTheSame(ValueError):
 
 
 @dataclass(frozen=True, eq=False)
-class Path:
+class ContinuityPath:
     """The explanations of an input and of those near it.
 
     places: (n,) where they lie, in the unit of `kind`.  inputs, relevance: (n, …) in the shape of x without its batch.
@@ -80,7 +80,7 @@ def continuity(
     jump: float = 10.0,
     batch: int = 8,
     output: Output = None,
-) -> Path:
+) -> ContinuityPath:
     """max over x' near x of ‖R(x) − R(x')‖₁ / ‖x − x'‖₂: low is continuous.
 
     x: one floating-point input with its batch dimension.  method, target: as in Explainer.explain; the class of x is
@@ -111,7 +111,7 @@ def stream_continuity(
     jump: float = 10.0,
     batch: int = 8,
     output: Output = None,
-) -> Iterator[Path]:
+) -> Iterator[ContinuityPath]:
     """The same path as it grows: each yield can be painted, and the last is whole. To stop, ask for no more."""
     explainer = fresh_explainer("continuity", model, output)
     check_input(x)
@@ -146,7 +146,7 @@ def walk(
     *,
     jump: float = 10.0,
     batch: int = 8,
-) -> Iterator[Path]:
+) -> Iterator[ContinuityPath]:
     """The path over `points`, the inputs of `near`, with an Explainer that remembers them for the next method."""
     places = near.places()
     inputs: list[np.ndarray] = []
@@ -169,7 +169,9 @@ def walk(
                 f"continuity needs inputs that differ, and all {done} of {near} are the same. "
                 "Choose another kind, or one that reaches further."
             )
-        yield Path(near, places[:done], np.stack(inputs), np.stack(relevance), np.array(scores), np.array(ratios), jump)
+        yield ContinuityPath(
+            near, places[:done], np.stack(inputs), np.stack(relevance), np.array(scores), np.array(ratios), jump
+        )
 
 
 def distances(x: np.ndarray, other: np.ndarray, r: np.ndarray, r_other: np.ndarray) -> tuple[float, float]:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from lrp_widgets.evaluation.checks import setting_of
 from lrp_widgets.params import Setting, choice, param
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
 class Neighbourhood(Setting):
     """Inputs x(t) at places t: what t is, and whether each is compared with x or with the one before."""
 
+    name: ClassVar[str] = ""  # what stands for it as `kind=`
     title: ClassVar[str] = ""
     unit: ClassVar[str] = ""
     around: ClassVar[bool] = False  # each is compared with x, which is the first; else with the one before it
@@ -49,6 +51,7 @@ class Neighbourhood(Setting):
 class Translation(Neighbourhood):
     """x(t)_i = x_{i−t}: the picture is moved by t pixels, from −reach to reach; broken pixels bilinearly."""
 
+    name: ClassVar[str] = "translation"
     title: ClassVar[str] = "translation"
     unit: ClassVar[str] = "px"
     picture: ClassVar[bool] = True
@@ -72,6 +75,7 @@ class Translation(Neighbourhood):
 class Rotation(Neighbourhood):
     """x(t): the picture turned about its centre by t degrees, from −reach to reach, counter-clockwise, bilinearly."""
 
+    name: ClassVar[str] = "rotation"
     title: ClassVar[str] = "rotation"
     unit: ClassVar[str] = "°"
     picture: ClassVar[bool] = True
@@ -95,6 +99,7 @@ class Rotation(Neighbourhood):
 class Brightness(Neighbourhood):
     """x(t) = x + t (max x − min x): every value by the same amount, from −reach to reach, not clipped."""
 
+    name: ClassVar[str] = "brightness"
     title: ClassVar[str] = "brightness"
     unit: ClassVar[str] = "of the range"
 
@@ -116,6 +121,7 @@ class Brightness(Neighbourhood):
 class Noise(Neighbourhood):
     """x(t) = x + σ (max x − min x) n_t, n_t ~ N(0, 1): each of them is compared with x itself."""
 
+    name: ClassVar[str] = "noise"
     title: ClassVar[str] = "noise"
     unit: ClassVar[str] = "draw"
     around: ClassVar[bool] = True
@@ -140,6 +146,7 @@ class Noise(Neighbourhood):
 class Between(Neighbourhood):
     """x(t) = (1 − t) x + t x', from an input to another."""
 
+    name: ClassVar[str] = "between"
     title: ClassVar[str] = "between two inputs"
     unit: ClassVar[str] = "of the way"
 
@@ -157,15 +164,9 @@ class Between(Neighbourhood):
 NEIGHBOURHOODS: tuple[type[Neighbourhood], ...] = (Translation, Noise, Rotation, Brightness, Between)
 
 
-def neighbourhood_of(given: Any) -> Neighbourhood:
-    """The neighbourhood that is meant: a setting, or the name of one of NEIGHBOURHOODS for its defaults."""
-    if isinstance(given, Neighbourhood):
-        return given
-    named = {kind.__name__.lower(): kind for kind in NEIGHBOURHOODS}
-    if isinstance(given, str) and given in named:
-        return named[given]()
-    said = ", ".join(map(repr, named))
-    raise ValueError(f"kind must be one of {said}, or a setting such as neighbourhoods.Noise(8), got {given!r}.")
+def neighbourhood_of(value: Any) -> Neighbourhood:
+    """The neighbourhood that `value` stands for: a setting, or the name of one of NEIGHBOURHOODS for its defaults."""
+    return setting_of("kind", value, Neighbourhood, NEIGHBOURHOODS, "neighbourhoods.Noise(8)")
 
 
 def shifted(x: Tensor, fill: Tensor, right: float, down: float) -> Tensor:

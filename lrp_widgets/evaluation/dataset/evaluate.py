@@ -22,7 +22,7 @@ from lrp_widgets.samples import Samples
 
 __all__ = ["EvaluationError", "Stopped", "evaluate"]
 
-Key = tuple[int, str, str]
+NumberKey = tuple[int, str, str]
 
 
 class EvaluationError(RuntimeError):
@@ -85,7 +85,7 @@ def evaluate(
     report = report_of(progress)
     measuring = Measuring(explainer.model, explainer.output, named, measures, seed)
     labels = None if samples.labels is None else [int(label) for label in samples.labels]
-    known: dict[Key, Number] = {}
+    known: dict[NumberKey, Number] = {}
 
     def table() -> Table:
         keys = [(i, a, b) for i in range(len(samples)) for a in named for b in measures if (i, a, b) in known]
@@ -143,7 +143,7 @@ def _pieces(
     classes: Sequence[int] | None,
     methods: Iterable[str],
     metrics: Iterable[str],
-    known: Mapping[Key, Number],
+    known: Mapping[NumberKey, Number],
     batch: int,
 ) -> Iterator[Piece]:
     """What is left to do. Batches begin at the same samples however much is known."""

@@ -26,14 +26,14 @@ from lrp_widgets.evaluation.flipping.flipping import pixel_flipping
 from lrp_widgets.methods import LRP, Method
 from lrp_widgets.params import params_of
 
-__all__ = ["OBJECTIVES", "Swept", "pareto", "sweep"]
+__all__ = ["OBJECTIVES", "SweepResult", "pareto", "sweep"]
 
 # What can be asked of a setting, and whether a high number is better.
 OBJECTIVES = {"area": False, "continuity": False, "sparsity": True, "absorbed": False}
 
 
 @dataclass(frozen=True, eq=False)
-class Swept:
+class SweepResult:
     """One setting and what became of it.
 
     parameters: the swept names and their values.  method: the whole setting.  heatmap: (height, width), or (1, n).
@@ -64,7 +64,7 @@ def sweep(
     neighbours: int = 4,
     seed: int = 0,
     output: Output = None,
-) -> Iterator[Swept]:
+) -> Iterator[SweepResult]:
     """R of `setting` with each value of one parameter, or each pair of values of two: one result at a time.
 
     x: one floating-point input with its batch dimension.  setting: a composite such as lw.layered(), or a method.
@@ -89,7 +89,7 @@ def sweep(
         explanation = explainer.explain(x, target, method)
         chosen, r = explanation.target, explanation.relevance
         area = pixel_flipping(explainer.model, x, r, chosen, output=explainer.output, **flipping).area
-        yield Swept(
+        yield SweepResult(
             parameters,
             method,
             explanation.heatmap(),
@@ -101,7 +101,7 @@ def sweep(
         )
 
 
-def pareto(results: Sequence[Swept], objectives: Sequence[str] = ("area", "continuity")) -> tuple[bool, ...]:
+def pareto(results: Sequence[SweepResult], objectives: Sequence[str] = ("area", "continuity")) -> tuple[bool, ...]:
     """Which results no other one beats: none is as good in every objective and better in one.
 
     objectives: of "area", "continuity", "absorbed" (its size), where low is good, and "sparsity", where high is.
@@ -121,7 +121,7 @@ def pareto(results: Sequence[Swept], objectives: Sequence[str] = ("area", "conti
     return tuple(marked)
 
 
-def _cost(result: Swept, name: str) -> float:
+def _cost(result: SweepResult, name: str) -> float:
     value = float(getattr(result, name))
     return -value if OBJECTIVES[name] else abs(value) if name == "absorbed" else value
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from lrp_widgets.evaluation.dataset.bootstrap import bootstrap
 
-__all__ = ["Difference", "Mean", "Row", "Summary", "Table"]
+__all__ = ["Difference", "MetricMean", "Row", "Summary", "Table"]
 
 ARROWS = {"low": " ↓", "high": " ↑", "": ""}
 
@@ -30,7 +30,7 @@ class Row(NamedTuple):
     seconds: float
 
 
-class Mean(NamedTuple):
+class MetricMean(NamedTuple):
     """Of one metric over the samples, and the bootstrap interval of it. samples: how many had a finite number."""
 
     method: str
@@ -111,7 +111,7 @@ class Table:
 
         for metric in self.metrics:
             for method in self.methods:
-                means.append(Mean(method, metric, *of(list(found[method, metric].values()))))
+                means.append(MetricMean(method, metric, *of(list(found[method, metric].values()))))
             for one, other in combinations(self.methods, 2):
                 a, b = found[one, metric], found[other, metric]
                 # Of two infinities there is no difference, and no warning either.
@@ -144,12 +144,12 @@ class Table:
 class Summary:
     """Means of methods and metrics, differences between methods, each with its interval of this confidence."""
 
-    means: tuple[Mean, ...]
+    means: tuple[MetricMean, ...]
     differences: tuple[Difference, ...]
     better: Mapping[str, str]
     confidence: float = 0.95
 
-    def mean(self, method: str, metric: str) -> Mean:
+    def mean(self, method: str, metric: str) -> MetricMean:
         """Raises KeyError where there is none."""
         for one in self.means:
             if (one.method, one.metric) == (method, metric):
@@ -203,7 +203,7 @@ class Summary:
         return head, [[method, *(_said(self.mean(method, metric)) for metric in metrics)] for method in methods]
 
 
-def _said(one: Mean | Difference) -> str:
+def _said(one: MetricMean | Difference) -> str:
     if not one.samples:
         return "–"
     return f"{one.mean:.3g} [{one.low:.3g}, {one.high:.3g}]" if one.samples > 1 else f"{one.mean:.3g}"

@@ -169,7 +169,7 @@ def stream_flipping(
             ORDERS[order],
             unit,
             ranking=ranking,
-            removal=taken_by.said,
+            removal=taken_by.caption,
             of="patches" if regions is None else "pixels",
         )
 

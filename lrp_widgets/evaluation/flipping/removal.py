@@ -11,22 +11,27 @@ from torch import Tensor
 from torch.nn import functional
 
 from lrp_widgets.engine.rules.bounds import Bound, checked_bound
+from lrp_widgets.evaluation.checks import setting_of
 from lrp_widgets.evaluation.flipping.imputation import imputed
 from lrp_widgets.params import Setting, param
 
-__all__ = ["REMOVALS", "Baseline", "Blur", "Imputation", "Mean", "Noise", "Removal", "removal_of"]
+__all__ = ["REMOVALS", "Baseline", "Blur", "Imputation", "Mean", "Removal", "UniformNoise", "removal_of"]
 
 
 @dataclass(frozen=True)
 class Removal(Setting):
-    """How pixels are taken away: its title, its source, and what stands in their place."""
+    """How pixels are taken away.
 
+    name: what stands for it as `removal=`.  title: for a control.  reference: its source.
+    """
+
+    name: ClassVar[str] = ""
     title: ClassVar[str] = ""
     reference: ClassVar[str] = ""
 
     @property
-    def said(self) -> str:
-        """In a few words, for a caption."""
+    def caption(self) -> str:
+        """The removal in a few words."""
         return self.title
 
     def check(self, picture: Tensor) -> None:
@@ -45,6 +50,7 @@ class Removal(Setting):
 class Baseline(Removal):
     """x_i ← a number, one for all or one a channel: 0 is black."""
 
+    name: ClassVar[str] = "baseline"
     title: ClassVar[str] = "set to a number"
     reference: ClassVar[str] = "the paper, section on explanation selectivity"
 
@@ -54,7 +60,7 @@ class Baseline(Removal):
         object.__setattr__(self, "value", checked_bound("pixel_flipping", "baseline", self.value))
 
     @property
-    def said(self) -> str:
+    def caption(self) -> str:
         values = self.value if isinstance(self.value, tuple) else (self.value,)
         return f"set to {', '.join(f'{value:.4g}' for value in values)}"
 
@@ -73,6 +79,7 @@ class Baseline(Removal):
 class Mean(Removal):
     """x_i ← the mean of its channel over the picture."""
 
+    name: ClassVar[str] = "mean"
     title: ClassVar[str] = "set to the mean of the channel"
     reference: ClassVar[str] = "Hooker et al. 2019"
 
@@ -84,13 +91,14 @@ class Mean(Removal):
 class Blur(Removal):
     """x_i ← (G_σ * x)_i, a Gaussian blur of the whole picture; the border is repeated."""
 
+    name: ClassVar[str] = "blur"
     title: ClassVar[str] = "blurred"
     reference: ClassVar[str] = "Fong & Vedaldi 2017"
 
     sigma: float = param(4.0, low=0.1, high=100, slider=(0.5, 20), symbol="σ", unit="px", help="Width of the blur.")
 
     @property
-    def said(self) -> str:
+    def caption(self) -> str:
         return f"blurred, σ = {self.sigma:.4g} px"
 
     def replacement(self, picture: Tensor) -> Tensor:
@@ -106,9 +114,10 @@ class Blur(Removal):
 
 
 @dataclass(frozen=True)
-class Noise(Removal):
+class UniformNoise(Removal):
     """x_i ← u_i, uniform between the lowest and the highest value of its channel."""
 
+    name: ClassVar[str] = "noise"
     title: ClassVar[str] = "set to noise"
     reference: ClassVar[str] = "Samek et al. 2017"
 
@@ -128,6 +137,7 @@ class Imputation(Removal):
     Nobody can tell from the shape of what is missing which class it was (ROAD).
     """
 
+    name: ClassVar[str] = "imputation"
     title: ClassVar[str] = "noisy linear imputation"
     reference: ClassVar[str] = "ROAD, Rong et al. 2022"
 
@@ -137,7 +147,7 @@ class Imputation(Removal):
     seed: int = param(0, low=0, slider=(0, 99), help="Which noise.")
 
     @property
-    def said(self) -> str:
+    def caption(self) -> str:
         return f"noisy linear imputation, σ = {self.noise:.4g}"
 
     def removed(self, picture: Tensor, gone: Tensor) -> Tensor:
@@ -147,17 +157,14 @@ class Imputation(Removal):
         return torch.where(gone, (imputed(picture, gone) + noise).to(picture), picture)
 
 
-REMOVALS: tuple[type[Removal], ...] = (Baseline, Mean, Blur, Noise, Imputation)
+REMOVALS: tuple[type[Removal], ...] = (Baseline, Mean, Blur, UniformNoise, Imputation)
 
 
-def removal_of(given: Any, baseline: Any = 0.0) -> Removal:
-    """The removal that is meant: None is the baseline, and a name stands for the defaults of one of REMOVALS."""
-    if given is None or given == "baseline":
+def removal_of(value: Any, baseline: Any = 0.0) -> Removal:
+    """The removal that `value` stands for: a setting, or the name of one of REMOVALS for its defaults.
+
+    None and "baseline" set pixels to `baseline`. Raises ValueError that lists the names.
+    """
+    if value is None or value == Baseline.name:
         return Baseline(baseline)
-    if isinstance(given, Removal):
-        return given
-    named = {kind.__name__.lower(): kind for kind in REMOVALS}
-    if isinstance(given, str) and given in named:
-        return named[given]()
-    said = ", ".join(map(repr, named))
-    raise ValueError(f"removal must be one of {said}, or a setting such as removal.Blur(4.0), got {given!r}.")
+    return setting_of("removal", value, Removal, REMOVALS, "removal.Blur(4.0)")

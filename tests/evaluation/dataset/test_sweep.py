@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import lrp_widgets as lw
-from lrp_widgets.evaluation import Swept, gini, pareto
+from lrp_widgets.evaluation import SweepResult, gini, pareto
 from lrp_widgets.evaluation.continuity.neighbourhoods import Noise
 
 
@@ -100,8 +100,8 @@ def test_an_explainer_keeps_what_it_remembers() -> None:
     assert explainer.remembers(other)
 
 
-def result(area: float, continuity: float, sparsity: float = 0.5, absorbed: float = 0.0) -> Swept:
-    return Swept((), lw.LRP(), np.zeros((1, 1)), area, continuity, sparsity, absorbed, 1.0)
+def result(area: float, continuity: float, sparsity: float = 0.5, absorbed: float = 0.0) -> SweepResult:
+    return SweepResult((), lw.LRP(), np.zeros((1, 1)), area, continuity, sparsity, absorbed, 1.0)
 
 
 def test_the_pareto_set_by_hand() -> None:

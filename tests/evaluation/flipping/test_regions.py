@@ -133,7 +133,7 @@ def test_the_removal_is_said_and_done(how: str) -> None:
     x, heatmap = torch.rand(1, 1, 6, 6).double(), np.random.default_rng(0).normal(size=(6, 6))
     kind = lw.evaluation.flipping.removal.removal_of(how)
     whole = lw.pixel_flipping(model, x, heatmap, 1, patch=3, removal=how)
-    assert whole.removal == kind.said
+    assert whole.removal == kind.caption
     everything = kind.removed(x, torch.ones(1, 1, 6, 6, dtype=torch.bool))
     assert whole.values[-1] == pytest.approx(float(model(everything)[0, 1].detach()))
     for batch in (1, 3):  # in chunks of any size

@@ -105,13 +105,13 @@ def test_blur_of_a_point_is_a_gaussian() -> None:
 
 def test_noise_lies_between_the_extremes_of_its_channel() -> None:
     picture = torch.linspace(-1, 1, 400).reshape(1, 1, 20, 20) * torch.tensor([1.0, 10.0]).reshape(1, 2, 1, 1)
-    got = removal.Noise(2).replacement(picture)
+    got = removal.UniformNoise(2).replacement(picture)
     for channel, edge in ((0, 1), (1, 10)):
         assert (
             edge * 0.95 < float(got[0, channel].max()) <= edge and -edge <= float(got[0, channel].min()) < -edge * 0.95
         )
-    assert torch.equal(removal.Noise(2).replacement(picture), got)
-    assert not torch.equal(removal.Noise(3).replacement(picture), got)
+    assert torch.equal(removal.UniformNoise(2).replacement(picture), got)
+    assert not torch.equal(removal.UniformNoise(3).replacement(picture), got)
 
 
 @pytest.mark.parametrize("kind", removal.REMOVALS, ids=lambda kind: kind.__name__)
@@ -124,9 +124,9 @@ def test_what_stays_stays_and_each_row_is_its_own(kind: type[removal.Removal]) -
     assert torch.equal(got[keep], picture.expand(4, 3, 6, 5)[keep])
     for row in range(4):
         assert torch.allclose(kind().removed(picture, gone[row : row + 1])[0], got[row], atol=1e-6)
-    assert kind.title and kind().said and kind.reference
+    assert kind.title and kind().caption and kind.reference
     assert all(known.help for known in params_of(kind))
-    assert removal_of(kind.__name__.lower()) == kind()
+    assert removal_of(kind.name) == kind()
 
 
 def test_messages() -> None:
