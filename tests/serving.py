@@ -70,7 +70,8 @@ def serving(
         deadline = time.monotonic() + 90
         while not _listens(port):
             assert server.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, f"Nothing listens on port {port}:\n{log.read_text()}"
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"Nothing listens on port {port}:\n{log.read_text()}")
             time.sleep(0.1)
         yield server
     finally:

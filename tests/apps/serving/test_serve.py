@@ -212,5 +212,6 @@ def wait_for(happened: Any, what: str, seconds: float = 30) -> None:
     """Ask again and again until something has happened."""
     deadline = time.monotonic() + seconds
     while not happened():
-        assert time.monotonic() < deadline, f"Not seen within {seconds} s: {what}."
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"Not seen within {seconds} s: {what}.")
         time.sleep(0.2)

@@ -80,7 +80,7 @@ def test_what_a_crash_left_of_the_last_line_is_cut_off(path):
 
 @pytest.mark.slow
 def test_a_killed_run_goes_on(path):
-    command = [sys.executable, "-m", "tests.evaluation.evaluate_cases", str(path)]
+    command = [sys.executable, "-m", "tests.evaluation.dataset.evaluate_cases", str(path)]
     with subprocess.Popen(command, cwd=ROOT) as process:
         while process.poll() is None and not (path.exists() and path.read_bytes().count(b"\n") > 25):
             time.sleep(0.05)

@@ -108,7 +108,7 @@ def test_what_cannot_be_sent_is_an_error_at_once():
 
 def test_a_script_without_a_guard_is_told(tmp_path):
     script = tmp_path / "script.py"
-    script.write_text("from tests.evaluation.evaluate_cases import evaluate\nevaluate(jobs=2)\n")
+    script.write_text("from tests.evaluation.dataset.evaluate_cases import evaluate\nevaluate(jobs=2)\n")
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     run = subprocess.run([sys.executable, script], capture_output=True, text=True, env=environment)
     assert run.stderr.splitlines()[-1] == (
