@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 from lrp_widgets.apps.serving.serve import PORT, notebook, serve
 
+FORMER_NAMES = {"evaluate": "quality"}  # what an app was called before, and what it is called now
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Serve the app that the command line names. A mistake in it ends with status 2 and a line on what to do."""
@@ -17,12 +19,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("app", metavar="APP", nargs="?", default="explore", help="the app to serve (default: explore)")
     parser.add_argument("--port", type=int, default=PORT, help=f"the port to listen on (default: {PORT})")
     parser.add_argument("--no-browser", action="store_true", help="only print the address")
-    chosen = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    app = FORMER_NAMES.get(options.app, options.app)
+    if app != options.app:
+        print(f"{parser.prog}: the app {options.app} is called {app} now.", file=sys.stderr)
     try:
-        serve(notebook(chosen.app), chosen.port, browser=not chosen.no_browser)
+        serve(notebook(app), options.port, browser=not options.no_browser)
     except (ValueError, OSError) as error:
         parser.error(str(error))
-    except KeyboardInterrupt:  # before the server stood; from then on it ends by itself
+    except KeyboardInterrupt:  # before the server runs, which ends at Ctrl-C without an exception
         sys.exit(130)
 
 

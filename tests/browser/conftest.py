@@ -51,7 +51,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a JupyterLab that knows nothing but the notebooks of the apps."""
     folder = tmp_path_factory.mktemp("lab")
     (folder / "root").mkdir()
-    for app in ("explore", "evaluate"):
+    for app in ("explore", "quality"):
         shutil.copy(notebook(app), folder / "root")
     port = free_port()
     options = {

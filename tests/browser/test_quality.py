@@ -20,7 +20,7 @@ INK = """canvas => new Set(new Uint32Array(canvas.getContext("2d")
 @pytest.fixture
 def page(browser: Browser, tmp_path) -> Iterator[Page]:
     port = free_port()
-    command = [sys.executable, "-m", "lrp_widgets", "--port", str(port), "--no-browser", "evaluate"]
+    command = [sys.executable, "-m", "lrp_widgets", "--port", str(port), "--no-browser", "quality"]
     with serving(command, port, tmp_path / "log.txt"):
         address = f"http://127.0.0.1:{port}/"
         context = browser.new_context(viewport=WINDOW)  # type: ignore[arg-type]

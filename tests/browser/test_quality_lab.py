@@ -15,7 +15,7 @@ PATIENCE = 60_000  # ms
 def test_what_is_moved_in_the_notebook_is_measured(browser: Browser, lab: str):
     opened = Opened(browser, lab)
     page = opened.page
-    run_in_lab(page, lab, "evaluate")
+    run_in_lab(page, lab, "quality")
     root = page.locator(".lrp-quality")
     said = root.locator(".lrp-status-text")
     expect(said).to_contain_text("Selectivity: done in", timeout=120_000)

@@ -47,6 +47,25 @@ def test_an_unknown_app_lists_the_known_ones(capsys):
     assert said(capsys, "explor") == f"python -m lrp_widgets: error: APP must be one of {known}, got explor."
 
 
+@pytest.mark.parametrize(
+    ("arguments", "app", "line"),
+    [
+        ([], "explore", ""),
+        (["quality"], "quality", ""),
+        (["evaluate"], "quality", "python -m lrp_widgets: the app evaluate is called quality now.\n"),
+    ],
+    ids=["no name", "a name", "a former name"],
+)
+def test_the_app_that_the_command_line_names_is_served(capsys, monkeypatch, arguments, app, line):
+    served: list[tuple[Path, int, bool]] = []
+    monkeypatch.setattr(
+        "lrp_widgets.__main__.serve", lambda path, port, *, browser: served.append((path, port, browser))
+    )
+    main([*arguments, "--port", "8901", "--no-browser"])
+    assert served == [(APPS / f"{app}.ipynb", 8901, False)]
+    assert capsys.readouterr().err == line
+
+
 def test_a_taken_port_is_named(capsys):
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
