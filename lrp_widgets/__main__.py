@@ -20,9 +20,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--port", type=int, default=PORT, help=f"the port to listen on (default: {PORT})")
     parser.add_argument("--no-browser", action="store_true", help="only print the address")
     options = parser.parse_args(arguments)
-    app = FORMER_NAMES.get(options.app, options.app)
-    if app != options.app:
-        print(f"{parser.prog}: the app {options.app} is called {app} now.", file=sys.stderr)
+    app: str = options.app
+    if app in FORMER_NAMES:
+        print(f"{parser.prog}: the app {app} is called {FORMER_NAMES[app]} now.", file=sys.stderr)
+        app = FORMER_NAMES[app]
     try:
         serve(notebook(app), options.port, browser=not options.no_browser)
     except (ValueError, OSError) as error:
