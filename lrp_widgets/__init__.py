@@ -1,145 +1,18 @@
-"""A live LRP explainer for PyTorch, and its dashboard."""
+"""A live LRP explainer for PyTorch, and its dashboard.
 
-from lrp_widgets import demo, widgets
-from lrp_widgets.apps.explore.explore import explore
-from lrp_widgets.apps.quality.quality import quality
-from lrp_widgets.apps.scan.scan import scan
-from lrp_widgets.engine import operators, rules
-from lrp_widgets.engine.analysis.doctor import Finding, examine
-from lrp_widgets.engine.analysis.receptive_field.receptive_field import ReceptiveField, at_input, receptive_field
-from lrp_widgets.engine.composites.composite import Composite, Depth, Entry
-from lrp_widgets.engine.composites.presets import (
-    alpha_beta,
-    by_depth,
-    deep_taylor,
-    epsilon,
-    epsilon_alpha2_beta1,
-    epsilon_alpha2_beta1_flat,
-    epsilon_gamma_box,
-    epsilon_plus,
-    epsilon_plus_flat,
-    layered,
-    montavon2019,
-)
-from lrp_widgets.engine.propagation.explainer import Explainer
-from lrp_widgets.engine.propagation.explanation import Explanation, LayerRelevance
-from lrp_widgets.engine.propagation.filter import Filter
-from lrp_widgets.engine.propagation.target import contrast
-from lrp_widgets.evaluation import (
-    Comparison,
-    Curve,
-    Summary,
-    Table,
-    Verdict,
-    area_between,
-    axioms,
-    compare_with,
-    continuity,
-    evaluate,
-    mean_curve,
-    metrics,
-    pixel_flipping,
-    sweep,
-)
-from lrp_widgets.methods import (
-    LRP,
-    Chance,
-    Deconvolution,
-    GradCAM,
-    Gradient,
-    GuidedBackprop,
-    GuidedGradCAM,
-    IntegratedGradients,
-    Occlusion,
-    Patch,
-    Sensitivity,
-    SimpleTaylor,
-    Smoothed,
-    SmoothGrad,
-    Translated,
-    WindowMap,
-    sliding_window,
-    top_patches,
-)
-from lrp_widgets.preprocessing import Preprocessing
-from lrp_widgets.samples import Samples
+The public names stand in `__init__.pyi`. Each is imported when it is first used: an evaluation on a cluster never waits
+for the widgets, and `import lrp_widgets` takes no longer than its caller's `import torch`.
+"""
 
-__all__ = [  # noqa: RUF022 - grouped, for the reader
-    # the dashboard
-    "explore",
-    "quality",
-    "scan",
-    "Samples",
-    "Preprocessing",
-    "demo",
-    # its parts, for your own notebook
-    "widgets",
-    # explaining
-    "Explainer",
-    "Explanation",
-    "LayerRelevance",
-    "contrast",
-    "examine",
-    "Finding",
-    # methods
-    "LRP",
-    "Gradient",
-    "Sensitivity",
-    "SimpleTaylor",
-    "SmoothGrad",
-    "IntegratedGradients",
-    "GuidedBackprop",
-    "Deconvolution",
-    "GradCAM",
-    "GuidedGradCAM",
-    "Occlusion",
-    "Chance",
-    # of any method
-    "Smoothed",
-    "Translated",
-    "Filter",
-    # images larger than the network's input
-    "sliding_window",
-    "WindowMap",
-    # hidden layers as pictures
-    "receptive_field",
-    "ReceptiveField",
-    "at_input",
-    "top_patches",
-    "Patch",
-    # composites
-    "Composite",
-    "Entry",
-    "Depth",
-    "alpha_beta",
-    "by_depth",
-    "deep_taylor",
-    "epsilon",
-    "epsilon_alpha2_beta1",
-    "epsilon_alpha2_beta1_flat",
-    "epsilon_gamma_box",
-    "epsilon_plus",
-    "epsilon_plus_flat",
-    "layered",
-    "montavon2019",
-    # rules and operators
-    "rules",
-    "operators",
-    # evaluation
-    "Curve",
-    "pixel_flipping",
-    "area_between",
-    "mean_curve",
-    "continuity",
-    "axioms",
-    "sweep",
-    # over a data set
-    "evaluate",
-    "metrics",
-    "Table",
-    "Summary",
-    # the referee
-    "compare_with",
-    "Comparison",
-    "Verdict",
-]
+import lazy_loader as _lazy_loader
+
+from lrp_widgets.lazy import modules_of as _modules_of
+
+__version__ = "0.2.0"  # the build reads it here
+
+_public, __dir__, __all__ = _lazy_loader.attach_stub(__name__, __file__)
+_module = _modules_of(__name__)
+
+
+def __getattr__(name: str) -> object:
+    return _public(name) if name in __all__ else _module(name)

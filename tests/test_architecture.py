@@ -28,9 +28,10 @@ from lrp_widgets.params import Param, Setting, params_of
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "lrp_widgets"
 MODULES = sorted(PACKAGE.rglob("*.py"))
+STUB = PACKAGE / "__init__.pyi"  # the table of the public names
 
 # The floors of the package, from the ground up. A file imports from the floors below its own, and from its own folder.
-GROUND = ("params", "polygon", "images", "samples", "preprocessing", "modalities")
+GROUND = ("lazy", "params", "polygon", "images", "samples", "preprocessing", "modalities")
 ENGINE = tuple(
     f"engine.{room}" for room in ("trace", "layers", "operators", "rules", "composites", "propagation", "analysis")
 )
@@ -38,13 +39,14 @@ FAMILIES = ("methods", "evaluation", "prototypes", "concepts", "validation")
 SESSION = ("apps.session", "apps.inputs", "apps.sharing")  # what the apps share
 APPS = ("apps.explore", "apps.quality", "apps.scan", "apps.serving")  # no app imports another
 TABLE: dict[str, tuple[str, ...]] = {
+    "lazy": (),
     "params": (),
     "polygon": (),
     "images": (),
     "samples": ("params", "images", "modalities"),
     "modalities": ("params", "images"),
     "preprocessing": ("params", "images", "samples", "modalities"),
-    "engine": (),
+    "engine": ("lazy",),
     "engine.trace": GROUND,
     "engine.layers": (*GROUND, "engine.trace"),
     "engine.operators": (*GROUND, *ENGINE[:2]),
@@ -59,7 +61,7 @@ TABLE: dict[str, tuple[str, ...]] = {
     "concepts": (*GROUND, *ENGINE, *FAMILIES[:3]),
     "validation": (*GROUND, *ENGINE, *FAMILIES[:4]),
     "widgets": (*GROUND, *ENGINE, *FAMILIES),
-    "apps": (),
+    "apps": ("lazy",),
     "apps.session": (*GROUND, *ENGINE, *FAMILIES, "widgets", "demo"),
     "apps.inputs": (*GROUND, *ENGINE, *FAMILIES, "widgets", "demo", "apps.session"),
     "apps.sharing": (*GROUND, *ENGINE, *FAMILIES, "widgets", "demo", "apps.session", "apps.inputs"),
@@ -81,7 +83,10 @@ def imported(source: str, package: str) -> Iterator[str]:
 
 
 def imports_of(path: Path) -> set[str]:
-    return set(imported(path.read_text(), ".".join(path.parent.relative_to(ROOT).parts)))
+    """What a file imports, and what its stub says that it imports on first use."""
+    package = ".".join(path.parent.relative_to(ROOT).parts)
+    files = [path, *filter(Path.exists, [path.with_suffix(".pyi")])]
+    return {name for file in files for name in imported(file.read_text(), package)}
 
 
 def part_of(path: Path) -> str:
@@ -293,6 +298,9 @@ CLAIMED = {
 def test_every_public_name_is_there():
     assert set(lw.__all__) >= CLAIMED
     assert len(set(lw.__all__)) == len(lw.__all__)
+    assert imports_of(PACKAGE / "__init__.py") >= {"lrp_widgets.demo", "lrp_widgets.methods.LRP"}
+    assert lw.__all__ == sorted(name.rpartition(".")[2] for name in imported(STUB.read_text(), "lrp_widgets"))
+    assert set(lw.__all__) <= set(dir(lw))
     for name in lw.__all__:
         assert getattr(lw, name) is not None
     public = {name for name in vars(lw) if not name.startswith("_")}

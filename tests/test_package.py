@@ -14,10 +14,12 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+import lrp_widgets as lw
+
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-DATA = "lrp_widgets-0.1.0.data/data/share/jupyter/voila/templates/lrp/"
+DATA = f"lrp_widgets-{lw.__version__}.data/data/share/jupyter/voila/templates/lrp/"
 
 
 @pytest.fixture(scope="module")
@@ -34,11 +36,14 @@ def test_the_wheel_carries_everything_an_app_needs(wheel):
     with zipfile.ZipFile(wheel) as archive:
         carried = set(archive.namelist())
     package = ROOT / "lrp_widgets"
-    wanted = [path for path in package.rglob("*") if path.suffix in (".py", ".js", ".css", ".safetensors", ".md")]
+    wanted = [
+        path for path in package.rglob("*") if path.suffix in (".py", ".pyi", ".js", ".css", ".safetensors", ".md")
+    ]
     expected = {path.relative_to(ROOT).as_posix() for path in wanted}
     expected |= {f"lrp_widgets/apps/notebooks/{path.name}" for path in (ROOT / "notebooks").glob("*.ipynb")}
     expected |= {DATA + name for name in ("conf.json", "index.html.j2", "page.css")}
-    assert "lrp_widgets/apps/notebooks/explore.ipynb" in expected
+    expected.add("lrp_widgets/py.typed")
+    assert {"lrp_widgets/apps/notebooks/explore.ipynb", "lrp_widgets/__init__.pyi"} <= expected
     assert expected <= carried
     assert any(name.endswith("/licenses/LICENSE") for name in carried)
 
@@ -46,7 +51,7 @@ def test_the_wheel_carries_everything_an_app_needs(wheel):
 def test_the_wheel_carries_nothing_else(wheel):
     with zipfile.ZipFile(wheel) as archive:
         carried = archive.namelist()
-    assert not [name for name in carried if not name.startswith(("lrp_widgets/", "lrp_widgets-0.1.0."))]
+    assert not [name for name in carried if not name.startswith(("lrp_widgets/", f"lrp_widgets-{lw.__version__}."))]
     assert not [name for name in carried if re.search(r"__pycache__|\.ipynb_checkpoints|\.pyc$", name)]
     assert wheel.stat().st_size < 5e6
 

@@ -1,1 +1,5 @@
 """Apps: wiring only."""
+
+from lrp_widgets.lazy import modules_of
+
+__getattr__ = modules_of(__name__)
