@@ -6,7 +6,7 @@ from typing import Any
 
 import ipywidgets
 
-from lrp_widgets.apps.session.app import STYLE
+from lrp_widgets.apps.session.app import column, grid
 from lrp_widgets.widgets import Folded, Pages
 from lrp_widgets.widgets.controls.resettable import Resettable
 
@@ -66,9 +66,7 @@ def details(dashboard: Any) -> Pages:
 
 def arranged(dashboard: Any) -> list[ipywidgets.Widget]:
     """The children of the dashboard, from the top down."""
-    style = ipywidgets.HTML(f"<style>{STYLE.read_text(encoding='utf-8')}</style>")
-    style.add_class("lrp-style")
-    left = _column(
+    left = column(
         "lrp-left",
         "Input",
         dashboard.source,
@@ -79,17 +77,8 @@ def arranged(dashboard: Any) -> list[ipywidgets.Widget]:
         dashboard.methods,
     )
     look = Folded("look", dashboard.look)
-    middle = _column("lrp-middle", dashboard.heatmap, dashboard.projection.row, look, dashboard.views)
-    right = _column("lrp-right", "Layers", dashboard.layers, dashboard.details)
-    grid = ipywidgets.Box([left, middle, right])
-    grid.add_class("lrp-grid")
+    middle = column("lrp-middle", dashboard.heatmap, dashboard.projection.row, look, dashboard.views)
+    right = column("lrp-right", "Layers", dashboard.layers, dashboard.details)
     head = ipywidgets.Box([dashboard.toolbar, dashboard.sharebar])
     head.add_class("lrp-head")
-    return [style, head, grid, dashboard.status]
-
-
-def _column(name: str, *parts: ipywidgets.Widget | str) -> ipywidgets.VBox:
-    made = [ipywidgets.HTML(f'<div class="lrp-heading">{p}</div>') if isinstance(p, str) else p for p in parts]
-    column = ipywidgets.VBox(made)
-    column.add_class(name)
-    return column
+    return [head, grid(left, middle, right), dashboard.status]

@@ -21,7 +21,6 @@ from lrp_widgets.apps.explore.patches import Strip
 from lrp_widgets.apps.explore.projection import Projection
 from lrp_widgets.apps.explore.stage import Stage
 from lrp_widgets.apps.session.cores import cores_for, is_small
-from lrp_widgets.apps.session.memory import reuse_memory
 from lrp_widgets.apps.session.offered import image_of
 from lrp_widgets.apps.session.reading import equations, findings, ledger_rows, said_target, stamp, status
 from lrp_widgets.apps.session.settings import PARTS, Pixel, Settings, input_of
@@ -35,7 +34,6 @@ from lrp_widgets.engine.propagation.target import Contrast
 from lrp_widgets.engine.trace.memo import Memo
 from lrp_widgets.evaluation import Curve
 from lrp_widgets.samples import Samples
-from lrp_widgets.widgets import Latest
 from lrp_widgets.widgets.turn import in_turn
 
 __all__ = ["Dashboard", "Settings", "explore"]
@@ -75,7 +73,6 @@ class Dashboard(Stage):
     explanation = traitlets.Instance(Explanation, allow_none=True)
 
     def __init__(self, explainer: Explainer, samples: Samples) -> None:
-        reuse_memory()
         self.explainer, self.samples = explainer, samples
         self._memo, self._ahead = Memo(), Ahead(explainer)
         self._curves, self._curve_drawn = Curves(explainer, samples.low), -CURVE_EVERY
@@ -86,24 +83,19 @@ class Dashboard(Stage):
         super().__init__(explainer, samples)
         self.settings = Settings(0, self.methods.value)
         self._first_picture()
-        self._latest: Latest[Settings] = Latest(self._work, self._show, self._fail, self._rest)
         self._connect()
         self._bringing = False
         self.sharing = Sharing(
             self.sharebar, explainer, samples, self.heatmap, self.settings,
             put=self.bring, refuse=self.refuse, input_of=self._input, more=PARTS,
         )  # fmt: skip
+        self.history = self.sharing.history
         self._latest.request(self.settings)
 
-    def settled(self, timeout: float | None = None) -> bool:
-        """Wait until nothing is being computed; False after `timeout` seconds."""
-        return self._latest.settled(timeout)
-
     def close(self) -> None:
-        """End the worker and remove the widgets."""
-        if latest := getattr(self, "_latest", None):  # ipywidgets closes what was never finished, too
-            latest.close()
-            self.sharing.close()
+        """End the worker and what is being saved, and remove the widgets."""
+        if sharing := getattr(self, "sharing", None):
+            sharing.close()
         super().close()
 
     # Settings down: a handler replaces one of them and does nothing else.
@@ -201,11 +193,6 @@ class Dashboard(Stage):
             self._set(filters=filters)
         else:
             self.refuse("Choose a layer and draw a region on its map first: a filter needs both.")
-
-    def refuse(self, problem: str) -> None:
-        """Say in the status line what cannot be done."""
-        if problem:
-            self._latest.refuse(ValueError(problem))
 
     def again(self) -> None:
         self._latest.request(self.settings)

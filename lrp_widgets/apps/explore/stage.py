@@ -15,7 +15,7 @@ from lrp_widgets.apps.explore.patches import Patches
 from lrp_widgets.apps.explore.pinning import Pins
 from lrp_widgets.apps.explore.projection import Projection
 from lrp_widgets.apps.inputs.source import Source
-from lrp_widgets.apps.session.app import against
+from lrp_widgets.apps.session.app import App, against
 from lrp_widgets.engine.propagation.explainer import Explainer
 from lrp_widgets.samples import Samples
 from lrp_widgets.widgets import (
@@ -47,10 +47,10 @@ KEYS = [
 ]
 
 
-class Stage(ipywidgets.VBox):
+class Stage(App):
     """Every part of the app as an attribute: `heatmap`, `layers`, `methods`, `source`, `curve`, …
 
-    Whoever extends it says what happens: `_set(**changes)`, `_shown()` and `refuse(problem)`.
+    Whoever extends it says what happens: `_set(**changes)`, `_shown()` and `again()`.
     """
 
     settings: Any
@@ -72,8 +72,7 @@ class Stage(ipywidgets.VBox):
         self.views, self.details = views(self), details(self)
         self.toolbar = Toolbar((PIN,), f"lrp_widgets · explore · {type(explainer.model).__name__}", more_keys=KEYS)
         self.sharebar = ShareBar(scope="lrp-app")
-        super().__init__(arranged(self))
-        self.add_class("lrp-app").add_class("lrp-explore")
+        super().__init__("explore", arranged(self))
         self._link()
 
     def _set(self, **changes: Any) -> None:
@@ -84,10 +83,6 @@ class Stage(ipywidgets.VBox):
         """Whether what changes in a control now is shown there, and no choice of a hand."""
         raise NotImplementedError
 
-    def refuse(self, problem: str) -> None:
-        """Say what cannot be done."""
-        raise NotImplementedError
-
     def again(self) -> None:
         """Have the worker look again at what is shown, of which something else is wanted now."""
         raise NotImplementedError
@@ -96,7 +91,7 @@ class Stage(ipywidgets.VBox):
         self.pins.view.observe(lambda _: setattr(self.views, "selected", "Curve"), "dismissed")
         for view in (self.inspection.channels, self.pins.view, self.patches.signals):
             traitlets.dlink((self.heatmap, "colormap"), (view, "colormap"))
-        for part in (
+        self._refuse_problems_of(
             self.methods,
             self.source,
             self.classes,
@@ -112,8 +107,7 @@ class Stage(ipywidgets.VBox):
             self.patches.crops,
             self.patches.signals,
             self.toolbar,
-        ):
-            part.observe(lambda change: self.refuse(change["new"]), "problem")
+        )
 
     def _count(self) -> int:
         """How many classes there are; none where the model cannot say yet."""

@@ -12,7 +12,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import ipywidgets
 import traitlets
 from torch import Tensor, nn
 
@@ -24,10 +23,9 @@ from lrp_widgets.apps.quality.report_card import ReportCard
 from lrp_widgets.apps.quality.response import ResponseSurface
 from lrp_widgets.apps.quality.scene import Job, QualityPage, Scene
 from lrp_widgets.apps.quality.selectivity import Selectivity
-from lrp_widgets.apps.session.app import STYLE
+from lrp_widgets.apps.session.app import App, column, grid
 from lrp_widgets.apps.session.cores import cores_for
-from lrp_widgets.apps.session.history import BUTTONS, History
-from lrp_widgets.apps.session.memory import reuse_memory
+from lrp_widgets.apps.session.history import BUTTONS
 from lrp_widgets.apps.session.offered import OWN, choices, image_of
 from lrp_widgets.apps.session.reading import status
 from lrp_widgets.apps.session.settings import Settings, input_of
@@ -35,12 +33,12 @@ from lrp_widgets.engine.propagation.explainer import Explainer, Output
 from lrp_widgets.engine.propagation.explanation import Explanation
 from lrp_widgets.methods import Method
 from lrp_widgets.samples import Samples
-from lrp_widgets.widgets import ClassPicker, Latest, MethodPicker, Pages, StatusLine, Toolbar
+from lrp_widgets.widgets import ClassPicker, MethodPicker, Pages, StatusLine, Toolbar
 from lrp_widgets.widgets.turn import in_turn
 
 __all__ = ["Quality", "quality"]
 
-OWN_STYLE = Path(__file__).parent / "quality.css"
+STYLE = Path(__file__).parent / "quality.css"
 KEPT = "What was measured before stays; any move tries again."
 
 
@@ -58,7 +56,7 @@ def quality(model: nn.Module, samples: Samples | Tensor, output: Output = None) 
     return Quality(Explainer(model, output), samples)
 
 
-class Quality(ipywidgets.VBox):
+class Quality(App):
     """Input, class and method on the left; beside them pages, of which one is in sight.
 
     asked: what is asked for; setting it asks the worker.  explanation: the last one; observe it.
@@ -70,7 +68,6 @@ class Quality(ipywidgets.VBox):
     explanation = traitlets.Instance(Explanation, allow_none=True)
 
     def __init__(self, explainer: Explainer, samples: Samples) -> None:
-        reuse_memory()
         self.explainer, self.samples = explainer, samples
         self._scene: Scene | None = None
         self._answered: Settings | None = None  # what the scene is of
@@ -82,8 +79,6 @@ class Quality(ipywidgets.VBox):
         self.toolbar = Toolbar(BUTTONS, f"lrp_widgets · quality · {type(explainer.model).__name__}")
         side = max(1, round(samples.inputs.shape[-1] / 7)) if samples.inputs.ndim == 4 else 1
         first = Settings(0, self.methods.value)
-        self._history = History(first)
-        self._latest: Latest[Any] = Latest(self._work, self._show, self._fail)
         self.selectivity = Selectivity(side, samples.inputs.ndim == 4, self._set, self.refuse)
         self.continuity = Continuity(samples, self._set, self.refuse)
         self.card = ReportCard(self._set, self.refuse)
@@ -101,37 +96,12 @@ class Quality(ipywidgets.VBox):
         asked = Asked(
             first, self.pages.selected, flipping=SelectivitySettings(patch=side), near=self.continuity.path.value
         )
-        super().__init__(self._arranged(), asked=asked)
-        self.add_class("lrp-app").add_class("lrp-explore").add_class("lrp-quality")
+        left = column("lrp-left", "Input", self.source, "Class", self.classes, "Method", self.methods)
+        middle = column("lrp-middle", self.pages)
+        super().__init__("quality", [self.toolbar, grid(left, middle), self.status], [STYLE], asked=asked)
+        self._keep_history(first)
         self._connect()
-        self._enable()
         self._latest.request(self.asked)
-
-    def settled(self, timeout: float | None = None) -> bool:
-        """Wait until nothing is being computed; False after `timeout` seconds."""
-        return self._latest.settled(timeout)
-
-    def close(self) -> None:
-        """End the worker and remove the widgets."""
-        if latest := getattr(self, "_latest", None):  # ipywidgets closes what was never finished, too
-            latest.close()
-        super().close()
-
-    def _arranged(self) -> list[ipywidgets.Widget]:
-        text = "".join(path.read_text(encoding="utf-8") for path in (STYLE, OWN_STYLE))
-        style = ipywidgets.HTML(f"<style>{text}</style>")
-        style.add_class("lrp-style")
-
-        def heading(title: str) -> ipywidgets.HTML:
-            return ipywidgets.HTML(f'<div class="lrp-heading">{title}</div>')
-
-        parts = [heading("Input"), self.source, heading("Class"), self.classes, heading("Method"), self.methods]
-        left, middle = ipywidgets.VBox(parts), ipywidgets.VBox([self.pages])
-        left.add_class("lrp-left")
-        middle.add_class("lrp-middle")
-        grid = ipywidgets.Box([left, middle])
-        grid.add_class("lrp-grid")
-        return [style, self.toolbar, grid, self.status]
 
     # Settings down: a handler replaces one of them and does nothing else.
 
@@ -141,15 +111,19 @@ class Quality(ipywidgets.VBox):
         self.source.observe(lambda change: self._set(sample=change["new"]), "value")
         self.classes.observe(self._picked_class, ["selected", "auto"])
         self.pages.observe(lambda change: self._set(page=change["new"]), "selected")
-        self.toolbar.on_press(self._press)
-        for part in (self.methods, self.source, self.classes, self.pages, self.toolbar):
-            part.observe(lambda change: self.refuse(change["new"]), "problem")
-        for part in (self.continuity.maps, self.surface.maps, self.selectivity.heatmap):
-            part.observe(lambda change: self.refuse(change["new"]), "problem")
+        self._refuse_problems_of(
+            self.methods,
+            self.source,
+            self.classes,
+            self.pages,
+            self.toolbar,
+            self.continuity.maps,
+            self.surface.maps,
+            self.selectivity.heatmap,
+        )
 
     def _ask(self, change: Any) -> None:
-        self._history.push(change["new"].settings)
-        self._enable()
+        self._remember(change["new"].settings)
         self._latest.request(change["new"])
 
     def _set(self, **changes: Any) -> None:
@@ -163,10 +137,6 @@ class Quality(ipywidgets.VBox):
         chosen = self.classes.selected
         self._set(target=None if self.classes.auto or chosen < 0 else chosen)
 
-    def _press(self, name: str) -> None:
-        self.bring(self._history.undo() if name == "undo" else self._history.redo())
-        self._enable()
-
     @in_turn
     def bring(self, settings: Settings) -> None:
         """Bring the controls to settings that come from elsewhere, and measure with them."""
@@ -177,14 +147,6 @@ class Quality(ipywidgets.VBox):
         finally:
             self._bringing = False
         self.asked = with_changes(self.asked, settings=settings)
-
-    def _enable(self) -> None:
-        self.toolbar.disabled = self._history.impossible
-
-    def refuse(self, problem: str) -> None:
-        """Say in the status line what cannot be done."""
-        if problem:
-            self._latest.refuse(ValueError(problem))
 
     # Results up: from here on everything runs on the worker's thread.
 
@@ -244,10 +206,6 @@ class Quality(ipywidgets.VBox):
         yield partial(
             self.status.ok, f"{page.name}: done in {time.monotonic() - began:.1f} s · {status(scene.explanation)}"
         )
-
-    @staticmethod
-    def _show(result: Callable[[], None]) -> None:
-        result()
 
     def _show_explanation(self, explanation: Explanation) -> None:
         names = tuple(self.samples.name(i) for i in range(explanation.scores[0].numel()))

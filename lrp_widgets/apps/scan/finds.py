@@ -10,6 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from lrp_widgets.apps.scan.scanning import Scanning, Subject, said_range
+from lrp_widgets.apps.session.app import heading
 from lrp_widgets.apps.session.offered import image_of
 from lrp_widgets.apps.session.reading import number
 from lrp_widgets.engine.propagation.target import Contrast
@@ -49,8 +50,8 @@ class Finds:
         self._looked: tuple[WindowMap, int] | None = None
         self.side = ipywidgets.VBox(
             [
-                ipywidgets.VBox([_heading("Scores: mean f of windows"), self.scores]),
-                ipywidgets.VBox([_heading("Best windows"), self.best, self.window]),
+                ipywidgets.VBox([heading("Scores: mean f of windows"), self.scores]),
+                ipywidgets.VBox([heading("Best windows"), self.best, self.window]),
             ]
         )
         self.side.add_class("lrp-right").add_class("lrp-scan-right")
@@ -158,7 +159,3 @@ def said_target(found: WindowMap, samples: Samples) -> str:
     if isinstance(found.target, Contrast):
         return f"{samples.name(found.target.a)} against {samples.name(found.target.b)}"
     return samples.name(found.target)
-
-
-def _heading(title: str) -> ipywidgets.HTML:
-    return ipywidgets.HTML(f'<div class="lrp-heading">{title}</div>')

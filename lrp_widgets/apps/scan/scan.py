@@ -22,20 +22,19 @@ from lrp_widgets.apps.scan.finds import Finds
 from lrp_widgets.apps.scan.maps import Maps
 from lrp_widgets.apps.scan.photos import Photo, Photos, photo_of, photos_of
 from lrp_widgets.apps.scan.scanning import Controls, Scanning, Subject, Windows, default_method
-from lrp_widgets.apps.session.app import STYLE
-from lrp_widgets.apps.session.history import BUTTONS, History
-from lrp_widgets.apps.session.memory import reuse_memory
+from lrp_widgets.apps.session.app import App, column, grid
+from lrp_widgets.apps.session.history import BUTTONS
 from lrp_widgets.engine.propagation.explainer import Explainer, Output
 from lrp_widgets.engine.propagation.propagate import Abandoned
 from lrp_widgets.engine.propagation.target import Contrast, Target
 from lrp_widgets.methods import Method, WindowMap
-from lrp_widgets.widgets import Latest, StatusLine, Toolbar
+from lrp_widgets.widgets import StatusLine, Toolbar
 from lrp_widgets.widgets.accessible import accessible
 from lrp_widgets.widgets.controls.control import guard
 
 __all__ = ["Scan", "scan"]
 
-OWN_STYLE = Path(__file__).parent / "scan.css"
+STYLE = Path(__file__).parent / "scan.css"
 KEPT = "What was found before stays; any move tries again."
 TELL_EVERY = 0.1  # s
 
@@ -84,7 +83,7 @@ def scan(
     return Scan(((name, lambda: subject),))
 
 
-class Scan(ipywidgets.VBox):
+class Scan(App):
     """Photo, class, windows and method on the left; the map over the photo; scores and the best windows on the right.
 
     asked: what is asked for; setting it asks the worker.  found: the finest map so far; observe it.
@@ -95,13 +94,12 @@ class Scan(ipywidgets.VBox):
     found: Any = traitlets.Instance(WindowMap, allow_none=True)
 
     def __init__(self, subjects: tuple[tuple[str, Callable[[], Subject]], ...]) -> None:
-        reuse_memory()
         self._makers, self._known = dict(subjects), {}
         self._lately: dict[str, Scanning] = {}  # what was asked last of each subject
         self._maps: Maps | None = None
         self._opened: tuple[str, Photo] | None = None  # whose photo is shown
         self._answered: Scanning | None = None  # the key of what is shown
-        self._problem, self._refused, self._closed = "", False, False
+        self._problem, self._refused = "", False
         self._told = 0.0
         self.controls = self._controls_of(subjects[0][0])
         self.finds = Finds()
@@ -124,37 +122,17 @@ class Scan(ipywidgets.VBox):
             self.refuse,
         )
         first = self.controls.subject.first
-        self._history: History[Scanning] = History(first)
-        self._latest: Latest[Scanning] = Latest(self._work, self._show, self._fail)
-        super().__init__(self._arranged(), asked=first)
-        self.add_class("lrp-app").add_class("lrp-explore").add_class("lrp-scan")
+        super().__init__("scan", self._arranged(), [STYLE], asked=first)
+        self._keep_history(first)
         self._connect()
-        self._enable()
         self._latest.request(self.asked)
 
-    def settled(self, timeout: float | None = None) -> bool:
-        """Wait until nothing is being computed; False after `timeout` seconds."""
-        return self._latest.settled(timeout)
-
-    def close(self) -> None:
-        """End the worker and remove the widgets."""
-        self._closed = True
-        if latest := getattr(self, "_latest", None):  # ipywidgets closes what was never finished, too
-            latest.close()
-        super().close()
-
     def _arranged(self) -> list[ipywidgets.Widget]:
-        text = "".join(path.read_text(encoding="utf-8") for path in (STYLE, OWN_STYLE))
-        style = ipywidgets.HTML(f"<style>{text}</style>")
-        style.add_class("lrp-style")
         self._left = ipywidgets.VBox([self.subject, self.controls])
         row = ipywidgets.HBox([self.halt, self.bar, self.progress, accessible()])
         row.add_class("lrp-running")
-        middle = ipywidgets.VBox([self.heatmap, row, self.finds.look])
-        grid = ipywidgets.Box([self._left, middle, self.finds.side])
-        middle.add_class("lrp-middle")
-        grid.add_class("lrp-grid")
-        return [style, self.toolbar, grid, self.status]
+        middle = column("lrp-middle", self.heatmap, row, self.finds.look)
+        return [self.toolbar, grid(self._left, middle, self.finds.side), self.status]
 
     # Settings down: a handler replaces one of them and does nothing else.
 
@@ -162,10 +140,8 @@ class Scan(ipywidgets.VBox):
         self.observe(self._ask, "asked")
         self.subject.observe(lambda change: self._turn(change["new"]), "value")
         self.halt.observe(lambda change: self._set(halted=change["new"]), "value")
-        self.toolbar.on_press(self._press)
         self.finds.on_choose(lambda rank: self._set(chosen=rank))
-        for part in (self.toolbar, *self.finds.parts):
-            part.observe(lambda change: self.refuse(change["new"]), "problem")
+        self._refuse_problems_of(self.toolbar, *self.finds.parts)
 
     def _controls_of(self, name: str) -> Controls:
         """Made once for each subject: a browser never forgets a widget."""
@@ -195,22 +171,17 @@ class Scan(ipywidgets.VBox):
         asked: Scanning = change["new"]
         self._refused = False
         self._lately[asked.subject] = asked
-        self._history.push(asked.key)
+        self._remember(asked.key)
         self.controls = self._controls_of(asked.subject)
         self._left.children = [self.subject, self.controls]
         self.subject.value, self.halt.value = asked.subject, asked.halted
         self.controls.say(asked)
-        self._enable()
         self._latest.request(asked)
 
-    def _press(self, name: str) -> None:
-        asked = self._history.undo() if name == "undo" else self._history.redo()
+    def bring(self, asked: Scanning) -> None:
+        """Bring the controls to what comes from elsewhere, and scan for it."""
         self._controls_of(asked.subject).bring(asked)
         self.asked = asked
-        self._enable()
-
-    def _enable(self) -> None:
-        self.toolbar.disabled = self._history.impossible
 
     def refuse(self, problem: str) -> None:
         """Say in the status line what cannot be done; the scan goes on."""
@@ -281,10 +252,6 @@ class Scan(ipywidgets.VBox):
         assert self.found is not None
         self.progress.value = f"{len(self.found.values):,} windows · stopped"
         self._say(self.status.ok, f"stopped at a stride of {self.found.stride} px")
-
-    @staticmethod
-    def _show(result: Callable[[], None]) -> None:
-        result()
 
     def _say(self, tell: Callable[[str], None], text: str) -> None:
         if not self._refused:  # what was refused stays to be read

@@ -13,7 +13,7 @@ import numpy as np
 from torch import Tensor
 
 from lrp_widgets.apps.scan.photos import Photo, PhotoSource, photo_of
-from lrp_widgets.apps.session.app import against
+from lrp_widgets.apps.session.app import against, heading
 from lrp_widgets.apps.session.offered import OWN, choices
 from lrp_widgets.engine.propagation.explainer import Explainer
 from lrp_widgets.engine.propagation.target import Contrast, contrast
@@ -132,10 +132,10 @@ class Controls(ipywidgets.VBox):
         self.windows = {param.name: self._control(param, subject.first.windows) for param in params_of(Windows)}
         super().__init__(
             [
-                _heading("Photo"), self.source,
-                _heading("Class"), self.target, self.against, self.windows["only_top"],
-                _heading("Windows"), *(self.windows[name] for name in ("stride", "window", "sizes")),
-                _heading("Method"), self.methods, accessible(),
+                heading("Photo"), self.source,
+                heading("Class"), self.target, self.against, self.windows["only_top"],
+                heading("Windows"), *(self.windows[name] for name in ("stride", "window", "sizes")),
+                heading("Method"), self.methods, accessible(),
             ]
         )  # fmt: skip
         self.add_class("lrp-left").add_class("lrp-scan-left")
@@ -192,10 +192,6 @@ def said_range(values: list[float]) -> str:
     """The ends of some numbers, whole: 78 to 128."""
     ends = [f"{value:.0f}" if value >= 9.5 else f"{value:.2g}" for value in (min(values), max(values))]
     return " to ".join(dict.fromkeys(ends))
-
-
-def _heading(title: str) -> ipywidgets.HTML:
-    return ipywidgets.HTML(f'<div class="lrp-heading">{title}</div>')
 
 
 def default_method(samples: Samples) -> Method:
