@@ -15,8 +15,9 @@ from serving import free_port, serving
 
 import lrp_widgets as lw
 from lrp_widgets.apps.explore.explore import Settings
+from lrp_widgets.apps.sharing.link import to_query
 from lrp_widgets.apps.sharing.sharing import look_of
-from lrp_widgets.apps.sharing.state import from_state, to_query, to_state
+from lrp_widgets.apps.sharing.state import from_state, to_state
 from lrp_widgets.widgets import HeatmapView
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]

@@ -15,9 +15,11 @@ from torch import Tensor
 
 from lrp_widgets.apps.session.cores import is_small
 from lrp_widgets.apps.session.history import History
+from lrp_widgets.apps.sharing.encoding import StateError
 from lrp_widgets.apps.sharing.export import export_html, installed
+from lrp_widgets.apps.sharing.link import from_query, to_query
 from lrp_widgets.apps.sharing.snippet import snippet
-from lrp_widgets.apps.sharing.state import StateError, from_query, from_state, to_query, to_state
+from lrp_widgets.apps.sharing.state import from_state, to_state
 from lrp_widgets.engine.propagation.explainer import Explainer
 from lrp_widgets.engine.propagation.propagate import Abandoned
 from lrp_widgets.samples import Samples

@@ -7,8 +7,10 @@ import pytest
 import lrp_widgets as lw
 from lrp_widgets.apps.explore.explore import Settings
 from lrp_widgets.apps.session.offered import choices
+from lrp_widgets.apps.sharing.encoding import StateError
+from lrp_widgets.apps.sharing.link import from_query, to_query
 from lrp_widgets.apps.sharing.sharing import Sharing, choice_of, look_of, put_look
-from lrp_widgets.apps.sharing.state import StateError, from_query, from_state, to_query, to_state
+from lrp_widgets.apps.sharing.state import from_state, to_state
 from lrp_widgets.engine.propagation.propagate import Abandoned
 from lrp_widgets.widgets import HeatmapView, ShareBar
 
