@@ -1,4 +1,4 @@
-"""Averaged: what the mean over shifts, or over noise, does to a map and to its continuity, beside the plain map."""
+"""The page Averaged: the plain map beside its means over shifts and over noise, each with its continuity."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 import ipywidgets
 import numpy as np
 
-from lrp_widgets.apps.quality.asking import Asked, Averaging
+from lrp_widgets.apps.quality.page import QualityPage, Scene
 from lrp_widgets.apps.quality.path_editor import PathEditor, paths_of
-from lrp_widgets.apps.quality.scene import QualityPage, Scene
+from lrp_widgets.apps.quality.request import AveragingSettings, Request
 from lrp_widgets.apps.session.reading import number
 from lrp_widgets.engine.propagation.explainer import Explainer
 from lrp_widgets.engine.propagation.explanation import Explanation
@@ -19,30 +19,30 @@ from lrp_widgets.evaluation import ContinuityPath
 from lrp_widgets.methods import Method, Smoothed, Translated
 from lrp_widgets.widgets import HeatmapView, LinesView, SettingEditor
 
-__all__ = ["Averaged"]
+__all__ = ["AveragedPage"]
 
-ROWS = 64  # copies at once, so that a newer request does not wait long
+BATCH = 64  # copies explained at once: few, so that a newer request does not wait long
 SIZE = 360  # px of a map, at most
 PLAIN, SHIFTS, NOISE = "plain", "averaged over shifts", "averaged over noise"
 
 
 @dataclass(frozen=True, eq=False)
-class _Compared:
-    """The explanations and the paths so far, by name."""
+class _Comparison:
+    """The explanations and the paths that are ready, by name."""
 
     scene: Scene
     explanations: dict[str, Explanation] = field(default_factory=dict)
     paths: dict[str, ContinuityPath] = field(default_factory=dict)
 
 
-class Averaged(QualityPage):
+class AveragedPage(QualityPage):
     """`averaging`: the editor.  `maps`: a view by name, on the scale of the plain map.  `ratios`: along the path."""
 
     name = "Averaged"
-    said = "The plain map beside its mean over shifts and over noise, each with its continuity"
+    tooltip = "The plain map beside its mean over shifts and over noise, each with its continuity"
 
     def __init__(self, path: PathEditor, change: Callable[..., None], tell: Callable[[str], None]) -> None:
-        self.averaging = SettingEditor(Averaging())
+        self.averaging = SettingEditor(AveragingSettings())
         self.averaging.add_class("lrp-four").add_class("lrp-averaging")
         self.maps = {name: HeatmapView(size=SIZE, arrangement="heatmap") for name in (PLAIN, SHIFTS, NOISE)}
         self.ratios = LinesView(height=140, title="‖ΔR‖₁ / ‖Δx‖₂")
@@ -57,31 +57,31 @@ class Averaged(QualityPage):
         for part in (self.averaging, *self.maps.values()):
             part.observe(lambda event: tell(event["new"]), "problem")
 
-    def key(self, asked: Asked) -> Any:
-        return asked.settings, asked.near, asked.averaging
+    def key(self, request: Request) -> Any:
+        return request.settings, request.path, request.averaging
 
-    def run(self, scene: Scene, asked: Asked, waits: Callable[[], bool]) -> Iterator[_Compared]:
-        methods = averaged(scene.explanation.method, asked.averaging)
-        compared = _Compared(scene)
-        # Of its own, so that the next move of a slider finds the scene's as it was.
-        beside = Explainer(scene.explainer.model, scene.explainer.output)
+    def run(self, scene: Scene, request: Request, superseded: Callable[[], bool]) -> Iterator[_Comparison]:
+        methods = averaging_methods(scene.explanation.method, request.averaging)
+        comparison = _Comparison(scene)
+        # A separate explainer: that of the scene keeps its tape for the next move of a slider.
+        explainer = Explainer(scene.explainer.model, scene.explainer.output)
         for name, (method, _) in methods.items():
-            compared.explanations[name] = (
-                scene.explanation if name == PLAIN else beside.explain(scene.x, scene.target, method)
+            comparison.explanations[name] = (
+                scene.explanation if name == PLAIN else explainer.explain(scene.x, scene.target, method)
             )
-            yield compared
+            yield comparison
         for name, (method, copies) in methods.items():
-            for path in paths_of(scene, asked.near, method, max(1, min(8, ROWS // copies))):
-                compared.paths[name] = path
-                yield compared
+            for path in paths_of(scene, request.path, method, max(1, min(8, BATCH // copies))):
+                comparison.paths[name] = path
+                yield comparison
 
-    def show(self, result: _Compared) -> None:
+    def show(self, result: _Comparison) -> None:
         plain = result.explanations[PLAIN].heatmap()
         scale = float(np.abs(plain).max()) or None
         bounds = {name: path.value for name, path in result.paths.items()}
         for name, explanation in result.explanations.items():
             total = f"ΣR = {number(float(explanation.total[0]), 4)}"
-            stamp = f"{total}\n{_said(name, bounds)}"
+            stamp = f"{total}\n{_bound_text(name, bounds)}"
             self.maps[name].show(explanation.heatmap(), scale=scale, stamp=stamp, description=f"R(x), {name}")
         if not result.paths:
             self.ratios.stale = True
@@ -100,16 +100,16 @@ class Averaged(QualityPage):
             view.stale = True
 
 
-def averaged(method: Method, how: Averaging) -> dict[str, tuple[Method, int]]:
-    """The plain method and its two means by name, each with how many explanations it takes."""
-    shifts = Translated(method, shift=how.shift, border=how.border)
-    noise = Smoothed(method, samples=how.samples, noise=how.noise)
-    return {PLAIN: (method, 1), SHIFTS: (shifts, (2 * how.shift + 1) ** 2), NOISE: (noise, how.samples)}
+def averaging_methods(method: Method, options: AveragingSettings) -> dict[str, tuple[Method, int]]:
+    """The plain method and its two means by name, each with the number of explanations that it takes."""
+    shifts = Translated(method, shift=options.shift, border=options.border)
+    noise = Smoothed(method, samples=options.samples, noise=options.noise)
+    return {PLAIN: (method, 1), SHIFTS: (shifts, (2 * options.shift + 1) ** 2), NOISE: (noise, options.samples)}
 
 
-def _said(name: str, bounds: dict[str, float]) -> str:
+def _bound_text(name: str, bounds: dict[str, float]) -> str:
     bound, plain = bounds.get(name), bounds.get(PLAIN)
     if bound is None:
         return "max ‖ΔR‖ / ‖Δx‖ …"
-    beside = f" · {bound / plain:.0%} of plain" if name != PLAIN and plain else ""
-    return f"max ‖ΔR‖ / ‖Δx‖ = {number(bound)}{beside}"
+    share = f" · {bound / plain:.0%} of plain" if name != PLAIN and plain else ""
+    return f"max ‖ΔR‖ / ‖Δx‖ = {number(bound)}{share}"

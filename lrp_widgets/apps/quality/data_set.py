@@ -1,4 +1,4 @@
-"""DataSet: methods by metrics over many samples, with intervals, as the numbers come in."""
+"""The page Data set: methods by metrics over many samples, with bootstrap intervals, while the numbers come in."""
 
 from __future__ import annotations
 
@@ -11,43 +11,44 @@ from typing import Any
 
 import ipywidgets
 
-from lrp_widgets.apps.quality.asking import Asked, Plan
-from lrp_widgets.apps.quality.scene import QualityPage, Running, Scene
+from lrp_widgets.apps.quality.page import QualityPage, Scene
+from lrp_widgets.apps.quality.progress_row import ProgressRow
+from lrp_widgets.apps.quality.request import EvaluationPlan, Request
 from lrp_widgets.apps.session.settings import Settings
 from lrp_widgets.evaluation import METRICS, Metric, Stopped, Table, evaluate
 from lrp_widgets.methods import Method
 from lrp_widgets.samples import Samples
 from lrp_widgets.widgets.controls.control import guard
 
-__all__ = ["DataSet"]
+__all__ = ["DataSetPage"]
 
-SLICE = 0.8  # s until the table is shown again
-MOST = 500  # samples
+SLICE = 0.8  # s of measuring until the table is shown again
+MAX_SAMPLES = 500
 BATCH = 8  # explained at a time
-NOW = "the method on the left"
+CURRENT = "the method on the left"
 FIRST = ("Selectivity", "Sparsity", "Completeness")  # metrics chosen at the start: the quick ones
 
 
-class DataSet(QualityPage):
+class DataSetPage(QualityPage):
     """`methods`, `metrics`, `count`: what is measured.  `running`: start and cancel.  `table`: means and intervals."""
 
     name = "Data set"
-    said = "Methods by metrics over many samples: means with bootstrap intervals"
+    tooltip = "Methods by metrics over many samples: means with bootstrap intervals"
     long = True
 
     def __init__(
         self,
         samples: Samples,
         choices: list[tuple[str, Method]],
-        now: Callable[[], Settings],
+        current: Callable[[], Settings],
         change: Callable[..., None],
         tell: Callable[[str], None],
     ) -> None:
-        self._now, self._change, self._tell = now, change, tell
+        self._current, self._change, self._tell = current, change, tell
         self._choices = dict(choices)
-        most = min(MOST, len(samples))
+        most = min(MAX_SAMPLES, len(samples))
         style: Any = {"style": {"description_width": "76px"}, "layout": {"width": "auto"}}
-        names = [NOW, *self._choices]
+        names = [CURRENT, *self._choices]
         self.methods = guard(
             ipywidgets.SelectMultiple(
                 description="methods",
@@ -82,44 +83,46 @@ class DataSet(QualityPage):
             + " Ctrl or Shift chooses several in a list."
         )
         note.add_class("lrp-hint")
-        self.running = Running("evaluate", self._act, tell)
+        self.running = ProgressRow("evaluate", self._act, tell)
         self.table = ipywidgets.HTML("")
         self.table.add_class("lrp-card")
         controls = ipywidgets.Box([self.methods, self.metrics, ipywidgets.VBox([self.count, note])])
         controls.add_class("lrp-three")
         self.view = ipywidgets.VBox([controls, self.running, self.table])
-        self._starts = 0
+        self._number = 0
         self.measured: Table | None = None  # what stands in the table
 
     def start(self) -> None:
-        """Evaluate what is chosen."""
+        """Start the evaluation that the controls describe."""
         self._act(True)
 
     def _act(self, go: bool) -> None:
         if not go:
-            self._change(plan=None)
+            self._change(evaluation=None)
             return
-        methods = tuple((name, self._choices.get(name, self._now().method)) for name in self.methods.value)
+        methods = tuple((name, self._choices.get(name, self._current().method)) for name in self.methods.value)
         metrics = tuple(self.metrics.value)
         if not methods or not metrics:
             self._tell("An evaluation needs at least one method and one metric. Choose some.")
             return
-        self._starts += 1
-        self._change(plan=Plan(self._starts, min(self.count.value, MOST), methods, metrics))
+        self._number += 1
+        self._change(evaluation=EvaluationPlan(self._number, min(self.count.value, MAX_SAMPLES), methods, metrics))
 
-    def key(self, asked: Asked) -> Any:
-        return asked.plan
+    def key(self, request: Request) -> Any:
+        return request.evaluation
 
-    def run(self, scene: Scene, asked: Asked, waits: Callable[[], bool]) -> Iterator[tuple[Table, int, int, Any]]:
-        plan = asked.plan
+    def run(
+        self, scene: Scene, request: Request, superseded: Callable[[], bool]
+    ) -> Iterator[tuple[Table, int, int, Any]]:
+        plan = request.evaluation
         assert plan is not None
         samples = _first(scene.samples, plan.samples)
         metrics = {name: _metric(name, scene) for name in plan.metrics}
         target = "label" if samples.labels is not None else "top"
-        # In slices, each of which goes on from the file: evaluate() gives its table only when it ends.
+        # evaluate() returns a table only when it ends: it is stopped after each slice and goes on from its file.
         with tempfile.TemporaryDirectory(prefix="lrp_widgets-") as folder:
             while True:
-                slice_ = _Slice(waits)
+                slice_ = _Slice(superseded)
                 try:
                     table = evaluate(
                         scene.explainer,
@@ -148,17 +151,17 @@ class DataSet(QualityPage):
 
 
 class _Slice:
-    """Tells evaluate() to stop when it is time to show something, but never before there is something new."""
+    """The progress callback of evaluate(): stops it after a slice of time, but never before there is a new number."""
 
-    def __init__(self, waits: Callable[[], bool]) -> None:
-        self._waits, self._until = waits, time.monotonic() + SLICE
-        self._known: int | None = None
+    def __init__(self, superseded: Callable[[], bool]) -> None:
+        self._superseded, self._until = superseded, time.monotonic() + SLICE
+        self._done_before: int | None = None
         self.done, self.total, self.left = 0, 0, None
 
     def __call__(self, done: int, total: int, left: float | None) -> bool:
-        self._known = done if self._known is None else self._known
+        self._done_before = done if self._done_before is None else self._done_before
         self.done, self.total, self.left = done, total, left
-        return done == self._known or not (self._waits() or time.monotonic() > self._until)
+        return done == self._done_before or not (self._superseded() or time.monotonic() > self._until)
 
 
 def _first(samples: Samples, count: int) -> Samples:
@@ -167,7 +170,7 @@ def _first(samples: Samples, count: int) -> Samples:
 
 
 def _metric(name: str, scene: Scene) -> Metric:
-    """A metric with what suits these inputs."""
+    """A metric with options that suit the input's shape."""
     kind = next(kind for kind in METRICS if kind.__name__ == name)
     if name == "Selectivity":
         return kind(patch=scene.side)  # type: ignore[call-arg]
@@ -187,5 +190,5 @@ def _summary(table: Table) -> str:
         if one.samples > 1 and one.clear
     ]
     heading = '<div class="lrp-heading">Differences on the same samples whose interval leaves out zero</div>'
-    listed = heading + f'<ul class="lrp-findings">{"".join(clear)}</ul>' if clear else ""
-    return summary._repr_html_().replace("<table>", '<table class="lrp-table">', 1) + listed
+    differences = heading + f'<ul class="lrp-findings">{"".join(clear)}</ul>' if clear else ""
+    return summary._repr_html_().replace("<table>", '<table class="lrp-table">', 1) + differences

@@ -1,4 +1,4 @@
-"""PathEditor: over which inputs near this one continuity is measured; and the path of a method over them."""
+"""PathEditor: the choice of neighbouring inputs over which continuity is measured; a method's path over them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 import ipywidgets
 import traitlets
 
-from lrp_widgets.apps.quality.asking import Near
-from lrp_widgets.apps.quality.scene import Scene
+from lrp_widgets.apps.quality.page import Scene
+from lrp_widgets.apps.quality.request import PathChoice
 from lrp_widgets.apps.session.offered import captions, thumbnails
 from lrp_widgets.apps.session.settings import input_of
 from lrp_widgets.evaluation import ContinuityPath, stream_continuity
@@ -21,13 +21,13 @@ from lrp_widgets.widgets import Gallery, MethodPicker
 
 __all__ = ["PathEditor", "paths_of"]
 
-OTHERS = 100  # samples offered as the end of a way
+MAX_SAMPLES = 100  # offered as the end of a path
 
 
 class PathEditor(ipywidgets.VBox):
-    """`near`: the neighbourhood.  `other`: where a way ends.  value: both as one; observe it."""
+    """`near`: the neighbourhood.  `other`: the sample where a path to it ends.  value: both as one; observe it."""
 
-    value = traitlets.Instance(Near)
+    value = traitlets.Instance(PathChoice)
 
     def __init__(self, samples: Samples, tell: Callable[[str], None]) -> None:
         picture = samples.inputs.ndim == 4
@@ -36,36 +36,36 @@ class PathEditor(ipywidgets.VBox):
         self.other = Gallery(thumbnail=32, rows=1, description="Where the way ends")
         few = dataclasses.replace(
             samples,
-            inputs=samples.inputs[:OTHERS],
-            labels=None if samples.labels is None else samples.labels[:OTHERS],
+            inputs=samples.inputs[:MAX_SAMPLES],
+            labels=None if samples.labels is None else samples.labels[:MAX_SAMPLES],
         )
         self.other.show(thumbnails(few), captions(few), selected=min(1, len(few) - 1))
         self.other.layout.display = "none"
         self.near.add_class("lrp-near")
-        super().__init__([self.near, self.other], value=self._asked())
+        super().__init__([self.near, self.other], value=self._choice())
         self.add_class("lrp-path")
         self.near.observe(self._moved, "value")
         self.other.observe(self._moved, "selected")
         for part in (self.near, self.other):
             part.observe(lambda event: tell(event["new"]), "problem")
 
-    def _asked(self) -> Near:
-        return Near(self.near.value, max(0, self.other.selected))
+    def _choice(self) -> PathChoice:
+        return PathChoice(self.near.value, max(0, self.other.selected))
 
     def _moved(self, event: Any) -> None:
         self.other.layout.display = None if isinstance(self.near.value, Between) else "none"
-        self.value = self._asked()
+        self.value = self._choice()
 
 
-def paths_of(scene: Scene, near: Near, method: Method | None, batch: int = 8) -> Iterator[ContinuityPath]:
-    """The path of a method over the inputs near that of the scene, as it grows."""
+def paths_of(scene: Scene, choice: PathChoice, method: Method | None, batch: int = 8) -> Iterator[ContinuityPath]:
+    """The path of a method over inputs near the scene's, as it grows.  batch: inputs explained at once."""
     return stream_continuity(
         scene.explainer,
         scene.x,
         method,
         scene.target,
-        kind=near.kind,
-        other=input_of(near.other, scene.samples) if isinstance(near.kind, Between) else None,
+        kind=choice.kind,
+        other=input_of(choice.other, scene.samples) if isinstance(choice.kind, Between) else None,
         fill=scene.samples.low,
         batch=batch,
     )

@@ -1,4 +1,4 @@
-"""Probe: move the input by hand, and see the map move, and by how much more than the input it does."""
+"""The page By hand: the user drags the input and sees how far the map moves, relative to the input."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lrp_widgets.apps.quality.asking import Asked, Hand
-from lrp_widgets.apps.quality.scene import QualityPage, Scene
+from lrp_widgets.apps.quality.page import QualityPage, Scene
+from lrp_widgets.apps.quality.request import HandPosition, Request
 from lrp_widgets.apps.session.reading import number
 from lrp_widgets.engine.propagation.explainer import Explainer
 from lrp_widgets.engine.propagation.explanation import pooled
@@ -24,10 +24,10 @@ from lrp_widgets.samples import Samples
 from lrp_widgets.widgets import HeatmapView, LinesView, ProbePad
 from lrp_widgets.widgets.controls.control import guard
 
-__all__ = ["Probe", "Probed", "fill_of", "said_place"]
+__all__ = ["Measurement", "ProbePage", "fill_of", "place_text"]
 
-MOST = 400  # places that are remembered; then the first ones go, but never the one with the largest quotient
-ROWS = 8  # places explained at once, when another method goes the same way
+MAX_PLACES = 400  # of the trace: the oldest is forgotten, but never the one with the largest quotient
+BATCH = 8  # places explained at once, when the whole trace is measured again
 STEPS = (("whole pixels", 1.0), ("halves", 0.5), ("quarters", 0.25), ("tenths", 0.1))
 SIZE = 360  # px of a map, at most
 
@@ -35,27 +35,30 @@ Place = tuple[float, float]
 
 
 @dataclass(frozen=True, eq=False)
-class Probed:
-    """R(x') at one place beside R(x).  score: f(x').  moved, apart: ‖R(x) − R(x')‖₁ and ‖x − x'‖₂."""
+class Measurement:
+    """R(x') of the input dragged to one place.
+
+    score: f(x').  map_change: ‖R(x) − R(x')‖₁.  input_change: ‖x − x'‖₂.
+    """
 
     place: Place
     relevance: Tensor
     score: float
-    moved: float
-    apart: float
+    map_change: float
+    input_change: float
 
     @property
     def quotient(self) -> float:
         """How much more the map moves than the input; NaN where the input does not move."""
-        return self.moved / self.apart if self.apart > 0 else float("nan")
+        return self.map_change / self.input_change if self.input_change > 0 else float("nan")
 
 
-class Probe(QualityPage):
-    """`pad`: the input under the hand.  `here`, `there`, `between`: R(x), R(x'), R(x') − R(x) on the scale of R(x).
-    `step`, `again`: its steps, and forgetting the way.  `trace`: the quotient along it."""
+class ProbePage(QualityPage):
+    """`pad`: the input, to be dragged.  `here`, `there`, `between`: R(x), R(x'), R(x') − R(x) on the scale of R(x).
+    `step`, `again`: the size of a step, and forgetting the trace.  `trace`: the quotient at the places visited."""
 
     name = "By hand"
-    said = "Drag the input and watch how far its map moves"
+    tooltip = "Drag the input and watch how far its map moves"
 
     def __init__(self, samples: Samples, change: Callable[..., None], tell: Callable[[str], None]) -> None:
         self.pad = ProbePad(size=SIZE, description="The input")
@@ -82,10 +85,10 @@ class Probe(QualityPage):
         self.trace = LinesView(height=186, title="‖R(x) − R(x′)‖₁ / ‖x − x′‖₂ along the way", x_label="place visited")
         self._fill = fill_of(samples)
         self._scene: Scene | None = None
-        self._shown: Scene | None = None  # whose picture is on the pad
-        self._cleared = 0
-        self._way: list[Place] = []  # where the hand was, in order
-        self._known: dict[Place, float] = {}  # the quotients there, of this scene
+        self._pad_scene: Scene | None = None  # whose picture is on the pad
+        self._trace_number = 0
+        self._places: list[Place] = []  # visited, in order
+        self._quotients: dict[Place, float] = {}  # of this scene; of a new one they are measured again
         self.view = self._arranged()
         self.pad.observe(lambda event: change(hand=self._hand(event["new"])), "place")
         self.pad.observe(lambda event: tell(event["new"]), "problem")
@@ -93,11 +96,10 @@ class Probe(QualityPage):
         self.again.on_click(lambda _: self._forget(change))
         for view in (self.here, self.there, self.between):
             view.observe(lambda event: tell(event["new"]), "problem")
-        self._starts = 0
-        self._now: Probed | None = None
-        self._beside: Explainer | None = (
-            None  # of its own, so that the next move of a slider finds the scene's as it was
-        )
+        self._traces = 0
+        self._now: Measurement | None = None
+        # A separate explainer: that of the scene keeps its tape for the next move of a slider.
+        self._explainer: Explainer | None = None
 
     def _arranged(self) -> ipywidgets.Widget:
         titles = ("x′: drag it", "R(x)", "R(x′)", "R(x′) − R(x)")
@@ -114,74 +116,75 @@ class Probe(QualityPage):
         below.add_class("lrp-probed")
         return ipywidgets.VBox([maps, below])
 
-    def _hand(self, place: list[float]) -> Hand:
-        return Hand(place[0], place[1], self._starts)
+    def _hand(self, place: list[float]) -> HandPosition:
+        return HandPosition(place[0], place[1], self._traces)
 
     def _forget(self, change: Callable[..., None]) -> None:
-        self._starts += 1
+        self._traces += 1
         change(hand=self._hand(self.pad.place))
 
-    def key(self, asked: Asked) -> Any:
-        return asked.settings, asked.hand
+    def key(self, request: Request) -> Any:
+        return request.settings, request.hand
 
-    def turn(self, scene: Scene, asked: Asked) -> None:
-        if scene is not self._shown and scene.image is not None:
-            self._shown = scene
+    def turn(self, scene: Scene, request: Request) -> None:
+        if scene is not self._pad_scene and scene.image is not None:
+            self._pad_scene = scene
             self.pad.show(scene.image)
 
-    def run(self, scene: Scene, asked: Asked, waits: Callable[[], bool]) -> Iterator[Probed | None]:
-        """First where the hand is; then, for a new method or input, the way that it has come."""
-        hand = asked.hand
-        if hand.cleared != self._cleared:
-            self._cleared = hand.cleared
-            self._way.clear()
+    def run(self, scene: Scene, request: Request, superseded: Callable[[], bool]) -> Iterator[Measurement | None]:
+        """Measure the present place first; then, for a new method or input, the whole trace."""
+        hand = request.hand
+        if hand.trace != self._trace_number:
+            self._trace_number = hand.trace
+            self._places.clear()
         if scene is not self._scene:
             self._scene = scene
-            self._known.clear()
-        (probed,) = self._measured(scene, [(hand.right, hand.down)])
-        self._note(probed)
-        yield probed
-        unknown = list(dict.fromkeys(place for place in self._way if place not in self._known))
-        for first in range(0, len(unknown), ROWS):
-            self._known |= {each.place: each.quotient for each in self._measured(scene, unknown[first : first + ROWS])}
+            self._quotients.clear()
+        (measurement,) = self._measure(scene, [(hand.right, hand.down)])
+        self._note(measurement)
+        yield measurement
+        missing = list(dict.fromkeys(place for place in self._places if place not in self._quotients))
+        for first in range(0, len(missing), BATCH):
+            batch = self._measure(scene, missing[first : first + BATCH])
+            self._quotients |= {measurement.place: measurement.quotient for measurement in batch}
             yield None
 
-    def _measured(self, scene: Scene, places: list[Place]) -> list[Probed]:
+    def _measure(self, scene: Scene, places: list[Place]) -> list[Measurement]:
         x, fill = scene.x, self._fill.to(scene.x)
-        moved = [x if place == (0, 0) else shifted(x, fill, *place) for place in places]
+        inputs = [x if place == (0, 0) else shifted(x, fill, *place) for place in places]
         target = scene.target if isinstance(scene.target, Contrast) else tuple(scene.target) * len(places)
         method = scene.explanation.method
-        if self._beside is None:
-            self._beside = Explainer(scene.explainer.model, scene.explainer.output)
-        explanation = self._beside.explain(torch.cat(moved), target, method)
+        if self._explainer is None:
+            self._explainer = Explainer(scene.explainer.model, scene.explainer.output)
+        explanation = self._explainer.explain(torch.cat(inputs), target, method)
         r = _array(scene.explanation.relevance[0])
         return [
-            Probed(place, there, score, *distances(_array(x[0]), _array(other[0]), r, _array(there)))
+            Measurement(place, there, score, *distances(_array(x[0]), _array(other[0]), r, _array(there)))
             for place, other, there, score in zip(
-                places, moved, explanation.relevance, explanation.explained.tolist(), strict=True
+                places, inputs, explanation.relevance, explanation.explained.tolist(), strict=True
             )
         ]
 
-    def _note(self, probed: Probed) -> None:
-        if probed.apart > 0:
-            self._known[probed.place] = probed.quotient
-            if not self._way or self._way[-1] != probed.place:
-                self._way.append(probed.place)
-        if len(self._way) > MOST:
-            del self._way[1 if self._way[0] == self._largest() else 0]
+    def _note(self, measurement: Measurement) -> None:
+        if measurement.input_change > 0:
+            self._quotients[measurement.place] = measurement.quotient
+            if not self._places or self._places[-1] != measurement.place:
+                self._places.append(measurement.place)
+        if len(self._places) > MAX_PLACES:
+            del self._places[1 if self._places[0] == self._largest() else 0]
 
     def _largest(self) -> Place | None:
-        """Where the largest quotient so far was met."""
-        known = [place for place in self._way if self._known.get(place, float("nan")) == self._known.get(place)]
-        return max(known, key=self._known.__getitem__, default=None)
+        """The place of the largest quotient so far."""
+        places = [place for place in self._places if not np.isnan(self._quotients.get(place, np.nan))]
+        return max(places, key=self._quotients.__getitem__, default=None)
 
     @property
     def bound(self) -> float:
         """The largest quotient so far; NaN before the first."""
         largest = self._largest()
-        return float("nan") if largest is None else self._known[largest]
+        return float("nan") if largest is None else self._quotients[largest]
 
-    def show(self, result: Probed | None) -> None:
+    def show(self, result: Measurement | None) -> None:
         if result is not None:
             self._paint(result)
             self._now = result
@@ -191,56 +194,66 @@ class Probe(QualityPage):
         for view in (self.here, self.there, self.between, self.trace):
             view.stale = True
 
-    def _paint(self, probed: Probed) -> None:
+    def _paint(self, measurement: Measurement) -> None:
         assert self._scene is not None
         explanation = self._scene.explanation
-        here, there = explanation.heatmap(), pooled(probed.relevance)
-        scale = float(np.abs(here).max()) or None  # that of R(x), wherever the hand goes
-        place = said_place(probed.place)
+        here, there = explanation.heatmap(), pooled(measurement.relevance)
+        scale = float(np.abs(here).max()) or None  # that of R(x), wherever the input is dragged
+        place = place_text(measurement.place)
         self.here.show(here, scale=scale, stamp=_stamp("x", explanation.explained[0], here), description="R(x)")
         self.there.show(
-            there, scale=scale, stamp=_stamp("x′", probed.score, there), description=f"R(x′), the input moved {place}"
+            there,
+            scale=scale,
+            stamp=_stamp("x′", measurement.score, there),
+            description=f"R(x′), the input moved {place}",
         )
         self.between.show(
-            there - here, scale=scale, stamp=f"‖·‖₁ = {number(probed.moved, 4)}", description=f"R(x′) − R(x), {place}"
+            there - here,
+            scale=scale,
+            stamp=f"‖·‖₁ = {number(measurement.map_change, 4)}",
+            description=f"R(x′) − R(x), {place}",
         )
 
     def _trace(self) -> None:
-        way, largest, bound = self._way, self._largest(), self.bound
-        quotients = np.array([self._known.get(place, float("nan")) for place in way])
+        places, largest, bound = self._places, self._largest(), self.bound
+        quotients = np.array([self._quotients.get(place, float("nan")) for place in places])
         self.pad.mark(
-            [(*place, share) for place, share in zip(way, np.nan_to_num(quotients / (bound or 1)), strict=True)],
+            [(*place, share) for place, share in zip(places, np.nan_to_num(quotients / (bound or 1)), strict=True)],
             largest or (),
         )
-        places = np.arange(1, len(way) + 1)
+        order = np.arange(1, len(places) + 1)
         marks = []
         if largest is not None:
-            marks = [{"x": way.index(largest) + 1, "y": bound, "text": f"largest: {said_place(largest)}"}]
+            marks = [{"x": places.index(largest) + 1, "y": bound, "text": f"largest: {place_text(largest)}"}]
         self.trace.show(
             [
-                {"name": "where the hand was", "x": places, "y": quotients, "points": len(way) < 80},
+                {"name": "where the hand was", "x": order, "y": quotients, "points": len(places) < 80},
                 {
                     "name": "largest so far",
-                    "x": places,
-                    "y": np.fmax.accumulate(quotients) if len(way) else quotients,
+                    "x": order,
+                    "y": np.fmax.accumulate(quotients) if len(places) else quotients,
                     "colour": 2,
                     "dashed": True,
                 },
             ],
             marks=marks,
         )
-        self.numbers.value = self._said(largest, bound)
+        self.numbers.value = self._numbers_html(largest, bound)
 
-    def _said(self, largest: Place | None, bound: float) -> str:
+    def _numbers_html(self, largest: Place | None, bound: float) -> str:
         now = self._now
         assert now is not None
-        where = "move the input" if largest is None else said_place(largest)
-        places = set(self._way)
-        left = len(places - self._known.keys())
+        at = "move the input" if largest is None else place_text(largest)
+        places = set(self._places)
+        left = len(places - self._quotients.keys())
         count = f"of {len(places)} places" + (f", {left} still to measure" if left else "")
         rows = (
-            ("now", number(now.quotient), f"{number(now.moved)} / {number(now.apart)} · {said_place(now.place)}"),
-            ("largest so far", number(bound), f"{where} · {count}"),
+            (
+                "now",
+                number(now.quotient),
+                f"{number(now.map_change)} / {number(now.input_change)} · {place_text(now.place)}",
+            ),
+            ("largest so far", number(bound), f"{at} · {count}"),
         )
         return (
             '<div class="lrp-quotients">'
@@ -252,12 +265,12 @@ class Probe(QualityPage):
 
 
 def fill_of(samples: Samples) -> Tensor:
-    """What comes in from outside of a moved picture, as lw.continuity takes it here: the low end of the domain."""
+    """What fills the border of a moved picture, as in the page's paths: the domain's low end, (1, c or 1, 1, 1)."""
     return torch.as_tensor(samples.low, dtype=torch.float64).reshape(1, -1, 1, 1)
 
 
-def said_place(place: Place) -> str:
-    """A place in words, as the pad has it."""
+def place_text(place: Place) -> str:
+    """A place in words: how far the input is from where it was, in pixels."""
     sides = ((place[0], "right", "left"), (place[1], "down", "up"))
     parts = [f"{abs(round(far, 3)):g} px {plus if far > 0 else minus}" for far, plus, minus in sides if far]
     return ", ".join(parts) or "where it was"

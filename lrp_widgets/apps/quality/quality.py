@@ -1,7 +1,7 @@
 """The app on explanation quality: which explanation is better, by curves, a report card, sweeps and whole data sets.
 
-Settings go down, results come up: handlers only replace `Quality.asked`; one worker measures and is the only one to
-write what is shown. What a page has begun goes on after an interruption, as long as it is still asked for.
+A handler of a control only replaces the request, `Quality.asked`; one worker measures what it asks for, and only the
+worker writes what is shown. The work of a page goes on after an interruption, while the request is still for it.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import traitlets
 from torch import Tensor, nn
 
 from lrp_widgets.apps.inputs.source import Source
-from lrp_widgets.apps.quality.asking import Asked, SelectivitySettings, with_changes
-from lrp_widgets.apps.quality.data_set import DataSet
-from lrp_widgets.apps.quality.near import Continuity
-from lrp_widgets.apps.quality.report_card import ReportCard
-from lrp_widgets.apps.quality.response import ResponseSurface
-from lrp_widgets.apps.quality.scene import Job, QualityPage, Scene
-from lrp_widgets.apps.quality.selectivity import Selectivity
+from lrp_widgets.apps.quality.continuity import ContinuityPage
+from lrp_widgets.apps.quality.data_set import DataSetPage
+from lrp_widgets.apps.quality.page import Job, QualityPage, Scene
+from lrp_widgets.apps.quality.report_card import ReportCardPage
+from lrp_widgets.apps.quality.request import Request, SelectivitySettings, with_changes
+from lrp_widgets.apps.quality.response_surface import ResponseSurfacePage
+from lrp_widgets.apps.quality.selectivity import SelectivityPage
 from lrp_widgets.apps.session.app import App, column, grid
 from lrp_widgets.apps.session.cores import cores_for
 from lrp_widgets.apps.session.history import BUTTONS
@@ -57,48 +57,48 @@ def quality(model: nn.Module, samples: Samples | Tensor, output: Output = None) 
 
 
 class Quality(App):
-    """Input, class and method on the left; beside them pages, of which one is in sight.
+    """Input, class and method on the left; beside them pages, of which one is visible.
 
-    asked: what is asked for; setting it asks the worker.  explanation: the last one; observe it.
+    asked: the request in force; setting it starts the worker.  explanation: the last one; observe it.
     Every part is an attribute: `source`, `classes`, `methods`, `pages`, and the pages `selectivity`, `continuity`,
     `card`, `surface` and `data_set`.
     """
 
-    asked = traitlets.Instance(Asked)
+    asked = traitlets.Instance(Request)
     explanation = traitlets.Instance(Explanation, allow_none=True)
 
     def __init__(self, explainer: Explainer, samples: Samples) -> None:
         self.explainer, self.samples = explainer, samples
         self._scene: Scene | None = None
-        self._answered: Settings | None = None  # what the scene is of
+        self._answered: Settings | None = None  # those of the scene
         self._jobs: dict[str, Job] = {}
-        self._bringing = False  # the controls are brought to settings that come from elsewhere
+        self._bringing = False  # whether the controls are just being set to settings that come from elsewhere
         offered = [(name, method) for name, method in choices(samples) if name != OWN]
         self.source, self.classes, self.methods = Source(samples), ClassPicker(), MethodPicker(offered)
         self.status = StatusLine()
         self.toolbar = Toolbar(BUTTONS, f"lrp_widgets · quality · {type(explainer.model).__name__}")
         side = max(1, round(samples.inputs.shape[-1] / 7)) if samples.inputs.ndim == 4 else 1
         first = Settings(0, self.methods.value)
-        self.selectivity = Selectivity(side, samples.inputs.ndim == 4, self._set, self.refuse)
-        self.continuity = Continuity(samples, self._set, self.refuse)
-        self.card = ReportCard(self._set, self.refuse)
-        self.surface = ResponseSurface(lambda: self.asked.settings, self._set, self._put, self.refuse, first)
-        self.data_set = DataSet(samples, offered, lambda: self.asked.settings, self._set, self.refuse)
-        self._known: dict[str, QualityPage] = {
+        self.selectivity = SelectivityPage(side, samples.inputs.ndim == 4, self._set, self.refuse)
+        self.continuity = ContinuityPage(samples, self._set, self.refuse)
+        self.card = ReportCardPage(self._set, self.refuse)
+        self.surface = ResponseSurfacePage(lambda: self.asked.settings, self._set, self._put, self.refuse, first)
+        self.data_set = DataSetPage(samples, offered, lambda: self.asked.settings, self._set, self.refuse)
+        self._pages_by_name: dict[str, QualityPage] = {
             page.name: page for page in (self.selectivity, self.continuity, self.card, self.surface, self.data_set)
         }
-        self._measuring = tuple(part for page in self._known.values() for part in page.parts)
+        self._measuring = tuple(part for page in self._pages_by_name.values() for part in page.parts)
         self.pages = Pages(
-            {name: page.view for name, page in self._known.items()},
-            {name: page.said for name, page in self._known.items()},
+            {name: page.view for name, page in self._pages_by_name.items()},
+            {name: page.tooltip for name, page in self._pages_by_name.items()},
         )
         self.pages.add_class("lrp-quality-pages")
-        asked = Asked(
-            first, self.pages.selected, flipping=SelectivitySettings(patch=side), near=self.continuity.path.value
+        request = Request(
+            first, self.pages.selected, flipping=SelectivitySettings(patch=side), path=self.continuity.path.value
         )
         left = column("lrp-left", "Input", self.source, "Class", self.classes, "Method", self.methods)
         middle = column("lrp-middle", self.pages)
-        super().__init__("quality", [self.toolbar, grid(left, middle), self.status], [STYLE], asked=asked)
+        super().__init__("quality", [self.toolbar, grid(left, middle), self.status], [STYLE], asked=request)
         self._keep_history(first)
         self._connect()
         self._latest.request(self.asked)
@@ -150,22 +150,22 @@ class Quality(App):
 
     # Results up: from here on everything runs on the worker's thread.
 
-    def _work(self, asked: Asked, superseded: Callable[[], bool]) -> Iterator[Callable[[], None]]:
-        if asked.settings != self._answered or self._scene is None:
-            yield from self._explain(asked)
+    def _work(self, request: Request, superseded: Callable[[], bool]) -> Iterator[Callable[[], None]]:
+        if request.settings != self._answered or self._scene is None:
+            yield from self._explain(request)
         scene = self._scene
         assert scene is not None
         with cores_for(self.explainer.model, scene.x):
             for page in self._measuring:
-                yield partial(page.turn, scene, asked)
-            in_sight = self._known[asked.page].in_sight(asked)
-            for page in (in_sight, *(each for each in self._measuring if each.long and each is not in_sight)):
-                yield from self._go_on(page, scene, asked, superseded)
+                yield partial(page.turn, scene, request)
+            visible = self._pages_by_name[request.page].visible_part(request)
+            for page in (visible, *(page for page in self._measuring if page.long and page is not visible)):
+                yield from self._go_on(page, scene, request, superseded)
                 if superseded():
                     return
 
-    def _explain(self, asked: Asked) -> Iterator[Callable[[], None]]:
-        settings = asked.settings
+    def _explain(self, request: Request) -> Iterator[Callable[[], None]]:
+        settings = request.settings
         x = input_of(settings.sample, self.samples)
         with cores_for(self.explainer.model, x):
             explanation = self.explainer.explain(x, settings.target, settings.method)
@@ -175,16 +175,16 @@ class Quality(App):
         yield partial(self._show_explanation, explanation)
 
     def _go_on(
-        self, page: QualityPage, scene: Scene, asked: Asked, superseded: Callable[[], bool]
+        self, page: QualityPage, scene: Scene, request: Request, superseded: Callable[[], bool]
     ) -> Iterator[Callable[[], None]]:
-        """What a page is asked for, from where it stopped if that is still the same."""
-        key, job = page.key(asked), self._jobs.get(page.name)
+        """Run the job of a page: the present one from where it stopped, or a new one if its key has changed."""
+        key, job = page.key(request), self._jobs.get(page.name)
         if key is None:
             if self._jobs.pop(page.name, None) is not None:
                 yield page.stop
             return
         if job is None or job.key != key:
-            job = self._jobs[page.name] = Job(key, page.run(scene, asked, lambda: self._latest.superseded))
+            job = self._jobs[page.name] = Job(key, page.run(scene, request, lambda: self._latest.superseded))
         if job.done:
             return
         began = time.monotonic()
@@ -195,7 +195,7 @@ class Quality(App):
                 if superseded():
                     return
         except BaseException:
-            if page.long:  # it does not begin again by itself
+            if page.long:  # only the user starts it again
                 job.done = True
                 page.stop()
             else:

@@ -1,4 +1,4 @@
-"""ReportCard: what an explanation should keep to, line by line: number, limit, who asks for it, and what it means."""
+"""The page Report card: a line for each axiom with its number, its limit, its meaning and its source."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import Any
 
 import ipywidgets
 
-from lrp_widgets.apps.quality.asking import Asked
-from lrp_widgets.apps.quality.scene import QualityPage, Scene
+from lrp_widgets.apps.quality.page import QualityPage, Scene
+from lrp_widgets.apps.quality.request import Request
 from lrp_widgets.apps.session.reading import number
 from lrp_widgets.evaluation import Limits, Score, stream_axioms
 from lrp_widgets.widgets import SettingEditor
 
-__all__ = ["ReportCard", "card"]
+__all__ = ["ReportCardPage", "card_html"]
 
 VERDICTS = {True: "passes", False: "fails", None: "not measured"}
 
 
-class ReportCard(QualityPage):
+class ReportCardPage(QualityPage):
     """`table`: the card as HTML."""
 
     name = "Report card"
-    said = "What an explanation should keep to, each with its number, its limit and who asks for it"
+    tooltip = "What an explanation should keep to, each with its number, its limit and who asks for it"
 
     def __init__(self, change: Callable[..., None], tell: Callable[[str], None]) -> None:
         self.table = ipywidgets.HTML("")
@@ -37,41 +37,41 @@ class ReportCard(QualityPage):
         self.limits.observe(lambda event: change(limits=event["new"]), "value")
         self.limits.observe(lambda event: tell(event["new"]), "problem")
 
-    def key(self, asked: Asked) -> Any:
-        return asked.settings, asked.limits
+    def key(self, request: Request) -> Any:
+        return request.settings, request.limits
 
-    def run(self, scene: Scene, asked: Asked, waits: Callable[[], bool]) -> Iterator[tuple[Score, ...]]:
+    def run(self, scene: Scene, request: Request, superseded: Callable[[], bool]) -> Iterator[tuple[Score, ...]]:
         scores: list[Score] = []
         for score in stream_axioms(
             scene.explainer,
             scene.x,
             scene.explanation.method,
             scene.target,
-            limits=asked.limits,
+            limits=request.limits,
             baseline=scene.samples.low,
         ):
             scores.append(score)
             yield tuple(scores)
 
     def show(self, result: tuple[Score, ...]) -> None:
-        self.table.value = card(result, list(self._scores))
+        self.table.value = card_html(result, list(self._scores))
         if len(result) >= len(self._scores):
             self._scores = list(result)
 
     def fail(self) -> None:
         if self._scores:
-            self.table.value = f'<div class="lrp-stale">{card(tuple(self._scores))}</div>'
+            self.table.value = f'<div class="lrp-stale">{card_html(tuple(self._scores))}</div>'
 
 
-def card(scores: tuple[Score, ...], before: list[Score] | None = None) -> str:
-    """Scores as an HTML table; `before`: lines of the last card, greyed, in place of those still to come."""
+def card_html(scores: tuple[Score, ...], previous: list[Score] | None = None) -> str:
+    """Scores as an HTML table.  previous: the last card's; its lines stand greyed in place of those still to come."""
     rows = "".join(_row(score) for score in scores)
-    rows += "".join(_row(score, waiting=True) for score in (before or [])[len(scores) :])
-    passed = sum(score.passes is True for score in scores)
-    failed = sum(score.passes is False for score in scores)
-    said = f"{passed} pass, {failed} fail, {len(scores) - passed - failed} not measured"
+    rows += "".join(_row(score, waiting=True) for score in (previous or [])[len(scores) :])
+    passes = sum(score.passes is True for score in scores)
+    failures = sum(score.passes is False for score in scores)
+    count = f"{passes} pass, {failures} fail, {len(scores) - passes - failures} not measured"
     head = "".join(f'<th scope="col">{name}</th>' for name in ("", "number", "limit", "verdict", "what it says"))
-    return f'<table class="lrp-table lrp-report"><caption>{said}</caption><tr>{head}</tr>{rows}</table>'
+    return f'<table class="lrp-table lrp-report"><caption>{count}</caption><tr>{head}</tr>{rows}</table>'
 
 
 def _row(score: Score, waiting: bool = False) -> str:

@@ -1,4 +1,4 @@
-"""Selectivity: pixel flipping as it runs, and the picture at each step of it."""
+"""The page Selectivity: flipping curves as they grow, and the input at each step of the curve."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lrp_widgets.apps.quality.asking import Asked, SelectivitySettings
-from lrp_widgets.apps.quality.scene import QualityPage, Scene
+from lrp_widgets.apps.quality.page import QualityPage, Scene
+from lrp_widgets.apps.quality.request import Request, SelectivitySettings
 from lrp_widgets.apps.session.offered import image_of
 from lrp_widgets.apps.session.reading import number
 from lrp_widgets.engine.propagation.explainer import Explainer
@@ -25,28 +25,28 @@ from lrp_widgets.evaluation.flipping.removal import Removal, removal_of
 from lrp_widgets.widgets import HeatmapView, LinesView, SettingEditor
 from lrp_widgets.widgets.controls.control import guard
 
-__all__ = ["Selectivity"]
+__all__ = ["SelectivityPage"]
 
-MOST_STEPS = 100  # scores of a curve: more than the eye tells apart
-ROWS = 16  # inputs at once, so that a newer request does not wait long
+MAX_STEPS = 100  # of a curve: with more the eye sees no difference
+BATCH = 16  # inputs at once: few, so that a newer request does not wait long
 SUPERPIXELS = 50
 NAMES = {"most": "most relevant first", "least": "least relevant first", "random": "random orders: mean and band"}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class _Flipped:
-    """The curves so far, and what is left at each step of the one with the most relevant first."""
+class _Progress:
+    """The curves so far, and the frames of the one that removes the most relevant first."""
 
     scene: Scene
     curves: dict[str, Curve]
     frames: _Frames
 
 
-class Selectivity(QualityPage):
+class SelectivityPage(QualityPage):
     """`flipping`: the editor of how it is measured.  `scrubber`: the step that is shown.  `curve`, `heatmap`: views."""
 
     name = "Selectivity"
-    said = "Pixel flipping: how fast the score falls as the most relevant patches go"
+    tooltip = "Pixel flipping: how fast the score falls as the most relevant patches go"
 
     def __init__(self, side: int, picture: bool, change: Callable[..., None], tell: Callable[[str], None]) -> None:
         self.flipping = SettingEditor(SelectivitySettings(patch=side))
@@ -65,7 +65,7 @@ class Selectivity(QualityPage):
             ),
             tell,
         )
-        self._shown: _Flipped | None = None
+        self._progress: _Progress | None = None
         self._step = 0
         left = ipywidgets.VBox([self.heatmap, self.scrubber])
         pair = ipywidgets.Box([left, ipywidgets.VBox([self.curve])])
@@ -75,82 +75,82 @@ class Selectivity(QualityPage):
         self.flipping.observe(lambda event: tell(event["new"]), "problem")
         self.scrubber.observe(lambda event: change(step=event["new"]), "value")
 
-    def key(self, asked: Asked) -> Any:
-        return asked.settings, asked.flipping
+    def key(self, request: Request) -> Any:
+        return request.settings, request.flipping
 
-    def run(self, scene: Scene, asked: Asked, waits: Callable[[], bool]) -> Iterator[_Flipped]:
-        how, x, explanation = asked.flipping, scene.x, scene.explanation
-        labels = _labels(scene, how)
-        steps = None if int(labels.max()) < MOST_STEPS else MOST_STEPS
-        removal = removal_of(how.removal, scene.samples.low)
-        frames = _Frames(scene, labels, removal, how)
-        options: dict[str, Any] = {
-            "unit": how.unit,
+    def run(self, scene: Scene, request: Request, superseded: Callable[[], bool]) -> Iterator[_Progress]:
+        options, x, explanation = request.flipping, scene.x, scene.explanation
+        labels = _labels(scene, options)
+        steps = None if int(labels.max()) < MAX_STEPS else MAX_STEPS
+        removal = removal_of(options.removal, scene.samples.low)
+        frames = _Frames(scene, labels, removal, options)
+        arguments: dict[str, Any] = {
+            "unit": options.unit,
             "steps": steps,
             "removal": removal,
             "output": scene.explainer.output,
-            "batch": ROWS,
-            **({"patch": how.patch} if how.regions == "patches" else {"regions": labels.numpy()}),
+            "batch": BATCH,
+            **({"patch": options.patch} if options.regions == "patches" else {"regions": labels.numpy()}),
         }
         model, curves = scene.explainer.model, {}
         for order in ("most", "least"):
-            # Of its own, so that the next move of a slider finds the scene's as it was.
-            beside = Explainer(model, scene.explainer.output)
+            # A separate explainer: that of the scene keeps its tape for the next move of a slider.
+            explainer = Explainer(model, scene.explainer.output)
 
-            def again(left: Tensor, beside: Explainer = beside, keep: bool = order == "most") -> Tensor:
-                r = beside.explain(left, explanation.target, explanation.method).relevance
+            def rank_again(left: Tensor, explainer: Explainer = explainer, keep: bool = order == "most") -> Tensor:
+                r = explainer.explain(left, explanation.target, explanation.method).relevance
                 if keep:
                     frames.note(left, r)
                 return r
 
-            explain = again if how.ranking == "again" else None
+            explain = rank_again if options.ranking == "again" else None
             for curve in stream_flipping(
-                model, x, explanation.relevance, explanation.target, order=order, explain=explain, **options
+                model, x, explanation.relevance, explanation.target, order=order, explain=explain, **arguments
             ):
                 curves[order] = curve
-                yield _Flipped(scene, dict(curves), frames)
-        done: list[Curve] = []
-        for seed in range(how.seeds):
+                yield _Progress(scene, dict(curves), frames)
+        randoms: list[Curve] = []
+        for seed in range(options.seeds):
             whole = None
-            for whole in stream_flipping(  # noqa: B007 - the last one is whole
-                model, x, explanation.relevance, explanation.target, order="random", seed=seed, **options
+            for whole in stream_flipping(  # noqa: B007 - only the last curve of the stream is whole
+                model, x, explanation.relevance, explanation.target, order="random", seed=seed, **arguments
             ):
-                yield _Flipped(scene, dict(curves), frames)
+                yield _Progress(scene, dict(curves), frames)
             assert whole is not None
-            done.append(whole)
-            curves["random"] = band_of(done, evenly=how.regions != "patches")
-            yield _Flipped(scene, dict(curves), frames)
+            randoms.append(whole)
+            curves["random"] = band_of(randoms, evenly=options.regions != "patches")
+            yield _Progress(scene, dict(curves), frames)
 
-    def show(self, result: _Flipped) -> None:
-        fresh = self._shown is None or self._shown.frames is not result.frames
-        self._shown = result
+    def show(self, result: _Progress) -> None:
+        is_new = self._progress is None or self._progress.frames is not result.frames
+        self._progress = result
         last = len(result.curves["most"].values) - 1
-        if fresh or last > self.scrubber.max:
+        if is_new or last > self.scrubber.max:
             self.scrubber.max = max(1, last)
         self._draw()
-        if fresh or self._step <= last:
+        if is_new or self._step <= last:
             self._picture()
 
-    def turn(self, scene: Scene, asked: Asked) -> None:
-        if asked.step != self._step:
-            self._step = asked.step
-            if self._shown is not None:
+    def turn(self, scene: Scene, request: Request) -> None:
+        if request.step != self._step:
+            self._step = request.step
+            if self._progress is not None:
                 self.curve.position = self._place()
                 self._picture()
-        elif self._shown is None or self._shown.scene is not scene:
+        elif self._progress is None or self._progress.scene is not scene:
             self._paint(scene, scene.image, scene.explanation.heatmap(), "the whole input")
 
     def fail(self) -> None:
         self.heatmap.stale = self.curve.stale = True
 
     def _place(self) -> float:
-        assert self._shown is not None
-        removed = self._shown.curves["most"].removed
+        assert self._progress is not None
+        removed = self._progress.curves["most"].removed
         return float(removed[min(self._step, len(removed) - 1)])
 
     def _draw(self) -> None:
-        assert self._shown is not None
-        curves = self._shown.curves
+        assert self._progress is not None
+        curves = self._progress.curves
         lines = [
             {
                 "name": NAMES[order],
@@ -163,62 +163,65 @@ class Selectivity(QualityPage):
             }
             for colour, (order, curve) in enumerate(curves.items())
         ]
-        self.curve.show(lines, _said(curves), position=self._place())
+        self.curve.show(lines, _areas_text(curves), position=self._place())
 
     def _picture(self) -> None:
-        assert self._shown is not None
-        shown = self._shown
-        most = shown.curves["most"]
+        assert self._progress is not None
+        progress = self._progress
+        most = progress.curves["most"]
         step = min(self._step, len(most.values) - 1)
-        left, relevance = shown.frames.at(step, float(most.removed[step]))
-        image = image_of(left[0], shown.scene.samples)
-        said = f"step {step}: {most.removed[step]:.0%} of the {most.of} removed · score {number(most.values[step], 4)}"
-        self._paint(shown.scene, image, relevance, said)
+        left, relevance = progress.frames.at(step, float(most.removed[step]))
+        image = image_of(left[0], progress.scene.samples)
+        stamp = f"step {step}: {most.removed[step]:.0%} of the {most.of} removed · score {number(most.values[step], 4)}"
+        self._paint(progress.scene, image, relevance, stamp)
 
-    def _paint(self, scene: Scene, image: np.ndarray | None, relevance: np.ndarray, said: str) -> None:
-        self.heatmap.show(relevance, image, stamp=said, description=f"Input and relevance, {said}")
+    def _paint(self, scene: Scene, image: np.ndarray | None, relevance: np.ndarray, stamp: str) -> None:
+        self.heatmap.show(relevance, image, stamp=stamp, description=f"Input and relevance, {stamp}")
 
 
 class _Frames:
-    """What is left of the input after some removals, and its relevance."""
+    """The input after each number of removals, and the relevance by which the next region is chosen."""
 
-    def __init__(self, scene: Scene, labels: Tensor, removal: Removal, how: SelectivitySettings) -> None:
+    def __init__(self, scene: Scene, labels: Tensor, removal: Removal, options: SelectivitySettings) -> None:
         self._scene, self._labels, self._removal = scene, labels, removal
         x = scene.x
         self._picture = x if x.ndim == 4 else x.reshape(1, 1, 1, -1)
         relevance = relevance_of_regions(scene.explanation.relevance, x, self._picture, labels)
         self._order = in_order(relevance, "most")
-        sizes = torch.ones_like(relevance) if how.regions == "patches" else labels.flatten().bincount().double()
+        sizes = torch.ones_like(relevance) if options.regions == "patches" else labels.flatten().bincount().double()
         self._shares = (torch.cat([sizes.new_zeros(1), sizes[self._order].cumsum(0)]) / sizes.sum()).numpy()
-        self._again = how.ranking == "again"
-        self._noted: list[tuple[Tensor, np.ndarray]] = [(x, scene.explanation.heatmap())]
+        self._again = options.ranking == "again"
+        self._ranked: list[tuple[Tensor, np.ndarray]] = [(x, scene.explanation.heatmap())]
 
     def note(self, left: Tensor, relevance: Tensor) -> None:
-        """Ranked again: keep what was just explained."""
-        self._noted.append((left.clone(), pooled(relevance[0])))
+        """Keep an input that was ranked again, with its relevance."""
+        self._ranked.append((left.clone(), pooled(relevance[0])))
 
     def at(self, step: int, share: float) -> tuple[Tensor, np.ndarray]:
-        """(1, …) what is left at a step, and the relevance (h, w) that ranks it."""
-        if self._again and step < len(self._noted):
-            return self._noted[step]
+        """What is left of the input (1, …) at a step, and the relevance (h, w) that ranks its regions.
+
+        share: of the input that is removed, in [0, 1].
+        """
+        if self._again and step < len(self._ranked):
+            return self._ranked[step]
         count = int(np.abs(self._shares - share).argmin())
-        gone = torch.zeros(len(self._order), dtype=torch.bool)
-        gone[self._order[:count]] = True
-        if self._again:  # the last one: nothing is left to be ranked
-            gone[:] = True
-        pixels = gone[self._labels].to(self._picture.device)[None, None]
+        removed = torch.zeros(len(self._order), dtype=torch.bool)
+        removed[self._order[:count]] = True
+        if self._again:  # the last step, which nothing ranks: all regions are removed
+            removed[:] = True
+        pixels = removed[self._labels].to(self._picture.device)[None, None]
         left = self._removal.removed(self._picture, pixels).reshape(self._scene.x.shape)
-        return left, self._noted[-1][1] if self._again else self._noted[0][1]
+        return left, self._ranked[-1][1] if self._again else self._ranked[0][1]
 
 
-def _labels(scene: Scene, how: SelectivitySettings) -> Tensor:
+def _labels(scene: Scene, options: SelectivitySettings) -> Tensor:
     height, width = scene.x.shape[-2:] if scene.x.ndim == 4 else (1, scene.x[0].numel())
-    if how.regions == "patches":
-        return patches(height, width, how.patch)
+    if options.regions == "patches":
+        return patches(height, width, options.patch)
     return regions_of(superpixels(scene.x, SUPERPIXELS), height, width)
 
 
-def _said(curves: dict[str, Curve]) -> str:
+def _areas_text(curves: dict[str, Curve]) -> str:
     most = curves["most"]
     parts = [f"{most.ranking}, {most.removal}", f"area: most {number(most.area)}"]
     if least := curves.get("least"):

@@ -10,9 +10,10 @@ import torch
 from torch import nn
 
 import lrp_widgets as lw
-from lrp_widgets.apps.quality.asking import Averaging
 from lrp_widgets.apps.quality.averaged import NOISE, PLAIN, SHIFTS
 from lrp_widgets.apps.quality.quality import Quality
+from lrp_widgets.apps.quality.request import AveragingSettings
+from lrp_widgets.apps.session.cores import cores_for
 from lrp_widgets.apps.session.reading import number
 from lrp_widgets.evaluation.continuity.neighbourhoods import Noise, Translation
 from lrp_widgets.params import params_of
@@ -106,7 +107,7 @@ def test_of_many_moves_the_last_is_explained_and_none_is_invented(app):
     for step in range(1, 9):
         probe.pad.set_state({"place": [step / 2, 0.0]})
     assert app.settled(PATIENCE) and app.status.level == "ok"
-    assert probe._way[-1] == (4.0, 0.0) and set(probe._way) <= {(step / 2, 0.0) for step in range(1, 9)}
+    assert probe._places[-1] == (4.0, 0.0) and set(probe._places) <= {(step / 2, 0.0) for step in range(1, 9)}
     assert lines(probe.trace)["where the hand was"][-1] == pytest.approx(quotient(app, 4.0, 0.0), rel=1e-5)
 
 
@@ -120,11 +121,11 @@ def test_the_way_can_be_forgotten(app):
 
 
 def test_a_long_way_keeps_its_largest(app, monkeypatch):
-    monkeypatch.setattr("lrp_widgets.apps.quality.probe.MOST", 3)
+    monkeypatch.setattr("lrp_widgets.apps.quality.probe.MAX_PLACES", 3)
     way = [(float(step), 0.0) for step in range(1, 8)]
     dragged(app, *way)
     known = [quotient(app, *place) for place in way]
-    assert len(app.continuity.probe._way) == 3
+    assert len(app.continuity.probe._places) == 3
     assert app.continuity.probe.bound == pytest.approx(max(known), rel=1e-5)
 
 
@@ -170,7 +171,8 @@ def test_averaged_maps_and_bounds_are_those_of_the_wrappers(assessed):
     assert kind.samples == 4
     scale = float(np.abs(app.explanation.heatmap()).max())
     for name, method in wrapped(app).items():
-        explanation = lw.Explainer(app.explainer.model).explain(app.explanation.inputs, None, method)
+        with cores_for(app.explainer.model, app.explanation.inputs):  # as the app explains
+            explanation = lw.Explainer(app.explainer.model).explain(app.explanation.inputs, None, method)
         np.testing.assert_array_equal(page.maps[name].relevance, explanation.heatmap())
         assert page.maps[name].scale == pytest.approx(scale)
         path = lw.continuity(app.explainer.model, app.explanation.inputs, method, kind=kind)
@@ -199,5 +201,5 @@ def test_features_are_averaged_and_not_dragged(assessed):
 
 def test_what_averages_is_described_by_the_wrappers_alone():
     known = {each.name: each for each in (*params_of(lw.Translated), *params_of(lw.Smoothed))}
-    assert [each.name for each in params_of(Averaging)] == ["shift", "border", "samples", "noise"]
-    assert all(each == known[each.name] for each in params_of(Averaging))
+    assert [each.name for each in params_of(AveragingSettings)] == ["shift", "border", "samples", "noise"]
+    assert all(each == known[each.name] for each in params_of(AveragingSettings))

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import lrp_widgets as lw
-from lrp_widgets.apps.quality.asking import sweepable, values_of, with_changes
 from lrp_widgets.apps.quality.quality import Quality
+from lrp_widgets.apps.quality.request import with_changes
+from lrp_widgets.apps.quality.response_surface import sweepable, values_of
 from lrp_widgets.evaluation import pareto
 from tests.apps.quality.quality_cases import chosen, moved, pressed, turned
 
@@ -64,7 +65,7 @@ def test_a_sweep_goes_on_while_something_else_is_moved(app):
 def test_a_cancelled_sweep_keeps_what_it_has(app):
     def cancel(change: Any) -> None:
         if 0 < change["new"] < 1:
-            app.asked = with_changes(app.asked, swept=None)
+            app.asked = with_changes(app.asked, sweep=None)
 
     turned(app, "Response surface")
     app.surface.running.bar.observe(cancel, "value")
@@ -114,7 +115,7 @@ def test_an_evaluation_is_shown_slice_by_slice_and_can_be_cancelled(app, monkeyp
     def cancel(change: Any) -> None:
         shown.append(change["new"])
         if len(shown) == 3:
-            app.asked = with_changes(app.asked, plan=None)
+            app.asked = with_changes(app.asked, evaluation=None)
 
     turned(app, "Data set")
     app.data_set.running.bar.observe(cancel, "value")

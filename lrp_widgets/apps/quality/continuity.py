@@ -1,4 +1,4 @@
-"""Continuity: how far the map moves while the input hardly does: along a path, by hand, and averaged."""
+"""The page Continuity: how far the map moves while the input hardly does: along a path, by hand, and averaged."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import ipywidgets
 import numpy as np
 import torch
 
-from lrp_widgets.apps.quality.asking import Asked
-from lrp_widgets.apps.quality.averaged import Averaged
+from lrp_widgets.apps.quality.averaged import AveragedPage
+from lrp_widgets.apps.quality.page import QualityPage, Scene
 from lrp_widgets.apps.quality.path_editor import PathEditor, paths_of
-from lrp_widgets.apps.quality.probe import Probe
-from lrp_widgets.apps.quality.scene import QualityPage, Scene
+from lrp_widgets.apps.quality.probe import ProbePage
+from lrp_widgets.apps.quality.request import Request
 from lrp_widgets.apps.session.reading import number
 from lrp_widgets.engine.propagation.explanation import pooled
 from lrp_widgets.evaluation import ContinuityPath
@@ -21,17 +21,17 @@ from lrp_widgets.samples import Samples
 from lrp_widgets.widgets import LinesView, MapsView, Pages
 from lrp_widgets.widgets.views.maps import MOST_MAPS
 
-__all__ = ["Continuity"]
+__all__ = ["ContinuityPage"]
 
 ALONG = "Along a path"
 
 
-class Continuity(QualityPage):
+class ContinuityPage(QualityPage):
     """`path`: the editor of the neighbourhood.  `ratios`, `sums`, `maps`: views along the path.
-    `choice`: which part is in sight.  `probe`, `averaged`: the other parts."""
+    `choice`: which part is visible.  `probe`, `averaged`: the other parts."""
 
     name = "Continuity"
-    said = "How far the map moves while the input hardly does"
+    tooltip = "How far the map moves while the input hardly does"
 
     def __init__(self, samples: Samples, change: Callable[..., None], tell: Callable[[str], None]) -> None:
         self.path = PathEditor(samples, tell)
@@ -42,22 +42,22 @@ class Continuity(QualityPage):
         lines = ipywidgets.Box([self.ratios, self.sums])
         lines.add_class("lrp-two")
         along = ipywidgets.VBox([self.path, lines, self.maps])
-        # Only a picture of one or three channels can be taken in hand.
+        # Only a picture of one or three channels can be dragged.
         self.probe = (
-            Probe(samples, change, tell)
+            ProbePage(samples, change, tell)
             if samples.inputs.shape[1:2] in ((1,), (3,)) and samples.inputs.ndim == 4
             else None
         )
-        self.averaged = Averaged(self.path, change, tell)
+        self.averaged = AveragedPage(self.path, change, tell)
         others = [part for part in (self.probe, self.averaged) if part is not None]
         self._parts: dict[str, QualityPage] = {ALONG: self, **{part.name: part for part in others}}
-        said = {ALONG: "Every step of a path, and the maps on it", **{part.name: part.said for part in others}}
-        self.choice = Pages({ALONG: along, **{part.name: part.view for part in others}}, said)
+        tooltips = {ALONG: "Every step of a path, and the maps on it", **{part.name: part.tooltip for part in others}}
+        self.choice = Pages({ALONG: along, **{part.name: part.view for part in others}}, tooltips)
         self.choice.add_class("lrp-parts")
         self.view = ipywidgets.VBox([self.choice])
         self._path: ContinuityPath | None = None
         self._place = -1
-        self.path.observe(lambda event: change(near=event["new"]), "value")
+        self.path.observe(lambda event: change(path=event["new"]), "value")
         self.choice.observe(lambda event: change(part=event["new"]), "selected")
         self.choice.observe(lambda event: tell(event["new"]), "problem")
         self.maps.observe(lambda event: change(place=event["new"].get("index", -1)), "picked")
@@ -66,22 +66,22 @@ class Continuity(QualityPage):
     def parts(self) -> tuple[QualityPage, ...]:
         return tuple(self._parts.values())
 
-    def in_sight(self, asked: Asked) -> QualityPage:
-        return self._parts[asked.part or ALONG]
+    def visible_part(self, request: Request) -> QualityPage:
+        return self._parts[request.part or ALONG]
 
-    def key(self, asked: Asked) -> Any:
-        return asked.settings, asked.near
+    def key(self, request: Request) -> Any:
+        return request.settings, request.path
 
-    def run(self, scene: Scene, asked: Asked, waits: Callable[[], bool]) -> Iterator[ContinuityPath]:
-        return paths_of(scene, asked.near, scene.explanation.method)
+    def run(self, scene: Scene, request: Request, superseded: Callable[[], bool]) -> Iterator[ContinuityPath]:
+        return paths_of(scene, request.path, scene.explanation.method)
 
     def show(self, result: ContinuityPath) -> None:
         self._path = result
         self._draw()
 
-    def turn(self, scene: Scene, asked: Asked) -> None:
-        if asked.place != self._place:
-            self._place = asked.place
+    def turn(self, scene: Scene, request: Request) -> None:
+        if request.place != self._place:
+            self._place = request.place
             if self._path is not None:
                 self._draw()
 
@@ -95,13 +95,13 @@ class Continuity(QualityPage):
         between = places[1:] if kind.around else (places[1:] + places[:-1]) / 2
         axis = f"{kind.title}, {kind.unit}"
         place = float(places[self._place]) if 0 <= self._place < len(places) else None
-        counted = "no jump" if not jumps else "1 jump" if len(jumps) == 1 else f"{len(jumps)} jumps"
+        count = "no jump" if not jumps else "1 jump" if len(jumps) == 1 else f"{len(jumps)} jumps"
         self.ratios.show(
             [
                 {"name": "each step", "x": between, "y": path.ratios, "points": True},
                 {"name": "largest so far", "x": between, "y": path.running, "colour": 2, "dashed": True},
             ],
-            f"max {number(path.value)} · median {number(path.median)} · {counted} (> {path.jump:g} medians)",
+            f"max {number(path.value)} · median {number(path.median)} · {count} (> {path.jump:g} medians)",
             marks=[{"x": between[i], "y": path.ratios[i], "text": f"jump at {number(between[i])}"} for i in jumps],
             position=place,
             x_label=axis,
@@ -117,12 +117,13 @@ class Continuity(QualityPage):
             position=place,
             x_label=axis,
         )
-        jumped = {i + 1 for i in jumps}
+        after_jumps = {i + 1 for i in jumps}
         step = max(1, -(-len(places) // MOST_MAPS))
         if step > 1:
             places = places[::step]
         maps = [pooled(torch.from_numpy(path.relevance[i * step])) for i in range(len(places))]
-        said = [
-            {"title": f"{number(place)} {kind.unit}", "marked": i * step in jumped} for i, place in enumerate(places)
+        captions = [
+            {"title": f"{number(place)} {kind.unit}", "marked": i * step in after_jumps}
+            for i, place in enumerate(places)
         ]
-        self.maps.show(maps, said, self._place if self._place < len(maps) else -1)
+        self.maps.show(maps, captions, self._place if self._place < len(maps) else -1)
