@@ -1,10 +1,11 @@
-"""What there is to scan where nothing is given: faces in a photograph, and a cat."""
+"""The subjects of lw.scan() without arguments: faces in photographs, and a cat."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from lrp_widgets.apps.scan.scanning import Scanning, Subject, Windows
+from lrp_widgets.apps.scan.request import ScanRequest, Windows
+from lrp_widgets.apps.scan.subject import Subject
 from lrp_widgets.demo import data, models
 from lrp_widgets.engine.composites.presets import alpha_beta
 from lrp_widgets.engine.propagation.explainer import Explainer
@@ -23,14 +24,14 @@ def faces() -> Subject:
         for name in ("astronaut", "camera", "coffee", "china")
     )
     method = LRP(alpha_beta(alpha=1.0, input="zB", low=0.0, high=1.0))
-    first = Scanning(FACES, method, 0, Windows(6, (0.16, 0.22), 3, True), target=1, against=0)
+    first = ScanRequest(FACES, method, 0, Windows(6, (0.16, 0.22), 3, True), target=1, against=0)
     return Subject(FACES, Explainer(models.faces_cnn()), photos, 25, first)
 
 
 def cat() -> Subject:
     """The photograph network on a cat, a horse, a motorcycle and a rocket."""
     photos = tuple(data.photos(name) for name in ("chelsea", "horse", "motorcycle", "rocket"))
-    first = Scanning(
+    first = ScanRequest(
         CAT, LRP(alpha_beta(alpha=1.0, input="zB", low=0.0, high=1.0)), 0, Windows(8, (0.5, 1.0), 3, True), target=3
     )
     return Subject(CAT, Explainer(models.photos_cnn()), photos, 32, first)

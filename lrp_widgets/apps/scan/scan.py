@@ -1,7 +1,7 @@
 """The app for photos larger than the network's input: windows all over them, coarse first and then finer.
 
-Settings go down, maps come up: handlers only replace `Scan.asked`; one worker scans and is the only one to write what
-is shown. To look into another window interrupts nothing; whatever else is moved abandons the scan at once.
+A handler of a control only replaces the request, `Scan.asked`; one worker scans, and only the worker writes what is
+shown. Another window is enlarged without an interruption; whatever else the user moves abandons the scan at once.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ import ipywidgets
 import traitlets
 from torch import nn
 
+from lrp_widgets.apps.scan.controls import Controls
 from lrp_widgets.apps.scan.examples import EXAMPLES
-from lrp_widgets.apps.scan.finds import Finds
-from lrp_widgets.apps.scan.maps import Maps
+from lrp_widgets.apps.scan.map_series import MapSeries
 from lrp_widgets.apps.scan.photos import Photo, Photos, photo_of, photos_of
-from lrp_widgets.apps.scan.scanning import Controls, Scanning, Subject, Windows, default_method
+from lrp_widgets.apps.scan.request import ScanRequest, Windows
+from lrp_widgets.apps.scan.results import Results
+from lrp_widgets.apps.scan.subject import Subject, default_method
 from lrp_widgets.apps.session.app import App, column, grid
 from lrp_widgets.apps.session.history import BUTTONS
 from lrp_widgets.engine.propagation.explainer import Explainer, Output
@@ -36,7 +38,7 @@ __all__ = ["Scan", "scan"]
 
 STYLE = Path(__file__).parent / "scan.css"
 KEPT = "What was found before stays; any move tries again."
-TELL_EVERY = 0.1  # s
+PROGRESS_INTERVAL = 0.1  # s
 
 
 def scan(
@@ -68,43 +70,44 @@ def scan(
         raise ValueError(f"side must be a whole number, at least 1, got {side!r}.")
     if not (target is None or isinstance(target, int | Contrast)):
         raise TypeError(f"target must be a class, lw.contrast(a, b) or None, got {target!r}.")
-    taken = photos_of(photos)
+    photo_samples = photos_of(photos)
     windows = Windows(max(1, side // 4) if stride is None else stride, window, sizes, only_top)
     against = target.b if isinstance(target, Contrast) else -1
     name = f"{type(model).__name__} · {side} px"
-    first = Scanning(
+    first = ScanRequest(
         name,
-        default_method(taken[0]) if method is None else method,
+        default_method(photo_samples[0]) if method is None else method,
         windows=windows,
         target=target.a if isinstance(target, Contrast) else target,
         against=against,
     )
-    subject = Subject(name, Explainer(model, output), taken, side, first)
+    subject = Subject(name, Explainer(model, output), photo_samples, side, first)
     return Scan(((name, lambda: subject),))
 
 
 class Scan(App):
     """Photo, class, windows and method on the left; the map over the photo; scores and the best windows on the right.
 
-    asked: what is asked for; setting it asks the worker.  found: the finest map so far; observe it.
+    asked: the request in force; setting it starts the worker.  found: the finest map so far; observe it.
     Every part is an attribute: `controls` (`source`, `target`, `against`, `windows`, `methods`), `heatmap`, `scores`, …
     """
 
-    asked = traitlets.Instance(Scanning)
+    asked = traitlets.Instance(ScanRequest)
     found: Any = traitlets.Instance(WindowMap, allow_none=True)
 
     def __init__(self, subjects: tuple[tuple[str, Callable[[], Subject]], ...]) -> None:
-        self._makers, self._known = dict(subjects), {}
-        self._lately: dict[str, Scanning] = {}  # what was asked last of each subject
-        self._maps: Maps | None = None
+        self._makers = dict(subjects)
+        self._controls_by_subject: dict[str, Controls] = {}
+        self._last_requests: dict[str, ScanRequest] = {}  # of each subject
+        self._series: MapSeries | None = None
         self._opened: tuple[str, Photo] | None = None  # whose photo is shown
-        self._answered: Scanning | None = None  # the key of what is shown
+        self._answered: ScanRequest | None = None  # the key of what is shown
         self._problem, self._refused = "", False
-        self._told = 0.0
+        self._progress_at = 0.0
         self.controls = self._controls_of(subjects[0][0])
-        self.finds = Finds()
-        self.heatmap, self.scores = self.finds.heatmap, self.finds.scores
-        self.best, self.window = self.finds.best, self.finds.window
+        self.results = Results()
+        self.heatmap, self.scores = self.results.heatmap, self.results.scores
+        self.best, self.window = self.results.best, self.results.window
         self.status = StatusLine()
         self.toolbar = Toolbar(BUTTONS, "lrp_widgets · scan")
         self.subject = guard(
@@ -131,8 +134,8 @@ class Scan(App):
         self._left = ipywidgets.VBox([self.subject, self.controls])
         row = ipywidgets.HBox([self.halt, self.bar, self.progress, accessible()])
         row.add_class("lrp-running")
-        middle = column("lrp-middle", self.heatmap, row, self.finds.look)
-        return [self.toolbar, grid(self._left, middle, self.finds.side), self.status]
+        middle = column("lrp-middle", self.heatmap, row, self.results.look)
+        return [self.toolbar, grid(self._left, middle, self.results.side), self.status]
 
     # Settings down: a handler replaces one of them and does nothing else.
 
@@ -140,20 +143,20 @@ class Scan(App):
         self.observe(self._ask, "asked")
         self.subject.observe(lambda change: self._turn(change["new"]), "value")
         self.halt.observe(lambda change: self._set(halted=change["new"]), "value")
-        self.finds.on_choose(lambda rank: self._set(chosen=rank))
-        self._refuse_problems_of(self.toolbar, *self.finds.parts)
+        self.results.on_choose(lambda rank: self._set(rank=rank))
+        self._refuse_problems_of(self.toolbar, *self.results.parts)
 
     def _controls_of(self, name: str) -> Controls:
-        """Made once for each subject: a browser never forgets a widget."""
-        if name not in self._known:
-            self._known[name] = Controls(self._makers[name](), self._set, self.refuse)
-        return self._known[name]
+        """The controls of a subject, made once: a browser keeps every widget that it was ever sent."""
+        if name not in self._controls_by_subject:
+            self._controls_by_subject[name] = Controls(self._makers[name](), self._set, self.refuse)
+        return self._controls_by_subject[name]
 
     def _set(self, **changes: Any) -> None:
         if self._latest.on_worker():
             return
-        if changes.keys() - {"chosen", "halted"}:
-            changes = {"chosen": 0, "halted": False, **changes}
+        if changes.keys() - {"rank", "halted"}:
+            changes = {"rank": 0, "halted": False, **changes}
         self.asked = dataclasses.replace(self.asked, **changes)
 
     def _turn(self, name: str) -> None:
@@ -165,23 +168,23 @@ class Scan(App):
             self.subject.value = self.asked.subject
             self.refuse(str(error))
             return
-        self.asked = self._lately.get(name, controls.subject.first)
+        self.asked = self._last_requests.get(name, controls.subject.first)
 
     def _ask(self, change: Any) -> None:
-        asked: Scanning = change["new"]
+        request: ScanRequest = change["new"]
         self._refused = False
-        self._lately[asked.subject] = asked
-        self._remember(asked.key)
-        self.controls = self._controls_of(asked.subject)
+        self._last_requests[request.subject] = request
+        self._remember(request.key)
+        self.controls = self._controls_of(request.subject)
         self._left.children = [self.subject, self.controls]
-        self.subject.value, self.halt.value = asked.subject, asked.halted
-        self.controls.say(asked)
-        self._latest.request(asked)
+        self.subject.value, self.halt.value = request.subject, request.halted
+        self.controls.annotate(request)
+        self._latest.request(request)
 
-    def bring(self, asked: Scanning) -> None:
+    def bring(self, request: ScanRequest) -> None:
         """Bring the controls to what comes from elsewhere, and scan for it."""
-        self._controls_of(asked.subject).bring(asked)
-        self.asked = asked
+        self._controls_of(request.subject).bring(request)
+        self.asked = request
 
     def refuse(self, problem: str) -> None:
         """Say in the status line what cannot be done; the scan goes on."""
@@ -191,33 +194,33 @@ class Scan(App):
 
     # Maps up: from here on everything runs on the worker's thread.
 
-    def _work(self, asked: Scanning, superseded: Callable[[], bool]) -> Iterator[Callable[[], None]]:
+    def _work(self, request: ScanRequest, superseded: Callable[[], bool]) -> Iterator[Callable[[], None]]:
         self._tell_problem()
-        yield partial(self.finds.look_into, asked.chosen)
-        if asked.halted and self._answered == asked.key:
+        yield partial(self.results.enlarge, request.rank)
+        if request.halted and self._answered == request.key:
             yield self._halted
             return
-        if self._maps is None or self._maps.key != asked.key:
-            self._maps = None
-            subject = self._known[asked.subject].subject
-            photo = photo_of(asked.photo, subject.photos)
-            if self._opened != (asked.subject, asked.photo):
-                self._opened, self._answered = (asked.subject, asked.photo), None
-                yield partial(self.finds.open, subject, photo)
+        if self._series is None or self._series.key != request.key:
+            self._series = None
+            subject = self._controls_by_subject[request.subject].subject
+            photo = photo_of(request.photo, subject.photos)
+            if self._opened != (request.subject, request.photo):
+                self._opened, self._answered = (request.subject, request.photo), None
+                yield partial(self.results.open, subject, photo)
             yield self._start
-            self._maps = Maps(subject, photo, asked.key, partial(self._abandoned, asked.key), self._progress)
-        maps = self._maps
+            self._series = MapSeries(subject, photo, request.key, partial(self._abandoned, request.key), self._progress)
+        series = self._series
         try:
-            while not maps.done:
-                maps.finer()
-                yield partial(self._show_map, maps)
+            while not series.done:
+                series.refine()
+                yield partial(self._show_map, series)
                 if superseded():
                     return
-                if asked.halted:
+                if request.halted:
                     yield self._halted
                     return
         except BaseException as error:
-            self._maps = None  # it is over; who asks again has it begin anew
+            self._series = None  # a generator that has raised is over: the next request begins a new one
             if not isinstance(error, Abandoned):
                 raise
 
@@ -225,7 +228,7 @@ class Scan(App):
         self.halt.disabled = False
         self._say(self.status.busy, "scanning …")
 
-    def _abandoned(self, key: Scanning) -> bool:
+    def _abandoned(self, key: ScanRequest) -> bool:
         stops = self.asked.key != key or (self.asked.halted and self._answered == key)
         return self._closed or (self._latest.superseded and stops)
 
@@ -233,20 +236,20 @@ class Scan(App):
         """Between two batches: how far it is, and what was asked for meanwhile that interrupts nothing."""
         self._tell_problem()
         if self._answered == self.asked.key:
-            self.finds.look_into(self.asked.chosen)
+            self.results.enlarge(self.asked.rank)
         now = time.monotonic()
-        if now - self._told >= TELL_EVERY or done == total:
-            self._told = now
+        if now - self._progress_at >= PROGRESS_INTERVAL or done == total:
+            self._progress_at = now
             self.bar.value = done / max(1, total)
             self.progress.value = f"{done:,} of {total:,} windows"
 
-    def _show_map(self, maps: Maps) -> None:
-        assert maps.found is not None
-        self._answered = maps.key
-        self.finds.show(maps.found, maps.key, self.asked.chosen)
-        self.halt.disabled = maps.done
-        self._say(self.status.ok if maps.done else self.status.busy, maps.said())
-        self.found = maps.found
+    def _show_map(self, series: MapSeries) -> None:
+        assert series.finest is not None
+        self._answered = series.key
+        self.results.show(series.finest, series.key, self.asked.rank)
+        self.halt.disabled = series.done
+        self._say(self.status.ok if series.done else self.status.busy, series.summary())
+        self.found = series.finest
 
     def _halted(self) -> None:
         assert self.found is not None
@@ -264,5 +267,5 @@ class Scan(App):
 
     def _fail(self, error: BaseException) -> None:
         if self._answered != self.asked.key and not self._latest.superseded:
-            self.finds.fail()
+            self.results.fail()
         self.status.error(error, KEPT)

@@ -162,7 +162,7 @@ def test_a_click_into_a_frame_looks_into_that_window_and_scans_nothing(app, netw
     rows, sequence = network.rows, app.heatmap.sequence
     top, left, bottom, right = app.heatmap.boxes[1]
     moved(app, app.heatmap, clicked={"x": int((left + right) / 2), "y": int((top + bottom) / 2), "count": 1})
-    assert app.asked.chosen == app.best.selected == 1
+    assert app.asked.rank == app.best.selected == 1
     assert (app.heatmap.sequence, network.rows) == (sequence, rows + 1)
 
 

@@ -13,7 +13,7 @@ from torch import nn
 
 import lrp_widgets as lw
 from lrp_widgets.apps.scan.photos import MOST_PIXELS, photo_from_file, photos_of
-from lrp_widgets.apps.scan.scanning import Windows
+from lrp_widgets.apps.scan.request import Windows
 
 SIDE = 6
 NETWORK = nn.Sequential(nn.Flatten(), nn.Linear(36, 3)).eval()

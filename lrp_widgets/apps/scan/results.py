@@ -1,4 +1,4 @@
-"""Finds: what a scan has found: the map over the photo, the scores, the best windows and one of them enlarged."""
+"""The results of a scan: the map over the photo, the scores, the best windows and one of them enlarged."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import ipywidgets
 import numpy as np
 from torch import Tensor
 
-from lrp_widgets.apps.scan.scanning import Scanning, Subject, said_range
+from lrp_widgets.apps.scan.request import ScanRequest, range_text
+from lrp_widgets.apps.scan.subject import Subject
 from lrp_widgets.apps.session.app import heading
 from lrp_widgets.apps.session.offered import image_of
 from lrp_widgets.apps.session.reading import number
@@ -19,17 +20,18 @@ from lrp_widgets.methods.sliding_window import cut_window
 from lrp_widgets.samples import Samples
 from lrp_widgets.widgets import Folded, Gallery, HeatmapView, LookEditor
 
-__all__ = ["Finds"]
+__all__ = ["Results"]
 
-BEST = 5  # windows that are framed
-OVERLAP = 0.1  # of two of them, at most
-CUTTING = 56  # px of a window in the list
+BEST = 5  # how many windows are framed
+OVERLAP = 0.1  # of two framed windows, at most
+CUTTING = 56  # px of a window in the list of the best ones
 
 
-class Finds:
-    """`heatmap`: relevance over the photo.  `scores`: f where the windows are.  `best`: the list.  `window`: one of it.
+class Results:
+    """`heatmap`: relevance over the photo.  `scores`: mean f of the windows at each pixel.  `best`: a list of the best
+    windows.  `window`: one of them, enlarged.
 
-    Called by the worker alone. Heatmap and scores share their zoom, in the page.
+    Only the worker calls its methods. Heatmap and scores share their zoom, in the page.
     """
 
     def __init__(self) -> None:
@@ -45,9 +47,9 @@ class Finds:
         ] + [ipywidgets.jslink((self.heatmap, "colormap"), (self.window, "colormap"))]
         self._subject: Subject | None = None
         self._photo: Tensor | None = None
-        self._shown: tuple[WindowMap, Scanning] | None = None
+        self._map: tuple[WindowMap, ScanRequest] | None = None
         self._ranked: list[int] = []
-        self._looked: tuple[WindowMap, int] | None = None
+        self._enlarged: tuple[WindowMap, int] | None = None
         self.side = ipywidgets.VBox(
             [
                 ipywidgets.VBox([heading("Scores: mean f of windows"), self.scores]),
@@ -73,60 +75,61 @@ class Finds:
         self.best.observe(lambda change: act(change["new"]) if change["new"] >= 0 else None, "selected")
 
     def open(self, subject: Subject, photo: Tensor) -> None:
-        """Show a photo of which nothing is known yet."""
-        self._subject, self._photo, self._shown, self._looked = subject, photo, None, None
+        """Show a photo that is not scanned yet."""
+        self._subject, self._photo, self._map, self._enlarged = subject, photo, None, None
         nothing, picture = np.zeros(tuple(photo.shape[2:])), self._picture(photo)
         for view in (self.heatmap, self.scores):
             view.show(nothing, picture, stamp="scanning …", description="A photo, not scanned yet")
             view.frame([])
         self._list([], [], -1)
 
-    def show(self, found: WindowMap, asked: Scanning, chosen: int) -> None:
-        """Show a map; the next one will be finer."""
+    def show(self, window_map: WindowMap, request: ScanRequest, rank: int) -> None:
+        """Show a map, and the best window of this rank enlarged."""
         subject, photo = self._subject, self._photo
         assert subject is not None and photo is not None
-        self._shown, self._looked = (found, asked), None
-        self._ranked = found.best(BEST, OVERLAP)
-        picture, what = self._picture(photo), said_target(found, subject.photos[0])
-        boxes = found.boxes[self._ranked]
-        sides = asked.windows.sides(photo)
+        self._map, self._enlarged = (window_map, request), None
+        self._ranked = window_map.best(BEST, OVERLAP)
+        picture, target = self._picture(photo), target_text(window_map, subject.photos[0])
+        boxes = window_map.boxes[self._ranked]
+        count, stride = len(window_map.values), window_map.stride
+        sides = request.windows.sides(photo)
         self.heatmap.show(
-            found.heatmap(),
+            window_map.heatmap(),
             picture,
-            stamp=f"{what} · f = {number(found.f)} · ΣR = {number(float(found.relevance.sum()))}\n"
-            f"{len(found.values):,} windows of {said_range(sides)} px · stride {found.stride} px of {subject.side}",
-            description=f"Relevance for {what} over a photo, the {len(boxes)} best windows framed",
+            stamp=f"{target} · f = {number(window_map.f)} · ΣR = {number(float(window_map.relevance.sum()))}\n"
+            f"{count:,} windows of {range_text(sides)} px · stride {stride} px of {subject.side}",
+            description=f"Relevance for {target} over a photo, the {len(boxes)} best windows framed",
         )
-        ends = [number(float(end)) for end in (found.score_map.min(), found.score_map.max())]
+        ends = [number(float(end)) for end in (window_map.score_map.min(), window_map.score_map.max())]
         self.scores.show(
-            found.score_map,
+            window_map.score_map,
             picture,
             stamp=f"from {ends[0]} to {ends[1]}",
-            description=f"Mean score for {what} of the windows at each pixel of the photo",
+            description=f"Mean score for {target} of the windows at each pixel of the photo",
         )
         cuttings = [self._picture(cut_window(photo, box, CUTTING)) for box in boxes]
-        rank = min(chosen, len(boxes) - 1)
-        self._list(cuttings, [f"f {number(float(found.values[i]))}" for i in self._ranked], rank)
-        self.heatmap.frame(boxes, rank)
-        self.look_into(chosen)
+        shown_rank = min(rank, len(boxes) - 1)
+        self._list(cuttings, [f"f {number(float(window_map.values[i]))}" for i in self._ranked], shown_rank)
+        self.heatmap.frame(boxes, shown_rank)
+        self.enlarge(rank)
 
-    def look_into(self, chosen: int) -> None:
-        """Explain one of the best windows by itself and show it enlarged."""
-        if self._shown is None or self._subject is None or self._photo is None:
+    def enlarge(self, rank: int) -> None:
+        """Explain the best window of a rank by itself and show it enlarged."""
+        if self._map is None or self._subject is None or self._photo is None:
             return
-        found, asked = self._shown
-        rank = min(chosen, len(self._ranked) - 1)
-        if self._looked == (found, rank):
+        window_map, request = self._map
+        rank = min(rank, len(self._ranked) - 1)
+        if self._enlarged == (window_map, rank):
             return
-        self._looked = (found, rank)
-        self.heatmap.frame(found.boxes[self._ranked], rank)
+        self._enlarged = (window_map, rank)
+        self.heatmap.frame(window_map.boxes[self._ranked], rank)
         self.window.layout.visibility = "visible" if rank >= 0 else "hidden"
         if rank < 0:
             return
         self.best.selected = rank
-        box = found.boxes[self._ranked[rank]]
+        box = window_map.boxes[self._ranked[rank]]
         x = cut_window(self._photo, box, self._subject.side)
-        explanation = self._subject.explainer.explain(x, found.target, asked.method)
+        explanation = self._subject.explainer.explain(x, window_map.target, request.method)
         scores = explanation.scores[0].flatten()
         top = int(scores.argmax())
         samples = self._subject.photos[0]
@@ -140,22 +143,22 @@ class Finds:
         )
 
     def fail(self) -> None:
-        """What is shown is not what was asked for: grey it."""
+        """Grey what is shown, because it does not belong to the present request."""
         self.heatmap.stale = self.scores.stale = self.window.stale = True
 
     def _picture(self, x: Tensor) -> np.ndarray | None:
         assert self._subject is not None
         return image_of(x[0], self._subject.photos[0])
 
-    def _list(self, cuttings: list[Any], captions: list[str], chosen: int) -> None:
+    def _list(self, cuttings: list[Any], captions: list[str], rank: int) -> None:
         if any(cutting is None for cutting in cuttings) or not cuttings:
             self.best.show(np.zeros((0, CUTTING, CUTTING, 3)), selected=-1)
         else:
-            self.best.show(np.stack(cuttings), captions, chosen)
+            self.best.show(np.stack(cuttings), captions, rank)
 
 
-def said_target(found: WindowMap, samples: Samples) -> str:
-    """The class that is looked for, by name."""
-    if isinstance(found.target, Contrast):
-        return f"{samples.name(found.target.a)} against {samples.name(found.target.b)}"
-    return samples.name(found.target)
+def target_text(window_map: WindowMap, samples: Samples) -> str:
+    """The name of the class that is explained, or of both classes of a contrast."""
+    if isinstance(window_map.target, Contrast):
+        return f"{samples.name(window_map.target.a)} against {samples.name(window_map.target.b)}"
+    return samples.name(window_map.target)
