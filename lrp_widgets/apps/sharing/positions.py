@@ -1,4 +1,4 @@
-"""The positions of a method's sliders that are made in advance, and how many there may be."""
+"""The positions of a method's sliders for which an exported page carries maps, and how many there may be."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from lrp_widgets.params import Param, params_of
 
 __all__ = ["Axis", "Grid", "grid_of"]
 
-FEWEST = 5  # positions of a slider, where all sliders together are made in advance
+MIN_JOINT = 5  # positions of each slider, where the page has every combination
 
 
 @dataclass(frozen=True)
 class Axis:
-    """One slider: the field it moves, its positions in order, and the one where it stands."""
+    """One slider: the field that it moves, its positions in order, and the index of the present one."""
 
     path: tuple[str, ...]  # of the field: ("composite", "alpha")
     param: Param
@@ -32,11 +32,11 @@ class Axis:
         """The symbol or the name of what it moves."""
         return self.param.label
 
-    def said(self, method: Method) -> list[str]:
-        """Each position in words, with what follows from it: "1.35 · β = 0.35"."""
-        return [self._said(_owner(_moved(method, self, value), self), value) for value in self.values]
+    def texts(self, method: Method) -> list[str]:
+        """The text of each position, with what follows from it: "1.35 · β = 0.35"."""
+        return [self._text(_owner(_moved(method, self, value), self), value) for value in self.values]
 
-    def _said(self, owner: Any, value: Any) -> str:
+    def _text(self, owner: Any, value: Any) -> str:
         if self.param.kind == "choice":
             labels = self.param.labels or tuple(map(str, self.param.choices))
             return labels[self.param.choices.index(value)]
@@ -46,7 +46,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class Grid:
-    """All positions: every combination (joint), or one slider moved at a time from where all of them stand."""
+    """All positions: every combination (joint), or each slider moved by itself while the others stay."""
 
     method: Method
     axes: tuple[Axis, ...]
@@ -78,7 +78,7 @@ def grid_of(method: Method, most: int, positions: int = 21) -> Grid:
     Raises ValueError where not even the positions of the choices fit.
     """
     for joint in (True, False):
-        for count in range(positions, (FEWEST if joint else 2) - 1, -1):
+        for count in range(positions, (MIN_JOINT if joint else 2) - 1, -1):
             grid = Grid(method, tuple(_axes(method, count)), joint)
             if len(grid) <= most:
                 return grid
@@ -89,31 +89,31 @@ def grid_of(method: Method, most: int, positions: int = 21) -> Grid:
 def _axes(method: Method, count: int) -> Iterator[Axis]:
     composite = getattr(method, "composite", None)
     owners = [((), method)] + ([(("composite",), composite)] if composite is not None else [])
-    found = [((*path, known.name), owner, known) for path, owner in owners for known in params_of(owner)]
-    # Choices last, where they run fastest: another rule at the input is one layer's work.
-    for path, owner, known in sorted(found, key=lambda item: item[2].kind == "choice"):
-        present = getattr(owner, known.name)
-        if known.kind in ("number", "integer"):
-            values = _numbers(known, present, count)
-        elif known.kind == "choice" and not known.advanced and present in known.choices:
-            values = tuple(value for value in known.choices if _allowed(owner, known.name, value))
+    params = [((*path, param.name), owner, param) for path, owner in owners for param in params_of(owner)]
+    # Choices come last and change most often: another rule at the input only costs the work of one layer.
+    for path, owner, param in sorted(params, key=lambda item: item[2].kind == "choice"):
+        present = getattr(owner, param.name)
+        if param.kind in ("number", "integer"):
+            values = _numbers(param, present, count)
+        elif param.kind == "choice" and not param.advanced and present in param.choices:
+            values = tuple(value for value in param.choices if _allowed(owner, param.name, value))
         else:
             continue
-        yield Axis(path, known, values, values.index(present))
+        yield Axis(path, param, values, values.index(present))
 
 
-def _numbers(known: Param, present: float, count: int) -> tuple[float, ...]:
+def _numbers(param: Param, present: float, count: int) -> tuple[float, ...]:
     """Positions over the span of the slider, the present one among them."""
-    low, high = known.shown
-    if known.kind == "integer":
+    low, high = param.shown
+    if param.kind == "integer":
         even = np.unique(np.linspace(low, high, count).round().astype(int)).tolist()
-    elif known.log:
+    elif param.log:
         even = [float(f"{value:.4g}") for value in np.geomspace(low, high, count)]
     else:
         even = [round(value, 10) for value in np.linspace(low, high, count).tolist()]
-    if present not in even:  # in the place of the nearest one, so that there are no more of them; the ends stay
+    if present not in even:  # it replaces the nearest position, but no end
         inside = range(1, len(even) - 1) if len(even) > 2 and low < present < high else range(len(even))
-        scale = np.log if known.log and present > 0 else float
+        scale = np.log if param.log and present > 0 else float
         even[min(inside, key=lambda i: abs(scale(even[i]) - scale(present)))] = present
     return tuple(sorted(even))
 

@@ -1,4 +1,4 @@
-"""Sharing: what the toolbar's buttons do for a dashboard. Undo, a link, the Python, a page of its own."""
+"""Sharing: what the buttons of the share bar do: undo and redo, a link, the Python, an exported page."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from torch import Tensor
 from lrp_widgets.apps.session.cores import is_small
 from lrp_widgets.apps.session.history import History
 from lrp_widgets.apps.sharing.encoding import StateError
-from lrp_widgets.apps.sharing.export import export_html, installed
+from lrp_widgets.apps.sharing.export import export_html
 from lrp_widgets.apps.sharing.link import from_query, to_query
+from lrp_widgets.apps.sharing.manifest import installed
 from lrp_widgets.apps.sharing.snippet import snippet
 from lrp_widgets.apps.sharing.state import from_state, to_state
 from lrp_widgets.engine.propagation.explainer import Explainer
@@ -27,18 +28,18 @@ from lrp_widgets.widgets import HeatmapView, ShareBar
 
 __all__ = ["Sharing", "choice_of", "look_of", "put_look"]
 
-NOT_A_LOOK = ("clicked", "region", "size")  # what the browser may set of a HeatmapView that is no look
-SAID_EVERY = 0.2  # s between two messages of how far a page is
+NOT_A_LOOK = ("clicked", "region", "size")  # traits that a browser sets and that do not belong to the look
+PROGRESS_INTERVAL = 0.2  # s between two messages of how far an export is
 
 
 class Sharing:
-    """Wires a ShareBar to a dashboard: `changed` is called with its settings, `put` is how it is given others.
+    """Connects a ShareBar with a dashboard, which calls `changed` with its settings and takes others by `put`.
 
-    put: puts settings into the controls and the dashboard; what it sets on the way is no step of its own.
-    refuse: takes a text that says what went wrong, for the status line.  input_of: the tensor of a sample.
+    put: brings settings into the controls and the dashboard; what it sets on the way is no step of the history.
+    refuse: takes the text of an error, for the status line.  input_of: the tensor of a sample.
     more: classes of the user's own that may stand in settings.  names: the expressions for `model` and `samples` in
     the Python that is copied.
-    Buttons are answered on the thread of their message; a page is made on a thread of its own.
+    Buttons are answered on the thread of their message; a page is exported on another thread.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class Sharing:
         self._put, self._refuse, self._input_of = put, refuse, input_of
         self._more, self._names = tuple(more), names
         self._putting = False
-        self._making: threading.Thread | None = None
+        self._export: threading.Thread | None = None
         self._stopped = threading.Event()
         toolbar.observe(self._asked, "asked")
         toolbar.observe(lambda change: self.open(change["new"]), "query")
@@ -75,15 +76,15 @@ class Sharing:
             self._tell()
 
     def open(self, state: Mapping[str, Any] | str, raises: bool = False) -> None:
-        """Show what a state, its JSON or a link to it describes; what is wrong with it goes to `refuse`, or `raises`.
+        """Show what a state, its JSON or a link to it describes. An error goes to `refuse`; with `raises` it is raised.
 
-        The query of a page without a state in it is let be.
+        The query of a page that has no state is ignored.
         """
         if isinstance(state, str) and state.startswith("?") and "state=" not in state:
             return
         try:
-            whole = from_query(state) if isinstance(state, str) and state.startswith("?") else state
-            settings, look = from_state(whole, type(self.history.value), self.samples, self._more)
+            fields = from_query(state) if isinstance(state, str) and state.startswith("?") else state
+            settings, look = from_state(fields, type(self.history.value), self.samples, self._more)
             put_look(self.view, look)
         except StateError as error:
             if raises:
@@ -94,7 +95,7 @@ class Sharing:
         self._show(settings)
 
     def close(self) -> None:
-        """End what is being made."""
+        """Stop an export that is running."""
         self._stopped.set()
 
     def _show(self, settings: Any) -> None:
@@ -108,12 +109,12 @@ class Sharing:
     def _tell(self) -> None:
         settings, history = self.history.value, self.history
         state, python = "", ""
-        with suppress(StateError):  # too long for a link: the button stands there disabled
+        with suppress(StateError):  # too long for a link: the button is disabled
             state = to_query(to_state(settings, look_of(self.view), self._more))
-        with suppress(TypeError):  # an input that cannot be written out
+        with suppress(TypeError):  # an input that a snippet cannot write out
             small = is_small(self.explainer.model, self._input_of(settings.sample))
-            made_with = f"lrp_widgets {installed('lrp_widgets')}, torch {torch.__version__}"
-            python = snippet(settings, *self._names, output=self.explainer.output, one_core=small, versions=made_with)  # type: ignore[arg-type]
+            versions = f"lrp_widgets {installed('lrp_widgets')}, torch {torch.__version__}"
+            python = snippet(settings, *self._names, output=self.explainer.output, one_core=small, versions=versions)  # type: ignore[arg-type]
         with self.toolbar.one_message():
             self.toolbar.can_undo, self.toolbar.can_redo = history.can_undo, history.can_redo
             self.toolbar.state, self.toolbar.python = state, python
@@ -126,19 +127,19 @@ class Sharing:
             self._show(self.history.redo())
         elif action == "stop":
             self._stopped.set()
-        elif action == "save" and (self._making is None or not self._making.is_alive()):
+        elif action == "save" and (self._export is None or not self._export.is_alive()):
             self._stopped.clear()
             self.toolbar.progress = 0.0
-            self._making = threading.Thread(target=self._save, args=(self.history.value,), daemon=True)
-            self._making.start()
+            self._export = threading.Thread(target=self._save, args=(self.history.value,), daemon=True)
+            self._export.start()
 
     def _save(self, settings: Any) -> None:
-        said = time.monotonic()
+        last = time.monotonic()
 
         def progress(done: int, of: int) -> None:
-            nonlocal said
-            if time.monotonic() - said > SAID_EVERY:
-                said, self.toolbar.progress = time.monotonic(), done / of
+            nonlocal last
+            if time.monotonic() - last > PROGRESS_INTERVAL:
+                last, self.toolbar.progress = time.monotonic(), done / of
 
         try:
             page = export_html(
@@ -155,7 +156,7 @@ class Sharing:
             self.toolbar.send_file("explanation.html", page)
         except Abandoned:
             pass
-        except Exception as error:  # on a thread of its own nobody else would see it
+        except Exception as error:  # nothing else would show an error of this thread
             self._refuse(f"The page was not made: {error}")
         finally:
             self.toolbar.progress = None
@@ -167,11 +168,11 @@ def look_of(view: HeatmapView) -> dict[str, Any]:
 
 
 def put_look(view: HeatmapView, look: Mapping[str, Any]) -> None:
-    """Show as another view did: all of it, or nothing. Raises StateError that names what cannot be."""
-    known = _look_traits(view)
+    """Show as another view did: all of the look, or nothing. Raises StateError that names the trait."""
+    names = _look_traits(view)
     for name in look:
-        if name not in known:
-            raise StateError(f"State.look.{name} is not known. Known are: {', '.join(known)}.")
+        if name not in names:
+            raise StateError(f"State.look.{name} is not known. Known are: {', '.join(names)}.")
     before = look_of(view)
     try:
         with view.one_message():

@@ -23,13 +23,13 @@ PUBLIC = {kind: f"lw.{kind.__name__}" for kind in (*METHODS, *WRAPPERS, *PRESETS
 PUBLIC |= {rule: f"lw.rules.{rule.__name__}" for rule in RULES}
 FIRST = ("composite", "method", "entries", "rule", "where")  # fields that need no name where they come first
 WIDTH = 100
-GIVEN = "# model, samples: what the dashboard was given, lw.explore(model, samples)"
+WHERE_FROM = "# model, samples: what the dashboard was given, lw.explore(model, samples)"
 
 
 def expression(value: Any) -> str:
-    """A setting as the Python that makes it, with what is not at its default: lw.LRP(lw.alpha_beta(alpha=2.35)).
+    """A setting as the Python that makes it: lw.LRP(lw.alpha_beta(alpha=2.35)).
 
-    Classes from elsewhere stand by their bare name; `snippet` imports them.
+    Fields at their defaults are left out. Classes of other modules have their bare name; `snippet` imports them.
     """
     parts = _parts(value)
     if parts is None:
@@ -53,7 +53,7 @@ def _wrapped(value: Any, before: str, after: str = "", indent: int = 0) -> Itera
 
 
 def _parts(value: Any) -> tuple[str, list[tuple[str, Any]], str] | None:
-    """How an expression begins, its arguments with their names (`alpha=` or none), and its end; None for a literal."""
+    """The beginning of an expression, its arguments with names (`alpha=` or ""), and its end; None for a literal."""
     if isinstance(value, Contrast):
         return "lw.contrast(", [("", value.a), ("", value.b)], ")"
     if isinstance(value, tuple):
@@ -68,13 +68,13 @@ def _arguments(value: Any) -> Iterator[tuple[str, Any]]:
     for field in dataclasses.fields(value):
         if not field.init:
             continue
-        given = getattr(value, field.name)
+        argument = getattr(value, field.name)
         required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-        if not required and _same(given, _default(field)):
-            by_position = by_position and field.kw_only  # the next one would take its place
+        if not required and _same(argument, _default(field)):
+            by_position = by_position and field.kw_only  # the next argument would take its place
             continue
         bare = by_position and not field.kw_only and (required or field.name in FIRST)
-        yield "" if bare else f"{field.name}=", given
+        yield "" if bare else f"{field.name}=", argument
         by_position = bare or (by_position and field.kw_only)
 
 
@@ -86,8 +86,8 @@ def _default(field: dataclasses.Field[Any]) -> Any:
     return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
 
 
-def _same(given: Any, default: Any) -> bool:
-    return type(given) is type(default) and given == default
+def _same(value: Any, default: Any) -> bool:
+    return type(value) is type(default) and value == default
 
 
 def snippet(
@@ -102,17 +102,17 @@ def snippet(
     """A runnable piece of Python that ends with `explanation` and `relevance`, the map that is shown.
 
     settings: sample, method, target and layer.  model, samples: expressions that make these, or their bare names.
-    output: as the dashboard was given it; a function stands there by its name, to be defined above.
-    one_core: whether the dashboard explained on one core (apps.cores.is_small): more of them round differently.
+    output: as in lw.Explainer; of a function the snippet has the name, and the reader defines it above.
+    one_core: whether the dashboard explained on one core (session.cores.is_small): more of them round differently.
     versions: a comment for the first line.
     A drawing, or an input that holds its bytes, shape and dtype, is written out.
     Raises TypeError where the sample is something else.
     """
     imports = sorted({f"from {kind.__module__} import {kind.__qualname__}" for kind in _foreign(settings.method)})
     sample = _sample(settings.sample)
-    plain = settings.sample.start if isinstance(settings.sample, Morph) else settings.sample
-    arrays, torches = not isinstance(plain, int), one_core or not isinstance(settings.sample, int)
-    chosen = "" if output is None else f", output={getattr(output, '__name__', repr(output))}"
+    start = settings.sample.start if isinstance(settings.sample, Morph) else settings.sample
+    arrays, torches = not isinstance(start, int), one_core or not isinstance(settings.sample, int)
+    output_argument = "" if output is None else f", output={getattr(output, '__name__', repr(output))}"
     target = "" if settings.target is None else f"target={expression(settings.target)}, "
     channel = f"[:, {settings.channel}]" if getattr(settings, "channel", -1) >= 0 else ""
     blocks = [
@@ -126,14 +126,14 @@ def snippet(
         ],
         ["torch.set_num_threads(1)  # as the dashboard did: more threads round differently"] if one_core else [],
         [
-            *([GIVEN] if "model" in (model, samples) or "samples" in (model, samples) else []),
+            *([WHERE_FROM] if "model" in (model, samples) or "samples" in (model, samples) else []),
             *([f"model = {model}"] if model != "model" else []),
             *([f"samples = {samples}"] if samples != "samples" else []),
             *sample,
         ],
         [
             *_wrapped(settings.method, "method = "),
-            f"explanation = lw.Explainer(model{chosen}).explain(x, {target}method=method)",
+            f"explanation = lw.Explainer(model{output_argument}).explain(x, {target}method=method)",
             "relevance = "
             + (f"explanation.layer({settings.layer!r}){channel}" if settings.layer else "explanation.relevance"),
         ],
@@ -186,5 +186,6 @@ def _foreign(value: Any) -> set[type]:
     if not _is_value(value):
         return set()
     below = set().union(*(_foreign(getattr(value, field.name)) for field in dataclasses.fields(value) if field.init))
-    own = type(value) not in PUBLIC and type(value).__module__ != "__main__"  # a notebook's own are there already
-    return below | ({type(value)} if own else set())
+    # The classes that a notebook defines need no import.
+    is_foreign = type(value) not in PUBLIC and type(value).__module__ != "__main__"
+    return below | ({type(value)} if is_foreign else set())

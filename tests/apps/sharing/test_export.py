@@ -15,7 +15,8 @@ from torch import nn
 import lrp_widgets as lw
 from lrp_widgets.apps.explore.explore import Settings
 from lrp_widgets.apps.session.reading import stamp
-from lrp_widgets.apps.sharing.export import export_html, model_digest
+from lrp_widgets.apps.sharing.export import export_html
+from lrp_widgets.apps.sharing.manifest import model_digest
 from lrp_widgets.apps.sharing.positions import grid_of
 from lrp_widgets.engine.propagation.propagate import Abandoned
 
@@ -57,7 +58,7 @@ def test_every_position_is_the_engine_s_answer(settings):
         assert np.abs(maps_of(data)[which] - exact).max() <= 1.05 * stated * np.abs(exact).max()
         assert data["stamps"][which] == stamp(wanted)
     at = [axis["at"] for axis in data["axes"]]
-    assert data["axes"][0]["said"][at[0]].startswith(("1.37", "1e-06"))
+    assert data["axes"][0]["texts"][at[0]].startswith(("1.37", "1e-06"))
     assert bool(data["image"]) == (not settings.layer)
 
 
@@ -123,7 +124,7 @@ def test_a_large_picture_gets_fewer_positions():
     settings = Settings(0, lw.LRP(lw.layered(alpha=1.5)))
     page = exported(settings, samples.inputs, samples, model, positions=21)
     data = data_of(page)
-    assert not data["joint"] and [len(axis["said"]) for axis in data["axes"]] == [5, 5, 5, 6]
+    assert not data["joint"] and [len(axis["texts"]) for axis in data["axes"]] == [5, 5, 5, 6]
     assert len(data["scales"]) == 18 and len(data["order"]) == 21  # where all of them stand is made once
     assert len(page) < 3.3e6 and data["view"]["image_shape"] == [224, 224, 3]
     assert "one at a time, the others as they were" in page
@@ -149,7 +150,7 @@ def test_progress_and_an_end():
 def test_other_methods_and_no_slider():
     assert len(data_of(exported(Settings(3, lw.Gradient())))["axes"]) == 0
     data = data_of(exported(Settings(3, lw.IntegratedGradients())))
-    assert len(data["order"]) <= 64 and data["said"][0] == [0] and "IntegratedGradients" not in data["lines"][0]
+    assert len(data["order"]) <= 64 and data["equations"][0] == [0] and "IntegratedGradients" not in data["lines"][0]
 
 
 def test_the_explainer_of_the_dashboard_is_left_alone():

@@ -48,8 +48,8 @@ def test_a_logarithmic_slider():
 def test_positions_in_words():
     method = lw.LRP(lw.alpha_beta(alpha=1.25))
     alpha, rule = grid_of(method, 126, positions=5).axes
-    assert alpha.said(method) == ["1 · β = 0.00", "1.25 · β = 0.25", "2 · β = 1.00", "2.5 · β = 1.50", "3 · β = 2.00"]
-    assert rule.said(method)[:2] == ["as the layers above", "z^B · pixels in a box"]
+    assert alpha.texts(method) == ["1 · β = 0.00", "1.25 · β = 0.25", "2 · β = 1.00", "2.5 · β = 1.50", "3 · β = 2.00"]
+    assert rule.texts(method)[:2] == ["as the layers above", "z^B · pixels in a box"]
 
 
 def test_a_rule_that_cannot_be_is_no_position():

@@ -130,7 +130,7 @@ def test_a_page_is_made_and_sent(app, monkeypatch):
     sent = []
     monkeypatch.setattr(app.toolbar, "send_file", lambda name, page: sent.append((name, page)))
     app.press("save")
-    app.sharing._making.join(120)
+    app.sharing._export.join(120)
     ((name, page),) = sent
     assert name == "explanation.html" and "DigitsMLP" in page and "<pre># lrp_widgets" in page
     assert app.toolbar.progress is None and app.refused == []
@@ -147,7 +147,7 @@ def test_a_page_can_be_stopped(app, monkeypatch):
 
     monkeypatch.setattr("lrp_widgets.apps.sharing.sharing.export_html", export)
     app.press("save")
-    app.sharing._making.join(20)
+    app.sharing._export.join(20)
     assert made == [0.0] and app.toolbar.progress is None and app.refused == []
 
 
@@ -157,7 +157,7 @@ def test_a_page_that_cannot_be_made_says_why(app, monkeypatch):
 
     monkeypatch.setattr("lrp_widgets.apps.sharing.sharing.export_html", export)
     app.press("save")
-    app.sharing._making.join(20)
+    app.sharing._export.join(20)
     assert app.refused == ["The page was not made: The maps of 12 positions must fit."]
     assert app.toolbar.progress is None
 

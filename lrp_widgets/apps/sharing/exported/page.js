@@ -1,18 +1,18 @@
 /**
  * A page that was exported: its sliders choose among the maps that it carries.
- * @typedef {{label: string, said: string[], at: number, slides: boolean}} Axis
+ * @typedef {{label: string, texts: string[], at: number, slides: boolean}} Axis
  * @typedef {Record<string, unknown>} State
  * @typedef {{
  *   axes: Axis[], joint: boolean, maps: string, scales: number[], order: number[], stamps: string[], lines: string[],
- *   said: number[][], image: string, view: State & {shape: number[]}, choices: Record<string, string[]>,
+ *   equations: number[][], image: string, view: State & {shape: number[]}, choices: Record<string, string[]>,
  * }} Data
  * @typedef {import("../../../widgets/static/anywidget").Context<any>} Context
  */
 
-const BROKEN = -32768; // a number that is not finite
+const NOT_FINITE = -32768; // in a map of int16
 
 /**
- * What a widget of the dashboard expects of its kernel; here the page itself says what is to be shown.
+ * A model such as a widget has it from its kernel; here the page sets what is shown.
  * @param {State} state
  */
 function makeModel(state) {
@@ -48,10 +48,10 @@ const bytesOf = (letters) => Uint8Array.from(atob(letters), (letter) => letter.c
  * @param {(Node | string)[]} children
  */
 function element(page, tag, attributes, ...children) {
-  const made = page.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-  made.append(...children);
-  return made;
+  const node = page.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  node.append(...children);
+  return node;
 }
 
 /**
@@ -71,20 +71,20 @@ function chooser(page, label, options, at, move) {
 }
 
 /**
- * A slider over positions, each with its words.
+ * A slider over positions, each with its text.
  * @param {Document} page
  * @param {string} label
- * @param {string[]} said
+ * @param {string[]} texts
  * @param {number} at
  * @param {(at: number) => void} move
  */
-function slider(page, label, said, at, move) {
-  const input = element(page, "input", { type: "range", min: "0", max: String(said.length - 1), step: "1" });
+function slider(page, label, texts, at, move) {
+  const input = element(page, "input", { type: "range", min: "0", max: String(texts.length - 1), step: "1" });
   const words = element(page, "output", {});
   const put = (/** @type {number} */ place) => {
     input.value = String(place);
-    input.setAttribute("aria-valuetext", said[place]);
-    words.textContent = said[place];
+    input.setAttribute("aria-valuetext", texts[place]);
+    words.textContent = texts[place];
   };
   input.addEventListener("input", () => {
     put(Number(input.value));
@@ -114,23 +114,23 @@ export function show(render, page) {
    * @param {number} moved the slider that moved last
    */
   function position(moved) {
-    if (data.joint) return axes.reduce((index, { said }, i) => index * said.length + places[i], 0);
-    return axes.slice(0, moved).reduce((index, { said }) => index + said.length, 0) + (places[moved] ?? 0);
+    if (data.joint) return axes.reduce((index, { texts }, i) => index * texts.length + places[i], 0);
+    return axes.slice(0, moved).reduce((index, { texts }) => index + texts.length, 0) + (places[moved] ?? 0);
   }
 
   /** @param {number} moved */
   function draw(moved) {
     const which = data.order[position(moved)];
     const map = steps.subarray(which * height * width, (which + 1) * height * width);
-    const values = Float32Array.from(map, (step) => (step === BROKEN ? NaN : step * data.scales[which]));
+    const values = Float32Array.from(map, (step) => (step === NOT_FINITE ? NaN : step * data.scales[which]));
     model.set("data", new DataView(values.buffer));
     model.set("stamp", data.stamps[which]);
     model.set("sequence", Number(model.get("sequence")) + 1);
-    part("equations").innerHTML = data.said[which].map((line) => data.lines[line]).join(""); // escaped where it was made
+    part("equations").innerHTML = data.equations[which].map((line) => data.lines[line]).join(""); // escaped where it was made
   }
 
-  const controls = axes.map(({ label, said, at, slides }, i) =>
-    (slides ? slider : chooser)(page, label, said, at, (place) => {
+  const controls = axes.map(({ label, texts, at, slides }, i) =>
+    (slides ? slider : chooser)(page, label, texts, at, (place) => {
       places[i] = place;
       if (!data.joint)
         controls.forEach(({ put }, other) => {
@@ -170,6 +170,6 @@ export function show(render, page) {
  * @param {number} value
  */
 function nearest(values, value) {
-  const apart = values.map((known) => Math.abs(known - value));
+  const apart = values.map((other) => Math.abs(other - value));
   return apart.indexOf(Math.min(...apart));
 }
