@@ -19,6 +19,7 @@ from lrp_widgets.engine.propagation.target import Target, resolve_target
 from lrp_widgets.engine.trace.inputs import check_input
 from lrp_widgets.evaluation.axioms.rewriting import NotSafe, copy_of
 from lrp_widgets.evaluation.checks import at_least, fresh_explainer, one_input, one_of
+from lrp_widgets.evaluation.signatures import last, result_of
 
 __all__ = ["RandomizationCurve", "randomization", "rank_correlation", "stream_randomization"]
 
@@ -45,32 +46,6 @@ class RandomizationCurve:
         """|correlation| with all layers randomized (cascading), or the largest of any (independent): low is sound."""
         sizes = np.abs(self.correlations)
         return float(sizes[-1] if self.mode == "cascading" else sizes.max())
-
-
-def randomization(
-    model: nn.Module | Explainer,
-    x: Tensor,
-    method: Method | None = None,
-    target: Target = None,
-    *,
-    mode: str = "cascading",
-    absolute: bool = False,
-    seed: int = 0,
-    output: Output = None,
-) -> RandomizationCurve:
-    """ρ(R, R with randomized layers): each weight w of a layer becomes rms(w) n, n ~ N(0, 1).
-
-    x: one floating-point input with its batch dimension.  method, target: as in Explainer.explain; the class of x is
-    explained throughout.  mode: "cascading" from the output down, or "independent".  absolute: ranks of |R|.
-    Raises TypeError or ValueError that names what is wrong. Adebayo et al. 2018.
-    """
-    last = None
-    for last in stream_randomization(  # noqa: B007 - the last one is whole
-        model, x, method, target, mode=mode, absolute=absolute, seed=seed, output=output
-    ):
-        pass
-    assert last is not None
-    return last
 
 
 def stream_randomization(
@@ -120,6 +95,17 @@ def stream_randomization(
         yield RandomizationCurve(names[::-1][:done], np.array(correlations), mode, np.stack(heatmaps))
 
 
+@result_of(stream_randomization)
+def randomization(steps: Iterator[RandomizationCurve]) -> RandomizationCurve:
+    """ρ(R, R with randomized layers): each weight w of a layer becomes rms(w) n, n ~ N(0, 1).
+
+    x: one floating-point input with its batch dimension.  method, target: as in Explainer.explain; the class of x is
+    explained throughout.  mode: "cascading" from the output down, or "independent".  absolute: ranks of |R|.
+    Raises TypeError or ValueError that names what is wrong. Adebayo et al. 2018.
+    """
+    return last(steps)
+
+
 def layers_in_order(model: nn.Module, x: Tensor, output: Output = None) -> tuple[str, ...]:
     """The modules with weights of their own, in the order in which they first run. model: a copy, it gets hooks."""
     names: dict[str, None] = {}
@@ -137,15 +123,13 @@ def layers_in_order(model: nn.Module, x: Tensor, output: Output = None) -> tuple
 
 def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
     """Spearman's ρ: the correlation of the ranks, ties sharing theirs; 0 where one of them is constant."""
-    ranks = [_ranks(np.asarray(values).reshape(-1)) for values in (a, b)]
-    one, other = (values - values.mean() for values in ranks)
-    size = float(np.sqrt(np.square(one).sum() * np.square(other).sum()))
-    return float((one * other).sum()) / size if size > 0 else 0.0
+    from scipy import stats
 
-
-def _ranks(values: np.ndarray) -> np.ndarray:
-    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    return (np.cumsum(counts) - (counts + 1) / 2)[place]
+    one, other = (np.asarray(values).reshape(-1) for values in (a, b))
+    if (one == one[0]).all() or (other == other[0]).all():
+        return 0.0
+    result: Any = stats.spearmanr(one, other)
+    return float(result.statistic)
 
 
 def _array(relevance: Any) -> np.ndarray:
