@@ -7,7 +7,6 @@ Writes docs/conservation.md when no name is given. Needs the extra `peers` and 8
 from __future__ import annotations
 
 import gc
-import importlib.util
 import platform
 import sys
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torchvision_import import let_torchvision_import
 
 import lrp_widgets as lw
 from lrp_widgets.engine.propagation.explanation import Explanation, LayerRelevance
@@ -34,23 +34,8 @@ ABOVE = {
 }
 COMPOSITES = {"ε": lw.epsilon(), **ABOVE}
 BARE = {"ε → 0": lw.epsilon(epsilon=0), **ABOVE}
-HELD = lw.epsilon(epsilon=0, attention="held constant")
+CONSTANT_ATTENTION = lw.epsilon(epsilon=0, attention="held constant")
 CONSTANT = ("bias", "class_token", "pos_embedding")  # parameters that are added, and so absorb
-
-
-def let_torchvision_import() -> torch.library.Library | None:
-    """Beside a CPU-only torch its compiled part cannot load: two of its ops must be defined before it is imported."""
-    spec = importlib.util.find_spec("torchvision")
-    for folder in spec.submodule_search_locations or () if spec is not None else ():
-        try:
-            for compiled in Path(folder).glob("_C*"):
-                torch.ops.load_library(compiled)
-        except OSError:
-            library = torch.library.Library("torchvision", "DEF")
-            for op in ("nms", "qnms"):
-                library.define(f"{op}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-            return library
-    return None
 
 
 def build(name: str) -> nn.Module:
@@ -118,9 +103,11 @@ def balance(explainer: lw.Explainer, x: Tensor, composites: dict[str, lw.Composi
         unexplained = max(unexplained, *map(missing, explanation.layers))
         unclosed += sum(not layer.closes for layer in explanation.layers)
         fallbacks |= set(explanation.fallbacks)
-        kept = {cause: float(amount) for cause, amount in explanation.absorbed.items()}
-        lost = max(lost, abs((total + sum(kept.values())) / score - 1))
-        most = max([most, *((amount / score, cause, title) for cause, amount in kept.items())], key=lambda m: abs(m[0]))
+        amounts = {cause: float(amount) for cause, amount in explanation.absorbed.items()}
+        lost = max(lost, abs((total + sum(amounts.values())) / score - 1))
+        most = max(
+            [most, *((amount / score, cause, title) for cause, amount in amounts.items())], key=lambda m: abs(m[0])
+        )
     assert explanation is not None
     return Balance(ratios, most, unexplained, unclosed, lost, tuple(sorted(fallbacks))), explanation
 
@@ -154,8 +141,8 @@ def measured(name: str) -> Row:
     gc.collect()
     explainer = lw.Explainer(without_biases(model, images))
     bare, alone = balance(explainer, x.double(), BARE)
-    held = explainer.explain(x.double(), method=lw.LRP(HELD))
-    exact = abs(float(held.total) / float(held.explained) - 1)
+    explanation = explainer.explain(x.double(), method=lw.LRP(CONSTANT_ATTENTION))
+    exact = abs(float(explanation.total) / float(explanation.explained) - 1)
     pair = explainer.explain(images[:2].double(), method=alone.method)
     batch = float((pair.relevance[:1] - alone.relevance).abs().max() / alone.relevance.abs().max())
     return Row(name, steps, ops, whole, bare, exact, batch)
@@ -211,19 +198,19 @@ def table(titles: list[str], rows: list[list[str]]) -> str:
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
 
 
-def said(found: Balance) -> list[str]:
-    share, cause, title = found.most
-    return [*(f"{ratio:.4g}" for ratio in found.ratios.values()), f"{share:.2g} f, {cause}, {title}" if title else "–"]
+def cells_of(result: Balance) -> list[str]:
+    share, cause, title = result.most
+    return [*(f"{ratio:.4g}" for ratio in result.ratios.values()), f"{share:.2g} f, {cause}, {title}" if title else "–"]
 
 
 def whole_cells(row: Row) -> list[str]:
-    found = row.whole
-    kept = [f"{found.unexplained:.0e}", str(found.open), ", ".join(found.fallbacks) or "none"]
-    return [row.name, str(row.steps), str(row.ops), *said(found), *kept]
+    result = row.whole
+    rest = [f"{result.unexplained:.0e}", str(result.open), ", ".join(result.fallbacks) or "none"]
+    return [row.name, str(row.steps), str(row.ops), *cells_of(result), *rest]
 
 
 def bare_cells(row: Row) -> list[str]:
-    return [row.name, f"{row.exact:.0e}", *said(row.bare), f"{row.bare.lost:.0e}", f"{row.batch:.0e}"]
+    return [row.name, f"{row.exact:.0e}", *cells_of(row.bare), f"{row.bare.lost:.0e}", f"{row.batch:.0e}"]
 
 
 def sheet(rows: list[Row], torchvision: str) -> str:

@@ -18,9 +18,9 @@ import matplotlib
 matplotlib.use("Agg")
 import numpy as np
 import torch
-from conservation import let_torchvision_import
 from matplotlib import pyplot
 from torch import Tensor, nn
+from torchvision_import import let_torchvision_import
 
 import lrp_widgets as lw
 from lrp_widgets.apps.session.memory import reuse_memory
@@ -57,10 +57,10 @@ def point(model: nn.Module, x: Tensor) -> dict[str, float]:
         with torch.no_grad():
             model(x)
 
-    found = {"forward": quickest(forward)}
+    times = {"forward": quickest(forward)}
     for title, composite in COMPOSITES.items():
-        found[title] = quickest(lambda c=composite: explainer.explain(x + torch.rand(()), 0, lw.LRP(c)))
-    return found
+        times[title] = quickest(lambda c=composite: explainer.explain(x + torch.rand(()), 0, lw.LRP(c)))
+    return times
 
 
 def sweeps() -> Iterator[tuple[str, list[float], list[dict[str, float]]]]:
@@ -89,7 +89,7 @@ def main() -> None:
     for axis, (title, along, points) in zip(axes, sweeps(), strict=True):
         exponents = {}
         for what in points[0]:
-            seconds = [found[what] for found in points]
+            seconds = [one[what] for one in points]
             exponents[what] = slope(along, seconds)
             dashed = {"linestyle": "--", "color": "0.5"} if what == "forward" else {}
             label = f"{what}: exponent {exponents[what]:.2f}"

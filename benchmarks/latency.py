@@ -70,7 +70,7 @@ def moves() -> None:
     inner = dashboard.methods.editor.control("alpha").inner
     painted: list[float] = []
     dashboard.heatmap.observe(lambda _: painted.append(time.perf_counter()), "sequence")
-    heatmap, everything, shown = [], [], []
+    heatmap, everything, paints = [], [], []
     for _ in range(10):
         before = len(painted)
         for i in range(100):
@@ -80,11 +80,11 @@ def moves() -> None:
         dashboard.settled()
         heatmap.append(1000 * max(0.0, painted[-1] - last))
         everything.append(1000 * (time.perf_counter() - last))
-        shown.append(len(painted) - before)
+        paints.append(len(painted) - before)
     print("100 slider moves at 5 ms, ms after the last one (median, p95, largest of 10)")
     print(f"  heatmap                  {spread(heatmap)}")
     print(f"  with the curve           {spread(everything)}")
-    print(f"  moves shown of 100       {statistics.median(shown):6.0f}")
+    print(f"  moves shown of 100       {statistics.median(paints):6.0f}")
     dashboard.close()
 
 
@@ -200,7 +200,7 @@ def visit(browser: Browser, address: str) -> dict[str, float]:
     page.goto(address, wait_until="commit")
     page.wait_for_function("seen.marks['first heatmap']", timeout=120_000)
     page.wait_for_function("seen.marks['curve']", timeout=120_000)
-    found = page.evaluate(
+    marks = page.evaluate(
         """() => {
           const [page] = performance.getEntriesByType("navigation");
           const scripts = performance.getEntriesByType("resource").filter((entry) => /\\.js/.test(entry.name));
@@ -209,14 +209,14 @@ def visit(browser: Browser, address: str) -> dict[str, float]:
               .map((entry) => entry.responseEnd)), ...seen.marks };
         }"""
     )
-    painted = started[0] + found["first heatmap"] / 1000
-    found["websocket: first frame"] = 1000 * (frames[0][0] - started[0])
-    found["websocket: last frame before it"] = 1000 * (max(at for at, *_ in frames if at < painted) - started[0])
-    found["MB over the websocket"] = sum(size for at, size, _ in frames if at < painted) / 1e6
-    found["MB over HTTP"] = sum(size for at, size in loaded if at < painted) / 1e6
-    found["MB in all until the curve"] = sum(size for _, size, _ in frames) / 1e6
+    painted = started[0] + marks["first heatmap"] / 1000
+    marks["websocket: first frame"] = 1000 * (frames[0][0] - started[0])
+    marks["websocket: last frame before it"] = 1000 * (max(at for at, *_ in frames if at < painted) - started[0])
+    marks["MB over the websocket"] = sum(size for at, size, _ in frames if at < painted) / 1e6
+    marks["MB over HTTP"] = sum(size for at, size in loaded if at < painted) / 1e6
+    marks["MB in all until the curve"] = sum(size for _, size, _ in frames) / 1e6
     context.close()
-    return found
+    return marks
 
 
 def open_page(browser: Browser) -> None:
@@ -229,27 +229,27 @@ def open_page(browser: Browser) -> None:
             wait_until_quiet(server)
             visits.append(visit(browser, address))
     print(f"from GET in Voila, kernels kept ready, empty cache: median and largest of {VISITS}")
-    known = visits[1:]
-    order = sorted(known[0], key=lambda name: (name.startswith("MB"), statistics.median(v[name] for v in known)))
+    warm = visits[1:]
+    order = sorted(warm[0], key=lambda name: (name.startswith("MB"), statistics.median(v[name] for v in warm)))
     for name in order:
-        values = [seen[name] for seen in known]
+        values = [marks[name] for marks in warm]
         unit = "MB" if name.startswith("MB") else "ms"
         print(f"  {name:34} {statistics.median(values):8.1f} {max(values):8.1f} {unit}")
 
 
-def main(wanted: list[str]) -> None:
+def main(parts: list[str]) -> None:
     """Measure what is asked for."""
-    wanted = wanted or ["moves", "voila", "lab", "open"]
-    if unknown := set(wanted) - {"moves", "voila", "lab", "open"}:
+    parts = parts or ["moves", "voila", "lab", "open"]
+    if unknown := set(parts) - {"moves", "voila", "lab", "open"}:
         sys.exit(f"Nothing is called {', '.join(sorted(unknown))}. {__doc__}")
-    if "moves" in wanted:
+    if "moves" in parts:
         moves()
-    if {"voila", "lab", "open"} & set(wanted):
+    if {"voila", "lab", "open"} & set(parts):
         installed = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=installed, args=FLAGS)
             for name, measure in (("open", open_page), ("voila", in_voila), ("lab", in_lab)):
-                if name in wanted:
+                if name in parts:
                     measure(browser)
             browser.close()
 

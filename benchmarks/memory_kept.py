@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 import lrp_widgets as lw
 
-__all__ = ["MOVES", "memory_kept", "memory_said"]
+__all__ = ["MOVES", "memory_kept", "memory_text"]
 
 MIB = 2**20
 MOVES = 10_000
@@ -19,23 +19,23 @@ AIM, GROWTH = 250, 5  # MiB
 
 def memory_kept(model: nn.Module, x: Tensor, composites: dict[str, lw.Composite], moves: bool) -> dict[str, Any]:
     """MiB beside the model after two inputs, by composite; with `moves` also how much so many moves of α add."""
-    before, kept = _tensors(), {}
+    before, sizes = _tensors(), {}
     for title, composite in composites.items():
         explainer = lw.Explainer(model)
         for shift in (0, 0.01):
             explainer.explain(x + shift, 0, lw.LRP(composite))
-        kept[title] = (_tensors() - before) / MIB
+        sizes[title] = (_tensors() - before) / MIB
         del explainer
-    return {"kept, MiB": kept, "growth, MiB": _growth(model, x) if moves else None}
+    return {"kept, MiB": sizes, "growth, MiB": _growth(model, x) if moves else None}
 
 
-def memory_said(found: dict[str, Any] | None) -> str:
+def memory_text(result: dict[str, Any] | None) -> str:
     """The same in a line; None where it was not measured."""
-    if found is None:
+    if result is None:
         return "what is kept in memory is not measured in the short version"
-    kept, growth = found["kept, MiB"], found["growth, MiB"]
-    said = "keeps " + ", ".join(f"{mib:.0f} MiB ({title})" for title, mib in kept.items()) + f" (aim for VGG16: {AIM})"
-    return said if growth is None else f"{said}; {MOVES:,} moves of α add {growth:.1f} MiB (aim ± {GROWTH})"
+    sizes, growth = result["kept, MiB"], result["growth, MiB"]
+    text = "keeps " + ", ".join(f"{mib:.0f} MiB ({title})" for title, mib in sizes.items()) + f" (aim for VGG16: {AIM})"
+    return text if growth is None else f"{text}; {MOVES:,} moves of α add {growth:.1f} MiB (aim ± {GROWTH})"
 
 
 def _tensors() -> int:

@@ -24,15 +24,15 @@ from typing import Any
 
 import speed_page
 import torch
-from conservation import let_torchvision_import
 from layers_alone import layers_alone
-from memory_kept import memory_kept, memory_said
+from memory_kept import memory_kept, memory_text
 from torch import Tensor, nn
+from torchvision_import import let_torchvision_import
 
 import lrp_widgets as lw
 from lrp_widgets.apps.explore.ahead import CLOSE, NODES
 from lrp_widgets.apps.session.memory import reuse_memory
-from lrp_widgets.engine.analysis.alpha_interpolation import Surface, chebyshev
+from lrp_widgets.engine.analysis.alpha_interpolation import AlphaInterpolation, chebyshev
 from lrp_widgets.engine.propagation import propagate
 from lrp_widgets.engine.propagation.ledger import Sums
 from lrp_widgets.engine.propagation.propagate import Abandoned
@@ -118,7 +118,7 @@ def works(name: str, model: nn.Module, x: Tensor) -> dict[str, Timed]:
         lw.pixel_flipping(model, x[:1], x[:1], 0, patch=side, batch=16)
 
     points = chebyshev(7, 1, 3)
-    surface = Surface(points, [torch.randn_like(x) for _ in points])
+    surface = AlphaInterpolation(points, [torch.randn_like(x) for _ in points])
     alpha = move(lw.alpha_beta, alpha=(2.0, 2.1))
     rest = (2.5, 0.2, 2.0) if small else (1.15, 0.02, 5.0 if name == "vgg16" else 3.6)
     recording, rule, ten_classes = 1.15 if name.endswith("64") else rest[0], *rest[1:]
@@ -142,7 +142,7 @@ def works(name: str, model: nn.Module, x: Tensor) -> dict[str, Timed]:
 
 def peers(model: nn.Module, x: Tensor) -> dict[str, Timed]:
     """The same by zennit, captum and Quantus, where they are installed and take the network."""
-    found: dict[str, Timed] = {}
+    timers: dict[str, Timed] = {}
     explainer = lw.Explainer(model)
     model = copy.deepcopy(model)  # they put other weights into it and take them out again: ours would begin anew
 
@@ -174,8 +174,8 @@ def peers(model: nn.Module, x: Tensor) -> dict[str, Timed]:
             ("ε + α2β1 + flat", composites.EpsilonAlpha2Beta1Flat, lw.epsilon_alpha2_beta1_flat()),
             ("ε + γ + z^B", box, lw.epsilon_gamma_box(low=0, high=1)),
         ):
-            found[f"zennit, {title}"] = Timed(zennit(theirs))
-            found[f"  ours, {title}"] = Timed(ours(mine))
+            timers[f"zennit, {title}"] = Timed(zennit(theirs))
+            timers[f"  ours, {title}"] = Timed(ours(mine))
     try:
         from captum.attr import LRP
 
@@ -185,22 +185,22 @@ def peers(model: nn.Module, x: Tensor) -> dict[str, Timed]:
     except Exception as error:
         print(f"  captum refuses: {type(error).__name__}: {str(error)[:90]}")
     else:
-        found["captum, ε"] = Timed(lambda: LRP(model).attribute(x.clone().requires_grad_(), target=0))
-        found["  ours, ε"] = Timed(ours(EPSILON))
+        timers["captum, ε"] = Timed(lambda: LRP(model).attribute(x.clone().requires_grad_(), target=0))
+        timers["  ours, ε"] = Timed(ours(EPSILON))
     try:
         import quantus  # pyright: ignore[reportMissingImports]
     except ImportError:
-        return found
+        return timers
     patches = PATCHES[x.shape[-1] < 64]
     metric = quantus.PixelFlipping(
         features_in_step=(x.shape[-1] // patches) ** 2, disable_warnings=True, normalise=False
     )
     one = x[:1].numpy()
-    found["Quantus, pixel flipping, a step"] = Timed(
+    timers["Quantus, pixel flipping, a step"] = Timed(
         lambda: metric(model, one, torch.zeros(1).long().numpy(), a_batch=one.sum(1, keepdims=True)),
         None, "forward of 16, a row", patches**2, once=True,
     )  # fmt: skip
-    return found
+    return timers
 
 
 def seconds(work: Work) -> float:
@@ -240,11 +240,11 @@ def measured(name: str, rounds: int, patience: float) -> dict[str, Any]:
         work()
     ratios: dict[str, list[float]] = {title: [] for title in todo}
     times: dict[str, list[float]] = {title: [] for title in (*todo, *references)}
-    begun, made = time.perf_counter(), 0
-    while made < LEAST or (made < rounds and time.perf_counter() - begun < patience):
-        made += 1
+    start, round_ = time.perf_counter(), 0
+    while round_ < LEAST or (round_ < rounds and time.perf_counter() - start < patience):
+        round_ += 1
         for title, timed in todo.items():
-            if timed.once and made > 1:
+            if timed.once and round_ > 1:
                 continue
             if timed.away:
                 timed.work()
@@ -253,36 +253,36 @@ def measured(name: str, rounds: int, patience: float) -> dict[str, Any]:
             times[timed.of].append(base)
             times[title].append(seconds(timed.work) / timed.times)
             ratios[title].append(times[title][-1] / base)
-    middle = {title: statistics.median(found) for title, found in times.items()}
-    found = {title: statistics.median(found) for title, found in ratios.items()}
-    kept = {title: composite for title, (composite, _) in COMPOSITES.items()}
+    middle = {title: statistics.median(values) for title, values in times.items()}
+    ratio = {title: statistics.median(values) for title, values in ratios.items()}
+    composites = {title: composite for title, (composite, _) in COMPOSITES.items()}
     return {
-        "rounds": made,
+        "rounds": round_,
         "s": middle,
-        "ratio": found,
+        "ratio": ratio,
         "aim": {title: timed.aim for title, timed in todo.items()},
         "of": {title: timed.of for title, timed in todo.items()},
-        "ledger, share of an α move": 1 - found["α move, ledger not kept"] / found["α move"],
+        "ledger, share of an α move": 1 - ratio["α move, ledger not kept"] / ratio["α move"],
         "abandoned after, s": abandoned_after(model, x),
         **surface_error(model, x[:1]),
-        "memory": memory_kept(model, x, kept, moves=name == "digits_cnn") if rounds > LEAST else None,
+        "memory": memory_kept(model, x, composites, moves=name == "digits_cnn") if rounds > LEAST else None,
     }
 
 
 def abandoned_after(model: nn.Module, x: Tensor) -> dict[str, float]:
     """From a newer request to the end of the explanation, at its worst, and how long the longest step takes."""
-    explainer, asked = lw.Explainer(model), list[float]()
+    explainer, times = lw.Explainer(model), list[float]()
 
     def note() -> bool:
-        asked.append(time.perf_counter())
+        times.append(time.perf_counter())
         return False
 
     for alpha in (2.0, 2.1, 2.2):
-        asked.clear()
+        times.clear()
         explainer.explain(x, 0, lw.LRP(lw.alpha_beta(alpha=alpha)), note)
-    longest = max(later - earlier for earlier, later in itertools.pairwise(asked))
+    longest = max(later - earlier for earlier, later in itertools.pairwise(times))
     worst = 0.0
-    for step in range(0, len(asked), max(1, len(asked) // 12)):
+    for step in range(0, len(times), max(1, len(times) // 12)):
         count, at = itertools.count(), list[float]()
 
         def newer(count: Any = count, at: list[float] = at, step: int = step) -> bool:
@@ -306,7 +306,7 @@ def surface_error(model: nn.Module, x: Tensor) -> dict[str, float]:
     tried = [(alpha, exact(alpha)) for alpha in (1.05, 1.4, 1.9, 2.35, 2.75, 2.95)]
     for count in NODES:
         points = chebyshev(count, 1, 3)
-        surface = Surface(points, [exact(point) for point in points])
+        surface = AlphaInterpolation(points, [exact(point) for point in points])
         off = max(float((surface.at(alpha) - r).abs().max() / r.abs().max()) for alpha, r in tried)
         if off <= CLOSE:
             break
@@ -325,19 +325,19 @@ def main(arguments: list[str]) -> None:
     }  # fmt: skip
     for name in names:
         print(name)
-        found = results["networks"][name] = measured(name, LEAST if short else ROUNDS, PATIENCE)
-        print(f"  floor {1000 * found['s']['floor']:.1f} ms, {found['rounds']} rounds, load {os.getloadavg()[0]:.1f}")
-        for title, ratio in found["ratio"].items():
-            aim = f"   aim {found['aim'][title]:.2f}" if found["aim"][title] is not None else ""
-            of = "" if found["of"][title] == "floor" else f"   × {found['of'][title]}"
-            print(f"  {title:32} {ratio:7.2f}   {1000 * found['s'][title]:9.1f} ms{aim}{of}", flush=True)
-        after = found["abandoned after, s"]
+        result = results["networks"][name] = measured(name, LEAST if short else ROUNDS, PATIENCE)
+        print(f"  floor {1000 * result['s']['floor']:.1f} ms, {result['rounds']} rounds, load {os.getloadavg()[0]:.1f}")
+        for title, ratio in result["ratio"].items():
+            aim = f"   aim {result['aim'][title]:.2f}" if result["aim"][title] is not None else ""
+            of = "" if result["of"][title] == "floor" else f"   × {result['of'][title]}"
+            print(f"  {title:32} {ratio:7.2f}   {1000 * result['s'][title]:9.1f} ms{aim}{of}", flush=True)
+        after = result["abandoned after, s"]
         worst, step = 1000 * after["worst"], 1000 * after["longest step"]
         print(f"  abandoned after {worst:.1f} ms at worst; the longest step takes {step:.1f} ms")
-        print(f"  the ledger takes {100 * found['ledger, share of an α move']:.1f} % of an α move (aim 3)")
-        off, maps = found["interpolated, off"], found["interpolated, maps"]
+        print(f"  the ledger takes {100 * result['ledger, share of an α move']:.1f} % of an α move (aim 3)")
+        off, maps = result["interpolated, off"], result["interpolated, maps"]
         print(f"  α interpolated between {maps} maps is off by {off:.1e} of max|R| (aim 1e-5)")
-        print(f"  {memory_said(found['memory'])}", flush=True)
+        print(f"  {memory_text(result['memory'])}", flush=True)
     del library
     RESULTS.write_text(json.dumps(results, indent=1), encoding="utf-8")
     if names == list(NETWORKS):

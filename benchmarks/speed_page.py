@@ -31,16 +31,16 @@ def write(results: dict[str, Any]) -> None:
 
 
 def _titles(networks: dict[str, dict[str, Any]]) -> list[str]:
-    return list(dict.fromkeys(title for found in networks.values() for title in found["ratio"]))
+    return list(dict.fromkeys(title for result in networks.values() for title in result["ratio"]))
 
 
 def _table(titles: list[str], networks: dict[str, dict[str, Any]]) -> str:
     lines = ["| | " + " | ".join(networks) + " |", "| --- |" + " --- |" * len(networks)]
     if not titles[0].startswith(PEERS):
-        floors = [f"{1000 * found['s']['floor']:.0f} ms" for found in networks.values()]
+        floors = [f"{1000 * result['s']['floor']:.0f} ms" for result in networks.values()]
         lines.append("| floor | " + " | ".join(floors) + " |")
     for title in titles:
-        cells = [_cell(found, title) for found in networks.values()]
+        cells = [_cell(result, title) for result in networks.values()]
         lines.append(f"| {title.strip()} | " + " | ".join(cells) + " |")
     if not titles[0].startswith(PEERS):
         lines += [
@@ -53,19 +53,19 @@ def _table(titles: list[str], networks: dict[str, dict[str, Any]]) -> str:
             "| the ledger's share of an α move | "
             + " | ".join(f"{100 * max(0, f['ledger, share of an α move']):.0f} %" for f in networks.values())
             + " |",
-            "| memory kept beside the model, at most | " + " | ".join(map(_kept, networks.values())) + " |",
+            "| memory kept beside the model, at most | " + " | ".join(map(_memory, networks.values())) + " |",
         ]
     return "\n".join(lines) + "\n"
 
 
-def _cell(found: dict[str, Any], title: str) -> str:
-    if title not in found["ratio"]:
+def _cell(result: dict[str, Any], title: str) -> str:
+    if title not in result["ratio"]:
         return "–"
-    aim = found["aim"].get(title)
-    return f"{found['ratio'][title]:.2f}" + (f" ({aim:g})" if aim is not None else "")
+    aim = result["aim"].get(title)
+    return f"{result['ratio'][title]:.2f}" + (f" ({aim:g})" if aim is not None else "")
 
 
-def _kept(found: dict[str, Any]) -> str:
-    kept, growth = found["memory"]["kept, MiB"], found["memory"]["growth, MiB"]
+def _memory(result: dict[str, Any]) -> str:
+    sizes, growth = result["memory"]["kept, MiB"], result["memory"]["growth, MiB"]
     after = "" if growth is None else f", {growth:+.1f} after {MOVES:,} moves"
-    return f"{max(kept.values()):.0f} MiB{after}"
+    return f"{max(sizes.values()):.0f} MiB{after}"

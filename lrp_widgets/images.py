@@ -25,46 +25,46 @@ def listed(folder: Path, classes: Sequence[str] | None, limit: int | None) -> Li
 
     Raises an error where there are none, or where it is not clear what their class is.
     """
-    files, labels, names = _found(folder, classes)
-    kept = _evenly(labels or [0] * len(files), limit)
-    if len(kept) < len(files):
+    files, labels, names = _files_and_classes(folder, classes)
+    rows = _evenly(labels or [0] * len(files), limit)
+    if len(rows) < len(files):
         share = "" if labels is None else ", as many of each class"
         warnings.warn(
-            f"{folder} holds {len(files)} images, and {len(kept)} of them are read{share}: limit={limit}. "
+            f"{folder} holds {len(files)} images, and {len(rows)} of them are read{share}: limit={limit}. "
             "Set limit higher, or None for all.",
             stacklevel=3,
         )
-    return [files[row] for row in kept], None if labels is None else [labels[row] for row in kept], names
+    return [files[row] for row in rows], None if labels is None else [labels[row] for row in rows], names
 
 
-def _found(folder: Path, classes: Sequence[str] | None) -> Listed:
+def _files_and_classes(folder: Path, classes: Sequence[str] | None) -> Listed:
     if not folder.exists():
         raise FileNotFoundError(f"from_folder must be given a folder of images, got {folder}, which is not there.")
     if not folder.is_dir():
         raise NotADirectoryError(f"from_folder must be given a folder of images, got the file {folder}.")
     flat = _images(folder)
-    named = sorted(inner for inner in folder.iterdir() if inner.is_dir() and not inner.name.startswith("."))
-    found = [(file, inner.name) for inner in named for file in _images(inner)]
-    if flat and found:
+    folders = sorted(inner for inner in folder.iterdir() if inner.is_dir() and not inner.name.startswith("."))
+    members = [(file, inner.name) for inner in folders for file in _images(inner)]
+    if flat and members:
         raise ValueError(
             f"{folder} must hold either images or one folder of images for each class, got both "
-            f"({flat[0].name} and {found[0][1]}/{found[0][0].name}). Move one of them away."
+            f"({flat[0].name} and {members[0][1]}/{members[0][0].name}). Move one of them away."
         )
-    if not flat and not found:
+    if not flat and not members:
         raise ValueError(
             f"{folder} must hold images ({' '.join(IMAGES)}) or one folder of them for each class, got none."
         )
     if flat:
         return flat, None, None if classes is None else list(classes)
-    names = [inner.name for inner in named] if classes is None else list(classes)
-    for inner in {name: None for _, name in found}:
+    names = [inner.name for inner in folders] if classes is None else list(classes)
+    for inner in {name: None for _, name in members}:
         if inner not in names:
-            known = [*names[:MOST_NAMES], *([f"… {len(names)} in all"] if len(names) > MOST_NAMES else [])]
+            listing = [*names[:MOST_NAMES], *([f"… {len(names)} in all"] if len(names) > MOST_NAMES else [])]
             raise ValueError(
-                f"The folders in {folder} must be named after classes ({', '.join(known)}), got {inner}. "
+                f"The folders in {folder} must be named after classes ({', '.join(listing)}), got {inner}. "
                 "Rename it, or leave classes out."
             )
-    return [file for file, _ in found], [names.index(name) for _, name in found], names
+    return [file for file, _ in members], [names.index(name) for _, name in members], names
 
 
 def _images(folder: Path) -> list[Path]:
@@ -95,10 +95,10 @@ def stacked(files: Sequence[Path], channels: int, fit: Fit | None = None, smalle
     rows: list[Tensor] = []
     for file in files:
         try:
-            with Image.open(file) as opened:
+            with Image.open(file) as original:
                 if smallest is not None:  # an eighth, a quarter or a half where that is enough
-                    opened.draft(opened.mode, (2 * smallest, 2 * smallest))
-                image = upright(opened, channels)
+                    original.draft(original.mode, (2 * smallest, 2 * smallest))
+                image = upright(original, channels)
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as fault:
             raise ValueError(
                 f"{file} must be a whole image, got {type(fault).__name__}: {fault}. Replace it, or move it away."

@@ -57,56 +57,56 @@ class Param:
         low, high = self.shown
         if self.log:
             exponents = (place_near(math.log10(value), 0, LOG_STEP, n) for n in (-steps, steps))
-            found = [float(f"{10**exponent:.4g}") for exponent in exponents]
+            positions = [float(f"{10**exponent:.4g}") for exponent in exponents]
         else:
             step = self.step or (high - low) / 100
-            found = [round(place_near(value, low, step, n), 10) for n in (-steps, steps)]
-        return tuple(position for position in found if low <= position <= high)
+            positions = [round(place_near(value, low, step, n), 10) for n in (-steps, steps)]
+        return tuple(position for position in positions if low <= position <= high)
 
     def check(self, owner: str, value: Any) -> None:
         """Raise a ValueError or TypeError that names `owner`.`name` where `value` is not allowed."""
-        said = f"{owner}.{self.name}"
+        full_name = f"{owner}.{self.name}"
         if self.kind in ("number", "integer"):
-            self._check_number(said, value)
+            self._check_number(full_name, value)
         elif self.kind == "range":
-            self._check_range(said, value)
+            self._check_range(full_name, value)
         elif self.kind == "switch":
             if not isinstance(value, bool):
-                raise TypeError(f"{said} must be True or False, got {value!r}.")
+                raise TypeError(f"{full_name} must be True or False, got {value!r}.")
         elif self.kind == "choice" and not any(
             value is allowed or (type(value) is type(allowed) and value == allowed) for allowed in self.choices
         ):
             listed = ", ".join(repr(allowed) for allowed in self.choices)
-            raise ValueError(f"{said} must be one of {listed}, got {value!r}.")
+            raise ValueError(f"{full_name} must be one of {listed}, got {value!r}.")
 
-    def _check_number(self, said: str, value: Any) -> None:
+    def _check_number(self, full_name: str, value: Any) -> None:
         if self.kind == "integer" and (isinstance(value, bool) or not isinstance(value, int)):
             remedy = " Convert it with int(…)." if hasattr(value, "item") else ""
-            raise TypeError(f"{said} must be a whole number, got {value!r}.{remedy}")
+            raise TypeError(f"{full_name} must be a whole number, got {value!r}.{remedy}")
         if isinstance(value, bool) or not isinstance(value, int | float):
             remedy = " Convert it with .item()." if hasattr(value, "item") else ""
-            raise TypeError(f"{said} must be a number, got {value!r}.{remedy}")
+            raise TypeError(f"{full_name} must be a number, got {value!r}.{remedy}")
         if not self.low <= value <= self.high:  # NaN fails here too
-            raise ValueError(f"{said} must {_span(self)}, got {value}.")
+            raise ValueError(f"{full_name} must {_span(self)}, got {value}.")
         if abs(value) == math.inf:
-            raise ValueError(f"{said} must be finite, got {value}.")
+            raise ValueError(f"{full_name} must be finite, got {value}.")
 
-    def _check_range(self, said: str, value: Any) -> None:
+    def _check_range(self, full_name: str, value: Any) -> None:
         pair = isinstance(value, tuple) and len(value) == 2 and all(isinstance(v, int | float) for v in value)
         if not pair or any(isinstance(v, bool) for v in value):
-            raise TypeError(f"{said} must be a tuple of two numbers (start, stop), got {value!r}.")
+            raise TypeError(f"{full_name} must be a tuple of two numbers (start, stop), got {value!r}.")
         if not self.low <= value[0] <= value[1] <= self.high:
-            raise ValueError(f"{said} must be two rising numbers in [{self.low}, {self.high}], got {value!r}.")
+            raise ValueError(f"{full_name} must be two rising numbers in [{self.low}, {self.high}], got {value!r}.")
 
 
-def _span(known: Param) -> str:
-    if math.isinf(known.high) and not math.isinf(known.low):
-        return f"be at least {known.low}"
-    if math.isinf(known.low) and not math.isinf(known.high):
-        return f"be at most {known.high}"
-    if math.isinf(known.low) and math.isinf(known.high):
+def _span(parameter: Param) -> str:
+    if math.isinf(parameter.high) and not math.isinf(parameter.low):
+        return f"be at least {parameter.low}"
+    if math.isinf(parameter.low) and not math.isinf(parameter.high):
+        return f"be at most {parameter.high}"
+    if math.isinf(parameter.low) and math.isinf(parameter.high):
         return "be finite"
-    return f"lie in [{known.low}, {known.high}]"
+    return f"lie in [{parameter.low}, {parameter.high}]"
 
 
 def param(
@@ -125,8 +125,8 @@ def param(
     """A number in [low, high]: whole where the default is an int. `slider` narrows what a slider spans."""
     kind = "integer" if isinstance(default, int) else "number"
     ends = (low, high) if kind == "integer" else (float(low), float(high))
-    known = Param(kind, *ends, slider, log, step, symbol=symbol, unit=unit, help=help, equation=equation)
-    return dataclasses.field(default=default, metadata={_KEY: known})
+    parameter = Param(kind, *ends, slider, log, step, symbol=symbol, unit=unit, help=help, equation=equation)
+    return dataclasses.field(default=default, metadata={_KEY: parameter})
 
 
 def choice(
@@ -142,14 +142,14 @@ def choice(
 ) -> Any:
     """One of a few values, shown by their labels where these are given."""
     shown: dict[str, Any] = {"symbol": symbol, "help": help, "equation": equation}
-    known = Param("choice", choices=choices, labels=labels, advanced=advanced, **shown)
-    return dataclasses.field(default=default, kw_only=kw_only, metadata={_KEY: known})
+    parameter = Param("choice", choices=choices, labels=labels, advanced=advanced, **shown)
+    return dataclasses.field(default=default, kw_only=kw_only, metadata={_KEY: parameter})
 
 
 def switch(default: bool, *, symbol: str = "", help: str = "", equation: str = "") -> Any:
     """True or False."""
-    known = Param("switch", symbol=symbol, help=help, equation=equation)
-    return dataclasses.field(default=default, metadata={_KEY: known})
+    parameter = Param("switch", symbol=symbol, help=help, equation=equation)
+    return dataclasses.field(default=default, metadata={_KEY: parameter})
 
 
 def span(
@@ -164,23 +164,25 @@ def span(
     equation: str = "",
 ) -> Any:
     """Two rising numbers in [low, high]: a range slider."""
-    known = Param("range", float(low), float(high), step=step, symbol=symbol, unit=unit, help=help, equation=equation)
-    return dataclasses.field(default=default, metadata={_KEY: known})
+    parameter = Param(
+        "range", float(low), float(high), step=step, symbol=symbol, unit=unit, help=help, equation=equation
+    )
+    return dataclasses.field(default=default, metadata={_KEY: parameter})
 
 
 def as_in(setting: type, name: str) -> Any:
     """The field `name` of another setting, so that it is described there alone."""
-    known = next(field for field in dataclasses.fields(setting) if field.name == name)
-    return dataclasses.field(default=known.default, metadata=known.metadata)
+    parameter = next(field for field in dataclasses.fields(setting) if field.name == name)
+    return dataclasses.field(default=parameter.default, metadata=parameter.metadata)
 
 
 def params_of(setting: Any) -> tuple[Param, ...]:
     """The described fields of a setting (class or value), in the order they were written."""
-    known = []
+    parameter = []
     for field in dataclasses.fields(setting):
         if field.init and _KEY in field.metadata:
-            known.append(dataclasses.replace(field.metadata[_KEY], name=field.name, default=field.default))
-    return tuple(known)
+            parameter.append(dataclasses.replace(field.metadata[_KEY], name=field.name, default=field.default))
+    return tuple(parameter)
 
 
 @dataclass(frozen=True)
@@ -188,8 +190,8 @@ class Setting:
     """A frozen value that checks itself: every rule, composite, method and metric is one."""
 
     def __post_init__(self) -> None:
-        for known in params_of(self):
-            known.check(type(self).__name__, getattr(self, known.name))
+        for parameter in params_of(self):
+            parameter.check(type(self).__name__, getattr(self, parameter.name))
 
     def note(self, name: str) -> str:
         """What follows from the parameter `name` and should stand beside its control, "" for nothing."""
@@ -201,5 +203,5 @@ class Setting:
 
     def told(self, name: str) -> str:
         """The tooltip of the parameter `name`: what it does in a sentence, and below that the equation."""
-        known = next(known for known in params_of(self) if known.name == name)
-        return "\n".join(filter(None, (known.help, known.equation or self.equation_of(name))))
+        parameter = next(parameter for parameter in params_of(self) if parameter.name == name)
+        return "\n".join(filter(None, (parameter.help, parameter.equation or self.equation_of(name))))

@@ -74,8 +74,8 @@ class Preprocessing:
         """
         if isinstance(owner, cls):
             return owner
-        if isinstance(known := getattr(owner, "preprocessing", None), cls):
-            return known
+        if isinstance(own := getattr(owner, "preprocessing", None), cls):
+            return own
         if callable(getattr(owner, "transforms", None)) and isinstance(getattr(owner, "meta", None), Mapping):
             return cls._of_weights(owner)
         config = getattr(owner, "pretrained_cfg", None) or getattr(owner, "default_cfg", None)

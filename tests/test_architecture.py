@@ -31,7 +31,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 STUB = PACKAGE / "__init__.pyi"  # the table of the public names
 
 # The floors of the package, from the ground up. A file imports from the floors below its own, and from its own folder.
-GROUND = ("lazy", "params", "polygon", "images", "samples", "preprocessing", "modalities")
+GROUND = ("lazy", "threads", "params", "polygon", "images", "samples", "preprocessing", "modalities")
 ENGINE = tuple(
     f"engine.{room}" for room in ("trace", "layers", "operators", "rules", "composites", "propagation", "analysis")
 )
@@ -40,6 +40,7 @@ SESSION = ("apps.session", "apps.inputs", "apps.sharing")  # what the apps share
 APPS = ("apps.explore", "apps.quality", "apps.scan", "apps.serving")  # no app imports another
 TABLE: dict[str, tuple[str, ...]] = {
     "lazy": (),
+    "threads": (),
     "params": (),
     "polygon": (),
     "images": (),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 __all__ = ["file_of"]
 
-KNOWN = {"skimage": "scikit-image", "sklearn": "scikit-learn"}
+DISTRIBUTIONS = {"skimage": "scikit-image", "sklearn": "scikit-learn"}
 
 
 def file_of(package: str, path: str, reader: str, what: str) -> Path:
@@ -16,12 +16,12 @@ def file_of(package: str, path: str, reader: str, what: str) -> Path:
     reader, what: who asks and for what, for the message.
     Raises ModuleNotFoundError or FileNotFoundError where it is missing.
     """
-    name, spec = KNOWN[package], importlib.util.find_spec(package)
+    name, spec = DISTRIBUTIONS[package], importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
         raise ModuleNotFoundError(
             f"{reader} reads {what} with {name}, which is not installed: pip install {name}.", name=package
         )
-    found = Path(spec.submodule_search_locations[0]) / path
-    if not found.is_file():
-        raise FileNotFoundError(f"{reader} must find {path} inside {name}, got nothing at {found}. Reinstall {name}.")
-    return found
+    file = Path(spec.submodule_search_locations[0]) / path
+    if not file.is_file():
+        raise FileNotFoundError(f"{reader} must find {path} inside {name}, got nothing at {file}. Reinstall {name}.")
+    return file

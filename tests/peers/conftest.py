@@ -2,28 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import torch
-
-
-def let_torchvision_import() -> torch.library.Library | None:
-    """Beside a CPU-only torch its compiled part cannot load: two of its ops must be defined before it is imported."""
-    spec = importlib.util.find_spec("torchvision")
-    for folder in spec.submodule_search_locations or () if spec is not None else ():
-        try:
-            for compiled in Path(folder).glob("_C*"):
-                torch.ops.load_library(compiled)
-        except OSError:
-            library = torch.library.Library("torchvision", "DEF")
-            for op in ("nms", "qnms"):
-                library.define(f"{op}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-            return library
-    return None
-
+from torchvision_import import let_torchvision_import
 
 LIBRARY = let_torchvision_import()  # its definitions live as long as it does
 

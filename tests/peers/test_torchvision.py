@@ -62,14 +62,14 @@ def test_nothing_is_lost_without_biases_in_double_precision(family: str) -> None
     model, x = small(family)
     model, x = CONSERVATION.without_biases(model, x), x.double()
     explainer = lw.Explainer(model)
-    held = explainer.explain(x, method=lw.LRP(CONSERVATION.HELD))
-    assert held.total == pytest.approx(held.explained, rel=1e-6)
-    assert all(layer.closes for layer in held.layers)
-    assert {cause for cause, kept in held.absorbed.items() if float(kept.abs().max()) > 1e-9} == set()
+    explanation = explainer.explain(x, method=lw.LRP(CONSERVATION.CONSTANT_ATTENTION))
+    assert explanation.total == pytest.approx(explanation.explained, rel=1e-6)
+    assert all(layer.closes for layer in explanation.layers)
+    assert {cause for cause, amount in explanation.absorbed.items() if float(amount.abs().max()) > 1e-9} == set()
     both = explainer.explain(x, method=lw.LRP(CONSERVATION.BARE["γ"]))
 
-    found, alone = CONSERVATION.balance(explainer, x[:1], CONSERVATION.BARE)
-    assert found.lost < 1e-9 and found.unexplained < 1e-9 and not found.open
+    balance, alone = CONSERVATION.balance(explainer, x[:1], CONSERVATION.BARE)
+    assert balance.lost < 1e-9 and balance.unexplained < 1e-9 and not balance.open
     assert alone.method == both.method
     assert both.relevance[:1] == pytest.approx(alone.relevance, rel=1e-6, abs=1e-9 * float(alone.relevance.abs().max()))
 

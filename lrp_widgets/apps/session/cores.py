@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 
-import torch
-from threadpoolctl import ThreadpoolController
 from torch import Tensor, nn
+
+from lrp_widgets.threads import one_thread
 
 __all__ = ["SMALL", "cores_for", "is_small"]
 
@@ -32,12 +31,5 @@ def cores_for(model: nn.Module, x: Tensor) -> Iterator[None]:
     if not is_small(model, x):
         yield
         return
-    torch.get_num_threads()  # on a new thread, torch sets the number when it is first needed: let it be now
-    # OpenMP keeps this number for each thread, so that nobody else's work is slowed down.
-    with _pools().limit(limits=1, user_api="openmp"):
+    with one_thread():
         yield
-
-
-@cache
-def _pools() -> ThreadpoolController:
-    return ThreadpoolController()

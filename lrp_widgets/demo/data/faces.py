@@ -26,6 +26,6 @@ def load(split: str = "test") -> Samples:
         raise ValueError(f"faces.split must be one of {', '.join(map(repr, SPLITS))}, got {split!r}.")
     pictures = np.load(file_of("skimage", "data/lfw_subset.npy", "demo.data.faces", "the faces that come"))
     labels = (np.arange(len(pictures)) < len(pictures) // 2).astype(np.int64)  # the first half are the faces
-    kept = held_out(len(pictures)) == (split == "test") if split != "all" else np.ones(len(pictures), dtype=bool)
-    inputs = torch.from_numpy(pictures[kept].astype(np.float32))[:, None]
-    return Samples(inputs, torch.from_numpy(labels[kept]), CLASSES, low=0.0, high=1.0)
+    rows = held_out(len(pictures)) == (split == "test") if split != "all" else np.ones(len(pictures), dtype=bool)
+    inputs = torch.from_numpy(pictures[rows].astype(np.float32))[:, None]
+    return Samples(inputs, torch.from_numpy(labels[rows]), CLASSES, low=0.0, high=1.0)

@@ -64,8 +64,8 @@ def _photograph(name: str) -> Tensor:
     """(3, height, width) in [0, 1]; what is transparent (around the horse) is white."""
     from PIL import Image  # here, so that whoever looks at no photographs need not wait for it
 
-    with Image.open(file_of(*WHOLE[name], "demo.data.photos", "photographs that come")) as opened:
-        image = opened.convert("RGBA")
+    with Image.open(file_of(*WHOLE[name], "demo.data.photos", "photographs that come")) as file:
+        image = file.convert("RGBA")
     flat = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
     return torch.from_numpy(np.asarray(flat, dtype=np.float32) / 255).permute(2, 0, 1).contiguous()
 

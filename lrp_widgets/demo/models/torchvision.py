@@ -26,21 +26,21 @@ def load(name: str, weights: str = "DEFAULT") -> nn.Module:
     WeightsError where the weights are damaged or cannot be had.
     """
     models = _models()
-    chosen = _chosen(models, name, weights)
-    file = Path(torch.hub.get_dir()) / "checkpoints" / chosen.url.rpartition("/")[2]
+    entry = _entry(models, name, weights)
+    file = Path(torch.hub.get_dir()) / "checkpoints" / entry.url.rpartition("/")[2]
     if file.exists():
         _check(file)
     try:
         with torch.random.fork_rng(devices=[]):  # its first weights are drawn, only to be replaced
-            model = models.get_model(name, weights=chosen)
+            model = models.get_model(name, weights=entry)
     except (OSError, HTTPException, RuntimeError) as fault:
         if file.exists():  # it is not the download that failed
             raise
         raise WeightsError(
-            f"{name} needs its weights {chosen!r}, and they could not be downloaded from {chosen.url} "
+            f"{name} needs its weights {entry!r}, and they could not be downloaded from {entry.url} "
             f"({type(fault).__name__}: {fault}). Download that file where there is a network, and put it at {file}."
         ) from fault
-    model.preprocessing = Preprocessing.of(chosen)
+    model.preprocessing = Preprocessing.of(entry)
     return model.eval()
 
 
@@ -64,28 +64,31 @@ def _models() -> Any:
     return models
 
 
-def _chosen(models: Any, name: str, weights: str) -> Any:
+def _entry(models: Any, name: str, weights: str) -> Any:
     """The weights, an enum member of torchvision."""
-    known = models.list_models(module=models)  # what lies in its other modules segments, detects, or sees videos
-    if name not in known:
-        near = ", ".join(get_close_matches(str(name), known, n=5, cutoff=0.5)) or f"{', '.join(known[:5])}, …"
+    # What lies in the other modules of torchvision.models segments, detects, or classifies videos.
+    classifiers = models.list_models(module=models)
+    if name not in classifiers:
+        near = (
+            ", ".join(get_close_matches(str(name), classifiers, n=5, cutoff=0.5)) or f"{', '.join(classifiers[:5])}, …"
+        )
         raise ValueError(
             f"torchvision has no classifier called {name!r}. Near it: {near}. "
             "All: torchvision.models.list_models(module=torchvision.models)."
         )
-    offered = models.get_model_weights(name)
-    if weights not in offered.__members__:
-        raise ValueError(f"The weights of {name} must be one of {', '.join(offered.__members__)}, got {weights!r}.")
-    return offered[weights]
+    entries = models.get_model_weights(name)
+    if weights not in entries.__members__:
+        raise ValueError(f"The weights of {name} must be one of {', '.join(entries.__members__)}, got {weights!r}.")
+    return entries[weights]
 
 
 def _check(file: Path) -> None:
     """Torch checks what it downloads, not what lies there: a copy made by hand may have been cut off."""
     expected = file.stem.rpartition("-")[2]
     with file.open("rb") as content:
-        found = hashlib.file_digest(content, "sha256").hexdigest()
-    if not found.startswith(expected):
+        digest = hashlib.file_digest(content, "sha256").hexdigest()
+    if not digest.startswith(expected):
         raise WeightsError(
-            f"Weights file {file}: its sha256 must begin with {expected}, got {found[:8]}…. "
+            f"Weights file {file}: its sha256 must begin with {expected}, got {digest[:8]}…. "
             "Delete it, and it is downloaded again; or copy it again from where it is whole."
         )

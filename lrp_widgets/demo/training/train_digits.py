@@ -38,12 +38,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--epochs", type=int, help=f"default: {EPOCHS}")
     parser.add_argument("--out", type=Path, default=FOLDER, help="folder to write to (default: where load() reads)")
-    chosen = parser.parse_args(argv)
+    options = parser.parse_args(argv)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # sums in one order: a seed gives the same weights however many cores there are
     try:
-        for name in CHOICES if chosen.model == "both" else (chosen.model,):
-            _make(name, chosen.mnist, chosen.seed, chosen.epochs or EPOCHS[name], chosen.out)
+        for name in CHOICES if options.model == "both" else (options.model,):
+            _make(name, options.mnist, options.seed, options.epochs or EPOCHS[name], options.out)
     finally:
         torch.set_num_threads(threads)
 

@@ -49,11 +49,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--epochs", type=int, default=EPOCHS, help="of each half of the training")
     parser.add_argument("--out", type=Path, default=FOLDER, help="folder to write to (default: where load() reads)")
-    chosen = parser.parse_args(argv)
+    options = parser.parse_args(argv)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # sums in one order: a seed gives the same weights however many cores there are
     try:
-        _make(chosen.seed, chosen.epochs, chosen.out)
+        _make(options.seed, options.epochs, options.out)
     finally:
         torch.set_num_threads(threads)
 
@@ -70,15 +70,15 @@ def folds(n: int, parts: int = FOLDS) -> list[np.ndarray]:
 
 def windows(scenes: Sequence[Tensor], count: int, random: torch.Generator) -> Tensor:
     """(count, 1, 25, 25): squares of any size anywhere in the scenes, each pixel the mean of the area it covers."""
-    made = []
+    crops = []
     for number in range(count):
         scene = scenes[number % len(scenes)]
         place = torch.rand(3, generator=random).tolist()
         longest = min(scene.shape[-2:])
         side = round(SIDE * (longest / SIDE) ** place[0])
         top, left = (int(at * (length - side + 1)) for at, length in zip(place[1:], scene.shape[-2:], strict=True))
-        made.append(F.interpolate(scene[..., top : top + side, left : left + side], size=SIDE, mode="area"))
-    return torch.cat(made)
+        crops.append(F.interpolate(scene[..., top : top + side, left : left + side], size=SIDE, mode="area"))
+    return torch.cat(crops)
 
 
 def changed(pictures: Tensor, random: torch.Generator) -> Tensor:
@@ -103,13 +103,13 @@ def fit(data: Set, scenes: Sequence[Tensor], epochs: int, seed: int) -> FacesCNN
     pictures, labels = data
     times = torch.where(labels == 1, FACES, OTHERS)
     pictures, labels = pictures.repeat_interleave(times, 0), labels.repeat_interleave(times)
-    drawn = windows(scenes, WINDOWS, random)
+    negatives = windows(scenes, WINDOWS, random)
     for half in range(2):
         if half:
-            searched = windows(scenes, SEARCHED, random)
-            hard = likeness(model, searched).argsort(descending=True)[:HARD]
-            drawn = torch.cat([drawn, searched[hard]])
-        together = torch.cat([pictures, drawn]), torch.cat([labels, torch.zeros(len(drawn), dtype=torch.long)])
+            candidates = windows(scenes, SEARCHED, random)
+            hard = likeness(model, candidates).argsort(descending=True)[:HARD]
+            negatives = torch.cat([negatives, candidates[hard]])
+        together = torch.cat([pictures, negatives]), torch.cat([labels, torch.zeros(len(negatives), dtype=torch.long)])
         train(model, together, epochs, seed + half, changed=changed, say=lambda line: print(line, flush=True))
     return model
 
@@ -123,8 +123,8 @@ def likeness(model: nn.Module, pictures: Tensor) -> Tensor:
 
 def false_alarms(model: nn.Module, scenes: Sequence[Tensor], seed: int) -> float:
     """The share of windows of scenes that are taken for faces."""
-    found = likeness(model, windows(scenes, SEARCHED, torch.Generator().manual_seed(seed + 100)))
-    return float((found > 0).float().mean())
+    scores = likeness(model, windows(scenes, SEARCHED, torch.Generator().manual_seed(seed + 100)))
+    return float((scores > 0).float().mean())
 
 
 def _make(seed: int, epochs: int, out: Path) -> None:
@@ -160,8 +160,8 @@ def _make(seed: int, epochs: int, out: Path) -> None:
 
 def _scene(package: str, path: str) -> Tensor:
     """(1, 1, height, width), grey, in [0, 1]."""
-    with Image.open(file_of(package, path, "demo.train_faces", "photographs that come")) as opened:
-        grey = np.asarray(opened.convert("L"), dtype=np.float32)
+    with Image.open(file_of(package, path, "demo.train_faces", "photographs that come")) as picture:
+        grey = np.asarray(picture.convert("L"), dtype=np.float32)
     return torch.from_numpy(grey / 255)[None, None]
 
 

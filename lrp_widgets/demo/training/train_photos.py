@@ -65,19 +65,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     usual = [phase.epochs for phase in PHASES]
     parser.add_argument("--epochs", type=int, nargs=len(PHASES), default=usual, help=f"of each phase, default: {usual}")
     parser.add_argument("--out", type=Path, default=FOLDER, help="folder to write to (default: where load() reads)")
-    chosen = parser.parse_args(argv)
-    data, test = read_cifar10(chosen.cifar10 / "train.npz"), read_cifar10(chosen.cifar10 / "test.npz")
+    options = parser.parse_args(argv)
+    data, test = read_cifar10(options.cifar10 / "train.npz"), read_cifar10(options.cifar10 / "test.npz")
     lines: list[str] = []
 
     def say(line: str) -> None:
         print(line, flush=True)
         lines.append(line)
 
-    torch.manual_seed(chosen.seed)
+    torch.manual_seed(options.seed)
     model = PhotosCNN()
-    phases = [replace(phase, epochs=epochs) for phase, epochs in zip(PHASES, chosen.epochs, strict=True)]
-    train(model, data, phases, chosen.seed, say)
-    write(model, test, len(data[0]), lines, chosen.seed, chosen.epochs, chosen.out)
+    phases = [replace(phase, epochs=epochs) for phase, epochs in zip(PHASES, options.epochs, strict=True)]
+    train(model, data, phases, options.seed, say)
+    write(model, test, len(data[0]), lines, options.seed, options.epochs, options.out)
 
 
 def read_cifar10(path: Path) -> Set:
@@ -94,8 +94,8 @@ def read_cifar10(path: Path) -> Set:
         jpeg, offset, label = arrays["jpeg"], arrays["offset"].tolist(), arrays["label"]
     pictures = np.empty((len(label), 32, 32, 3), np.uint8)
     for row, (begin, end) in enumerate(pairwise(offset)):
-        with Image.open(io.BytesIO(jpeg[begin:end].tobytes())) as opened:
-            pictures[row] = np.asarray(opened.convert("RGB"))
+        with Image.open(io.BytesIO(jpeg[begin:end].tobytes())) as picture:
+            pictures[row] = np.asarray(picture.convert("RGB"))
     return torch.from_numpy(pictures).permute(0, 3, 1, 2).contiguous(), torch.from_numpy(label).long()
 
 
@@ -160,7 +160,7 @@ def guess(model: nn.Module, pictures: Tensor) -> Tensor:
 
 
 def write(
-    model: PhotosCNN, test: Set, seen: int, lines: list[str], seed: int, epochs: Sequence[int], out: Path
+    model: PhotosCNN, test: Set, trained_on: int, lines: list[str], seed: int, epochs: Sequence[int], out: Path
 ) -> None:
     """Round to half precision, test that once, and write the three files."""
     for value in model.state_dict().values():
@@ -185,7 +185,7 @@ def write(
     out.mkdir(parents=True, exist_ok=True)
     save_weights(model, out / "photos_cnn.safetensors", about, half=True)
     (out / "photos_cnn.txt").write_text("\n".join([about["command"], *lines]) + "\n", encoding="utf-8")
-    (out / "photos_cnn.md").write_text(_card(model, about, each, (seen, len(right))), encoding="utf-8")
+    (out / "photos_cnn.md").write_text(_card(model, about, each, (trained_on, len(right))), encoding="utf-8")
 
 
 @torch.no_grad()

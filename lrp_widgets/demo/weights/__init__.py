@@ -32,11 +32,11 @@ def load_weights(make: Callable[[], Model], name: str, folder: Path = FOLDER) ->
     path = folder / f"{name}.safetensors"
     with torch.device("meta"):  # no initial weights: nothing to compute, and the global random stream stays as it is
         model = make()
-    tensors, said = _read(path)
-    if said.get("format") != FORMAT:
-        raise _error(path, f"its format must be {FORMAT!r}, got {said.get('format')!r}")
+    tensors, metadata = _read(path)
+    if metadata.get("format") != FORMAT:
+        raise _error(path, f"its format must be {FORMAT!r}, got {metadata.get('format')!r}")
     needed = model.state_dict()
-    stored = _half(needed) if said.get("stored") == "float16" else needed
+    stored = _half(needed) if metadata.get("stored") == "float16" else needed
     if missing := sorted(needed.keys() - tensors.keys()):
         raise _error(path, f"it must hold {', '.join(needed)}, got no {', '.join(missing)}")
     if unknown := sorted(tensors.keys() - needed.keys()):
@@ -44,8 +44,8 @@ def load_weights(make: Callable[[], Model], name: str, folder: Path = FOLDER) ->
     for key, expected in stored.items():
         if _form(tensors[key]) != _form(expected):
             raise _error(path, f"{key} must be {_form(expected)}, got {_form(tensors[key])}")
-    if (found := checksum(tensors)) != said.get("sha256"):
-        raise _error(path, f"the sha256 of its tensors must be {said.get('sha256')}, got {found}")
+    if (digest := checksum(tensors)) != metadata.get("sha256"):
+        raise _error(path, f"the sha256 of its tensors must be {metadata.get('sha256')}, got {digest}")
     model.load_state_dict({key: value.to(needed[key].dtype) for key, value in tensors.items()}, assign=True)
     return model.eval()
 

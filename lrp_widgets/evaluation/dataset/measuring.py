@@ -14,16 +14,15 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, NamedTuple
 
 import torch
-from threadpoolctl import ThreadpoolController
 from torch import Tensor, nn
 
 from lrp_widgets.engine.propagation.explainer import Explainer, Output
 from lrp_widgets.engine.propagation.explanation import Explanation
 from lrp_widgets.engine.propagation.method import Method
+from lrp_widgets.threads import one_thread
 
 __all__ = ["Failure", "Measuring", "Number", "Piece", "printed", "row_of"]
 
@@ -138,19 +137,6 @@ class Measuring:
                     break
             at = range(piece.start, piece.start + len(piece.inputs))[found or slice(None)]
             raise Failure(tuple(at), piece.method, metric, f"{type(shown).__name__}: {shown}") from error
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """One thread for what this thread does inside: another number of threads rounds differently."""
-    torch.get_num_threads()  # on a new thread, torch sets the number when it is first needed: let it be now
-    with _pools().limit(limits=1, user_api="openmp"):
-        yield
-
-
-@cache
-def _pools() -> ThreadpoolController:
-    return ThreadpoolController()
 
 
 def row_of(explanation: Explanation, rows: slice) -> Explanation:

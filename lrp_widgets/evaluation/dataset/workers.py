@@ -19,7 +19,8 @@ from typing import Any
 
 import cloudpickle
 
-from lrp_widgets.evaluation.dataset.measuring import Failure, Measuring, Number, Piece, one_thread
+from lrp_widgets.evaluation.dataset.measuring import Failure, Measuring, Number, Piece
+from lrp_widgets.threads import one_thread
 
 __all__ = ["here", "in_processes", "on_cluster"]
 
