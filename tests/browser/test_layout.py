@@ -18,7 +18,7 @@ from serving import free_port, serving
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 WINDOWS = ((1920, 1080), (1280, 800), (1024, 768), (768, 1000), (420, 900))
-READY = {"explore": "every layer closes to", "evaluate": "Selectivity: done in", "scan": "windows in"}
+READY = {"explore": "every layer closes to", "quality": "Selectivity: done in", "scan": "windows in"}
 
 
 @pytest.fixture(scope="module", params=FONTS)
@@ -130,7 +130,7 @@ def test_everything_of_explore_fits(opened: Callable[[str], Opened], font: str) 
 
 
 def test_everything_of_quality_fits(opened: Callable[[str], Opened], font: str) -> None:
-    page = opened("evaluate").page
+    page = opened("quality").page
     root = page.locator(".lrp-quality")
     status = root.locator(".lrp-status-text")
     assert families(page, ".lrp-reset") == {FONTS[font]}
