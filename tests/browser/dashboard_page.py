@@ -23,6 +23,12 @@ LAB_READY = """() => {
   const context = window.jupyterapp?.shell.currentWidget?.sessionContext;
   return context?.isReady && context.session?.kernel?.status === "idle";
 }"""
+# anywidget waits two seconds for the code of a widget, and loses all that the kernel sends to one that took longer. The
+# page of the apps gives it more time; JupyterLab's does not, and on a busy machine no curve would ever be drawn there.
+PATIENT = """(() => {
+  const { timeout } = AbortSignal;
+  AbortSignal.timeout = (wait) => timeout.call(AbortSignal, wait === 2000 ? 120000 : wait);
+})()"""
 # What the page sends may be forged on its way, by words of the same length.
 FORGE = """(() => {
   const send = WebSocket.prototype.send;
@@ -245,6 +251,7 @@ class Opened:
 
 def run_in_lab(page: Page, lab: str, notebook: str) -> None:
     """Open a notebook in a JupyterLab, in a workspace of its own, and run it."""
+    page.add_init_script(PATIENT)
     page.goto(f"{lab}lab/workspaces/{notebook}/tree/{notebook}.ipynb")
     page.locator(".jp-Notebook .jp-CodeCell").first.wait_for(timeout=OPENING)
     page.wait_for_function(LAB_READY, timeout=OPENING)  # before that, the command is forgotten or asks for a kernel
