@@ -4,13 +4,17 @@
 #   PYTHON       the interpreter for ./.venv (else the first of python3, 3.13, 3.12, 3.11 that fits)
 #   TORCH_INDEX  a package index to ask as well, for a machine without a GPU:
 #                make app TORCH_INDEX=https://download.pytorch.org/whl/cpu
-#   TESTS        what `make test` runs (everything)
+#   TESTS        what `make test` runs (everything), and pytest's options
+#   WORKERS      how many tests `make test` runs at a time (2)
 #   BENCH        what `make bench` times: networks, or `short` (everything)
 
 PORT ?= 8866
 PYTHON ?=
 TORCH_INDEX ?=
 TESTS ?=
+WORKERS ?= 2
+
+FONTS := fonts-dejavu-core fonts-liberation
 BENCH ?=
 
 BIN := .venv/bin
@@ -36,7 +40,7 @@ lab: .venv/ready-app
 	@exec $(BIN)/jupyter lab notebooks $$([ "$$(id -u)" != 0 ] || echo --allow-root)
 
 test: .venv/ready-test browser
-	@$(BIN)/python -m pytest $(TESTS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS)
 
 check: .venv/ready-test
 	$(BIN)/ruff format --check .
@@ -83,7 +87,11 @@ clean:
 			echo "make: $$python cannot make a virtual environment. On Debian: apt install $$package" >&2; exit 1; }; fi; \
 	set -x; $$python -m venv .venv
 
-# The browser tests drive Chromium or Chrome: the one that is installed, else Debian's, else Playwright's own.
+# The browser tests drive Chromium or Chrome: the one that is installed, else Debian's, else Playwright's own. They look
+# at the layout in two fonts; where these cannot be installed, the tests that need them say so.
 browser: .venv/ready-test
 	@command -v chromium || command -v google-chrome || command -v google-chrome-stable \
 		|| $(call apt,chromium) || $(BIN)/playwright install chromium
+	@[ "$$(uname)" != Linux ] || [ $$(find -L /usr/share/fonts /usr/local/share/fonts \( -name DejaVuSans.ttf \
+		-o -name LiberationSans-Regular.ttf \) 2>/dev/null | wc -l) -ge 2 ] || $(call apt,$(FONTS)) \
+		|| echo "make: no $(FONTS) here: the tests of the layout in these fonts are left out." >&2

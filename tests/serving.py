@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import signal
 import socket
 import subprocess
@@ -14,15 +15,23 @@ from pathlib import Path
 
 import psutil
 
+PATIENCE = 300  # s until a server listens: seconds, and minutes on a machine that has other things to do
+_DRAWN = random.SystemRandom()  # whatever the tests seed, two processes side by side draw other ports
+
 
 def free_port() -> int:
-    """A port of the loopback address that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port of the loopback address that nothing listens on.
+
+    Below the range from which a system takes ports by itself: until a server listens, no connection is given this one.
+    """
+    while True:
+        port = _DRAWN.randrange(10_000, 32_768)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
-def get(url: str, timeout: float = 90) -> tuple[int, str]:
+def get(url: str, timeout: float = PATIENCE) -> tuple[int, str]:
     """The status and text that a GET ends with, redirections followed."""
     try:
         with urllib.request.urlopen(url, timeout=timeout) as answer:
@@ -67,7 +76,7 @@ def serving(
             cwd=cwd,
         )
     try:
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + PATIENCE
         while not _listens(port):
             assert server.poll() is None, log.read_text()
             if time.monotonic() > deadline:

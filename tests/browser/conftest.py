@@ -1,15 +1,21 @@
-"""Servers and pages for the browser tests: one Voila, one JupyterLab, and pages that many tests share."""
+"""Servers and pages for the browser tests: one Voila, one JupyterLab, and pages that many tests share.
+
+The browser sees the fonts that fonts/ names, and no other: a machine's own do not decide whether a test passes.
+"""
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from browser.dashboard_page import DashboardPage, Opened
-from playwright.sync_api import Browser
+from browser.dashboard_page import PATIENCE, DashboardPage, Opened
+from playwright.sync_api import Browser, expect
 from serving import free_port, serving
 
 from lrp_widgets.apps.serving.serve import notebook
@@ -30,11 +36,28 @@ SLOW = """(() => {
 })()"""
 
 
+# The file of fonts/ and the family that it leaves. The first one has the wider letters: it is every test's, and what a
+# machine shows that has got nothing but Debian's chromium.
+FONTS = {"dejavu": "DejaVu Sans", "liberation": "Liberation Sans"}
+
+expect.set_options(timeout=PATIENCE)
+
+
+def only(font: str) -> dict[str, str] | None:
+    """The environment of a browser that finds no other font; None where it cannot be had."""
+    fonts = Path(__file__).with_name("fonts") / f"{font}.conf"
+    folders = re.findall("<dir>(.*)</dir>", fonts.read_text())
+    name = f"{FONTS[font].replace(' ', '')}*.ttf"
+    installed = any(path for folder in folders for path in Path(folder).rglob(name))
+    return {**os.environ, "FONTCONFIG_FILE": str(fonts)} if installed and sys.platform == "linux" else None
+
+
 @pytest.fixture(scope="session")
 def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
-    """Chromium or Chrome where one is installed; Playwright's own otherwise."""
+    """Chromium or Chrome where one is installed; Playwright's own otherwise. Where DejaVu is there, no other font."""
     installed = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "google-chrome-stable"))), None)
-    return {**browser_type_launch_args, "args": FLAGS, **({"executable_path": installed} if installed else {})}
+    executable = {"executable_path": installed} if installed else {}
+    return {**browser_type_launch_args, "args": FLAGS, "env": only("dejavu") or dict(os.environ), **executable}
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,8 @@ from typing import Any
 
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, expect
 
-PATIENCE = 30_000  # ms for what should take a blink, on a machine that has other things to do
+PATIENCE = 120_000  # ms for what should take a blink, on a machine that has other things to do
+OPENING = 300_000  # ms until a page stands: a kernel starts, and imports torch
 WINDOW = {"width": 1280, "height": 800}
 READ = """canvases => canvases.filter(canvas => canvas.width && !canvas.closest("[hidden]")).map(canvas => {
   const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
@@ -22,24 +23,12 @@ LAB_READY = """() => {
   const context = window.jupyterapp?.shell.currentWidget?.sessionContext;
   return context?.isReady && context.session?.kernel?.status === "idle";
 }"""
-SCROLLING = """axis => [...document.querySelectorAll("*")].filter((element) =>
-  element.querySelector(".lrp-explore") && element[`scroll${axis}`] > element[`client${axis}`] + 1)
-  .map((element) => `${element.tagName}.${element.className}`)"""
-STICKING_OUT = """() => {
-  const found = [];
-  const named = (element) => `${element.tagName}.${element.className}`;
-  for (const column of document.querySelectorAll(".lrp-grid > *")) {
-    const { right } = column.getBoundingClientRect();
-    const end = column.closest(".lrp-explore").parentElement.getBoundingClientRect().right;
-    if (right > Math.min(innerWidth, end) + 1) found.push(`${named(column)} ends at ${right}, the app at ${end}`);
-    for (const part of column.querySelectorAll("*")) {
-      const box = part.getBoundingClientRect();
-      if (box.width && box.right > right + 1 && !part.closest("svg, .lrp-cut"))
-        found.push(`${named(part)} ends at ${box.right}, its column at ${right}`);
-    }
-  }
-  return found;
-}"""
+# anywidget waits two seconds for the code of a widget, and loses all that the kernel sends to one that took longer. The
+# page of the apps gives it more time; JupyterLab's does not, and on a busy machine no curve would ever be drawn there.
+PATIENT = """(() => {
+  const { timeout } = AbortSignal;
+  AbortSignal.timeout = (wait) => timeout.call(AbortSignal, wait === 2000 ? 120000 : wait);
+})()"""
 # What the page sends may be forged on its way, by words of the same length.
 FORGE = """(() => {
   const send = WebSocket.prototype.send;
@@ -95,7 +84,7 @@ class DashboardPage:
         self.thumbnails = self.root.locator(".lrp-gallery-option")
         self.pad = self.root.locator(".lrp-drawing-canvas")
 
-    def opened(self, patience: float = 120_000) -> DashboardPage:
+    def opened(self, patience: float = OPENING) -> DashboardPage:
         """Wait for the first heatmap."""
         self.heatmap.and_(self.page.locator("[data-sequence]")).wait_for(timeout=patience)
         self.is_ok()
@@ -103,7 +92,7 @@ class DashboardPage:
 
     def has_curve(self) -> DashboardPage:
         """Wait for the figure, the last thing to load."""
-        self.curve.wait_for(state="attached", timeout=120_000)
+        self.curve.wait_for(state="attached", timeout=OPENING)
         return self
 
     def is_ok(self) -> None:
@@ -246,7 +235,8 @@ class Opened:
     def __init__(self, browser: Browser, server: str) -> None:
         self.context = browser.new_context(viewport=WINDOW)  # type: ignore[arg-type]
         self.page: Page = self.context.new_page()
-        self.page.set_default_navigation_timeout(120_000)  # a kernel starts before the page is sent
+        self.page.set_default_timeout(PATIENCE)
+        self.page.set_default_navigation_timeout(OPENING)  # a kernel starts before the page is sent
         self.watch = Watch(self.page, server)
 
     def dashboard(self, place: int = 0) -> DashboardPage:
@@ -261,9 +251,10 @@ class Opened:
 
 def run_in_lab(page: Page, lab: str, notebook: str) -> None:
     """Open a notebook in a JupyterLab, in a workspace of its own, and run it."""
+    page.add_init_script(PATIENT)
     page.goto(f"{lab}lab/workspaces/{notebook}/tree/{notebook}.ipynb")
-    page.locator(".jp-Notebook .jp-CodeCell").first.wait_for(timeout=90_000)
-    page.wait_for_function(LAB_READY, timeout=90_000)  # before that, the command is forgotten or asks for a kernel
+    page.locator(".jp-Notebook .jp-CodeCell").first.wait_for(timeout=OPENING)
+    page.wait_for_function(LAB_READY, timeout=OPENING)  # before that, the command is forgotten or asks for a kernel
     page.evaluate("() => void window.jupyterapp.commands.execute('notebook:run-all-cells')")
 
 
@@ -278,13 +269,3 @@ def wait_until(
         )
         page.wait_for_timeout(20)
         waited += 20
-
-
-def scrolling(page: Page, axis: str) -> list[str]:
-    """The elements around a dashboard that scroll: axis Height or Width."""
-    return page.evaluate(SCROLLING, axis)
-
-
-def sticking_out(page: Page) -> list[str]:
-    """What sticks out of the window or of its column to the right."""
-    return page.evaluate(STICKING_OUT)

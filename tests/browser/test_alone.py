@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browser.dashboard_page import PATIENCE, READ, Opened, wait_until
+from browser.dashboard_page import OPENING, PATIENCE, READ, Opened, wait_until
 from browser.test_access import violations
 from playwright.sync_api import Browser, expect
 from serving import free_port, serving
@@ -64,7 +64,7 @@ def alone(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     )
     with serving([sys.executable, "-c", code], port, folder / "log.txt"):
         opened = Opened(browser, f"http://127.0.0.1:{port}/")
-        opened.page.goto(opened.watch.server, timeout=120_000)
+        opened.page.goto(opened.watch.server, timeout=OPENING)
         yield opened
         opened.context.close()
 
@@ -76,12 +76,12 @@ def _text(name: str) -> str:
 def test_each_is_drawn_without_an_app_around_it(alone: Opened):
     assert {path.stem for path in DOCS.glob("*.md")} == set(PARTS)
     for part in PARTS.values():
-        alone.page.locator(part).first.wait_for(state="attached", timeout=120_000)
+        alone.page.locator(part).first.wait_for(state="attached", timeout=OPENING)
     alone.check()
 
 
 def test_it_has_no_grave_violation_either(alone: Opened):
-    alone.page.locator(PARTS["curve_view"]).first.wait_for(state="attached", timeout=120_000)
+    alone.page.locator(PARTS["curve_view"]).first.wait_for(state="attached", timeout=OPENING)
     # Ours alone: the slider that the linked example adds is a bare one of ipywidgets.
     assert violations(alone.dashboard(), {"include": [[f".lrp-{part}"] for part in OURS]}) == []
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from browser.dashboard_page import PATIENCE, DashboardPage, Opened, run_in_lab, sticking_out, wait_until
+from browser.dashboard_page import PATIENCE, DashboardPage, Opened, run_in_lab, wait_until
+from browser.layout import sticking_out
 from PIL import Image
 from playwright.sync_api import Browser, expect
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import nbformat
 import pytest
-from browser.dashboard_page import FORGE, Opened, scrolling, sticking_out, wait_until
+from browser.dashboard_page import FORGE, Opened, wait_until
+from browser.layout import scrolling, sticking_out
 from playwright.sync_api import Browser, expect
 from serving import free_port, serving
 

@@ -8,7 +8,8 @@ import time
 
 import numpy as np
 import pytest
-from browser.dashboard_page import PATIENCE, DashboardPage, sticking_out, wait_until
+from browser.dashboard_page import PATIENCE, DashboardPage, wait_until
+from browser.layout import sticking_out
 from PIL import Image
 from playwright.sync_api import expect
 

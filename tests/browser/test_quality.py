@@ -6,13 +6,13 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from browser.dashboard_page import WINDOW, Watch, sticking_out, wait_until
+from browser.dashboard_page import OPENING, PATIENCE, WINDOW, Watch, wait_until
+from browser.layout import sticking_out
 from playwright.sync_api import Browser, Locator, Page, expect
 from serving import free_port, serving
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-PATIENCE = 60_000  # ms
 INK = """canvas => new Set(new Uint32Array(canvas.getContext("2d")
   .getImageData(0, 0, canvas.width, canvas.height).data.buffer)).size"""
 
@@ -26,7 +26,7 @@ def page(browser: Browser, tmp_path) -> Iterator[Page]:
         context = browser.new_context(viewport=WINDOW)  # type: ignore[arg-type]
         page = context.new_page()
         watch = Watch(page, address)
-        page.goto(address, timeout=120_000)
+        page.goto(address, timeout=OPENING)
         yield page
         context.close()
         assert (watch.outside, watch.errors) == ([], [])
@@ -42,7 +42,7 @@ def test_every_page_is_moved_once(page: Page):
         root.locator(".lrp-quality-pages .widget-toggle-button", has_text=name).first.click()
         return root.locator(".lrp-quality-pages > .lrp-page:visible")
 
-    expect(said).to_contain_text("Selectivity: done in", timeout=120_000)
+    expect(said).to_contain_text("Selectivity: done in", timeout=OPENING)
     expect(curve.locator("path.lrp-lines-line")).to_have_count(3)
     before, place = (
         curve.locator("path").first.get_attribute("d"),

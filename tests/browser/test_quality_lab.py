@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from browser.dashboard_page import Opened, run_in_lab, sticking_out
+from browser.dashboard_page import OPENING, PATIENCE, Opened, run_in_lab
+from browser.layout import sticking_out
 from browser.test_access import violations
 from playwright.sync_api import Browser, expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-
-PATIENCE = 60_000  # ms
 
 
 def test_what_is_moved_in_the_notebook_is_measured(browser: Browser, lab: str):
@@ -18,7 +17,7 @@ def test_what_is_moved_in_the_notebook_is_measured(browser: Browser, lab: str):
     run_in_lab(page, lab, "quality")
     root = page.locator(".lrp-quality")
     said = root.locator(".lrp-status-text")
-    expect(said).to_contain_text("Selectivity: done in", timeout=120_000)
+    expect(said).to_contain_text("Selectivity: done in", timeout=OPENING)
     line = root.locator(".lrp-page:visible .lrp-lines path").first
     before = line.get_attribute("d") or ""
     root.locator(".lrp-gallery-option").nth(5).click()

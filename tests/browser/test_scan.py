@@ -7,7 +7,8 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from browser.dashboard_page import PATIENCE, READ, Opened, scrolling, sticking_out, wait_until
+from browser.dashboard_page import OPENING, PATIENCE, READ, Opened, wait_until
+from browser.layout import scrolling, sticking_out
 from playwright.sync_api import Browser, Locator, expect
 from serving import free_port, serving
 
@@ -22,7 +23,7 @@ def opened(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     with serving(command, port, tmp_path_factory.mktemp("scan") / "log.txt"):
         opened = Opened(browser, f"http://127.0.0.1:{port}/")
         opened.page.goto(opened.watch.server)
-        expect(said(opened)).to_contain_text("windows in", timeout=120_000)
+        expect(said(opened)).to_contain_text("windows in", timeout=OPENING)
         yield opened
         opened.context.close()
 
@@ -37,7 +38,7 @@ def large(opened: Opened) -> Locator:
 
 def test_it_stands_on_one_screen_and_a_window_is_looked_into(opened: Opened):
     page, picture = opened.page, large(opened)
-    expect(said(opened)).to_contain_text(re.compile(r"^3 maps, [\d,]+ windows in"), timeout=120_000)
+    expect(said(opened)).to_contain_text(re.compile(r"^3 maps, [\d,]+ windows in"), timeout=OPENING)
     expect(picture.locator(".lrp-heatmap-stamp")).to_contain_text("face against no face")
     expect(picture.locator(BOX)).to_have_count(5)
     assert scrolling(page, "Height") == scrolling(page, "Width") == []
@@ -118,7 +119,7 @@ def test_zoom_by_wheel_keys_buttons_and_drag(opened: Opened):
 def test_a_narrow_window_and_the_other_example(opened: Opened):
     page = opened.page
     page.locator(".lrp-grid > :first-child > .widget-dropdown select").select_option(index=1)
-    expect(large(opened).locator(".lrp-heatmap-stamp")).to_contain_text(re.compile("^cat · f = "), timeout=60_000)
+    expect(large(opened).locator(".lrp-heatmap-stamp")).to_contain_text(re.compile("^cat · f = "), timeout=PATIENCE)
     page.set_viewport_size({"width": 768, "height": 900})
     try:
         wait_until(lambda: sticking_out(page) == [], page, "everything fits")

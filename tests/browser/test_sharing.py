@@ -10,6 +10,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from browser.dashboard_page import OPENING, PATIENCE
 from playwright.sync_api import Browser, Page, expect
 from serving import free_port, serving
 
@@ -22,7 +23,6 @@ from lrp_widgets.widgets import HeatmapView
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-PATIENCE = 60_000
 SAMPLES = lw.demo.data.digits()
 APP = """
 import os
@@ -97,8 +97,8 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 def opened(page: Page, address: str) -> None:
-    page.goto(address)
-    page.locator(".lrp-heatmap[data-sequence]").wait_for(timeout=PATIENCE)
+    page.goto(address, timeout=OPENING)
+    page.locator(".lrp-heatmap[data-sequence]").wait_for(timeout=OPENING)
 
 
 def says(page: Page, text: str) -> None:

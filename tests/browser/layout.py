@@ -1,0 +1,100 @@
+"""What does not fit into its place on a page: found by measuring the page as the browser has laid it out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from playwright.sync_api import Page
+
+SCROLLING = """axis => [...document.querySelectorAll("*")].filter((element) =>
+  element.querySelector(".lrp-explore") && element[`scroll${axis}`] > element[`client${axis}`] + 1)
+  .map((element) => `${element.tagName}.${element.className}`)"""
+STICKING_OUT = """() => {
+  const found = [];
+  const named = (element) => `${element.tagName}.${element.className}`;
+  for (const column of document.querySelectorAll(".lrp-grid > *")) {
+    const { right } = column.getBoundingClientRect();
+    const end = column.closest(".lrp-explore").parentElement.getBoundingClientRect().right;
+    if (right > Math.min(innerWidth, end) + 1) found.push(`${named(column)} ends at ${right}, the app at ${end}`);
+    for (const part of column.querySelectorAll("*")) {
+      const box = part.getBoundingClientRect();
+      if (box.width && box.right > right + 1 && !part.closest("svg, .lrp-cut"))
+        found.push(`${named(part)} ends at ${box.right}, its column at ${right}`);
+    }
+  }
+  return found;
+}"""
+# Words that end outside of what shows them and cannot be scrolled to, lists whose choice does not fit into them, and
+# what can be moved sideways. Left out is what is meant to be cut (lrp-cut: its tooltip has the whole), and a table's
+# card, which may be wider than a telephone.
+CUT_OFF = """() => {
+  const found = new Set();
+  const named = (element) => `${element.tagName}.${element.className}`;
+  const context = document.createElement("canvas").getContext("2d");
+  const scrolls = (overflow) => overflow === "auto" || overflow === "scroll";
+  for (const element of document.querySelectorAll(".lrp-explore *")) {
+    if (!element.checkVisibility({ visibilityProperty: true }) || element.closest("svg, .js-plotly-plot")) continue;
+    const style = getComputedStyle(element);
+    if (scrolls(style.overflowX) && element.scrollWidth > element.clientWidth + 1 && !element.closest(".lrp-card"))
+      found.add(`${named(element)} is moved sideways: ${element.scrollWidth} px in ${element.clientWidth}`);
+    if (element.tagName === "SELECT") {
+      context.font = style.font;
+      const room = element.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
+      for (const { text } of element.size > 1 ? element.options : element.selectedOptions)
+        if (context.measureText(text).width > room + 1) found.add(`"${text}" is cut in its list, of ${room} px`);
+    }
+    if (element.closest(".lrp-cut, select, option")) continue;
+    for (const node of element.childNodes) {
+      if (node.nodeType !== Node.TEXT_NODE || !node.data.trim()) continue;
+      const range = document.createRange();
+      range.selectNodeContents(node);
+      const text = range.getBoundingClientRect();
+      let [across, down] = [true, true]; // whether it may still be cut in this direction
+      for (let at = element; at && (across || down) && !at.matches(".lrp-explore"); at = at.parentElement) {
+        const { overflowX, overflowY, position } = getComputedStyle(at);
+        const box = at.getBoundingClientRect();
+        const said = `"${node.data.trim().slice(0, 40)}" of ${named(element)} is cut by ${named(at)}`;
+        across &&= !scrolls(overflowX);
+        down &&= !scrolls(overflowY);
+        if (across && overflowX !== "visible" && (text.right > box.right + 1 || text.left < box.left - 1))
+          found.add(`${said}, across: ${text.left} to ${text.right} in ${box.left} to ${box.right}`);
+        if (down && overflowY !== "visible" && (text.bottom > box.bottom + 3 || text.top < box.top - 3))
+          found.add(`${said}, down: ${text.top} to ${text.bottom} in ${box.top} to ${box.bottom}`);
+        if (position === "absolute" || position === "fixed") break;
+      }
+    }
+  }
+  return [...found];
+}"""
+FRAMES = "() => new Promise((ready) => requestAnimationFrame(() => requestAnimationFrame(() => ready())))"
+
+
+def scrolling(page: Page, axis: str) -> list[str]:
+    """The elements around a dashboard that scroll: axis Height or Width."""
+    return page.evaluate(SCROLLING, axis)
+
+
+def sticking_out(page: Page) -> list[str]:
+    """What sticks out of the window or of its column to the right."""
+    return page.evaluate(STICKING_OUT)
+
+
+def cut_off(page: Page) -> list[str]:
+    """Words that nobody can read to their end, and what has a scroll bar to the side."""
+    return page.evaluate(CUT_OFF)
+
+
+def misfits(page: Page, windows: Iterable[tuple[int, int]]) -> list[str]:
+    """What does not fit into windows of these widths and heights; the window is left as it was."""
+    before, found = page.viewport_size, []
+    for width, height in windows:
+        page.set_viewport_size({"width": width, "height": height})
+        for _ in range(30):  # widgets follow the size some frames later
+            page.evaluate(FRAMES)
+            faults = [*sticking_out(page), *cut_off(page), *(f"{each} scrolls" for each in scrolling(page, "Width"))]
+            if not faults:
+                break
+        found += [f"{width} px: {fault}" for fault in faults]
+    if before:
+        page.set_viewport_size(before)
+    return found

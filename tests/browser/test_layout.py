@@ -1,0 +1,165 @@
+"""No width hangs on a font: each app in two of them, in windows from wide to narrow, each of its pages."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
+from typing import Any
+
+import pytest
+from browser.conftest import FONTS, only
+from browser.dashboard_page import OPENING, DashboardPage, Opened
+from browser.layout import misfits
+from playwright.sync_api import Browser, BrowserType, Locator, Page, expect
+from serving import free_port, serving
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+WINDOWS = ((1920, 1080), (1280, 800), (1024, 768), (768, 1000), (420, 900))
+READY = {"explore": "every layer closes to", "quality": "Selectivity: done in", "scan": "windows in"}
+
+
+@pytest.fixture(scope="module", params=FONTS)
+def font(request: pytest.FixtureRequest) -> str:
+    """One of the fonts, which is installed."""
+    if only(request.param) is None:
+        pytest.skip(
+            f"The browser cannot be kept to {FONTS[request.param]}: that needs Linux, and the font. "
+            "On Debian: apt install fonts-dejavu-core fonts-liberation"
+        )
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def lettered(font: str, browser_type: BrowserType, browser_type_launch_args: dict[str, Any]) -> Iterator[Browser]:
+    """A browser that has got one font."""
+    browser = browser_type.launch(**{**browser_type_launch_args, "env": only(font)})
+    yield browser
+    browser.close()
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], str]]:
+    """Serves an app when it is first asked for. Returns its address."""
+    with ExitStack() as stack:
+
+        @cache
+        def serve(app: str) -> str:
+            port, log = free_port(), tmp_path_factory.mktemp(app) / "log.txt"
+            command = [sys.executable, "-m", "lrp_widgets", "--port", str(port), "--no-browser", app]
+            stack.enter_context(serving(command, port, log))
+            return f"http://127.0.0.1:{port}/"
+
+        yield serve
+
+
+@pytest.fixture
+def opened(lettered: Browser, address: Callable[[str], str]) -> Iterator[Callable[[str], Opened]]:
+    """Opens an app in that browser, and checks in the end that nothing went wrong in it."""
+    pages: list[Opened] = []
+
+    def page_of(app: str) -> Opened:
+        pages.append(Opened(lettered, address(app)))
+        page = pages[-1].page
+        page.goto(address(app))
+        expect(page.locator(".lrp-status-text")).to_contain_text(READY[app], timeout=OPENING)
+        return pages[-1]
+
+    yield page_of
+    for each in pages:
+        each.check()
+        each.context.close()
+
+
+def families(page: Page, selector: str) -> set[str]:
+    """The fonts in which the words of an element are drawn."""
+    devtools = page.context.new_cdp_session(page)
+    devtools.send("DOM.enable")
+    devtools.send("CSS.enable")
+    root = devtools.send("DOM.getDocument")["root"]["nodeId"]
+    node = devtools.send("DOM.querySelector", {"nodeId": root, "selector": selector})["nodeId"]
+    drawn = devtools.send("CSS.getPlatformFontsForNode", {"nodeId": node})["fonts"]
+    devtools.detach()
+    return {each["familyName"] for each in drawn}
+
+
+def test_everything_of_explore_fits(opened: Callable[[str], Opened], font: str) -> None:
+    page = opened("explore").page
+    app = DashboardPage(page).opened().has_curve()
+    assert families(page, ".lrp-reset") == {FONTS[font]}
+    found = {"start": misfits(page, WINDOWS)}
+
+    def look(name: str) -> None:
+        app.at_rest()
+        found[name] = misfits(page, WINDOWS)
+
+    app.turn_to("Composite")
+    app.root.locator(".lrp-composite .widget-select select").select_option(index=1)
+    expect(app.select("this layer")).to_be_visible()
+    look("composite")
+    app.root.get_by_role("button", name="pin", exact=True).click()
+    with app.explained():
+        app.press("α", "ArrowRight", 5)
+    app.unfold("look")
+    app.turn_to("Compare")
+    expect(app.root.locator(".lrp-compare-differs")).to_contain_text("α 1")
+    look("look, compare")
+    with app.explained():
+        app.root.locator('.lrp-layers-row[data-name="features.3"]').click()
+    app.turn_to("Channels")
+    expect(app.root.locator(".lrp-channels-tile").nth(3)).to_be_visible()
+    with app.explained():
+        app.root.locator(".lrp-channels-pick").nth(1).click()
+    app.turn_to("Patches")
+    expect(app.root.locator(".lrp-patches .lrp-maps-tile")).to_have_count(9)
+    look("channels, patches")
+    app.turn_to("Doctor")
+    with app.explained():
+        app.root.locator('.lrp-layers-row[data-name=""]').click()
+    app.heatmap.locator(".lrp-heatmap-pictures").click()
+    app.turn_to("Arithmetic")
+    expect(app.root.locator(".lrp-arithmetic-body .lrp-arithmetic-row").first).to_be_visible()
+    app.source("Draw")
+    look("doctor, arithmetic, draw")
+    app.source("Upload")
+    app.select("method").select_option("Your own, by layer")
+    look("upload, own composite")
+    assert {name: faults for name, faults in found.items() if faults} == {}
+
+
+def test_everything_of_quality_fits(opened: Callable[[str], Opened], font: str) -> None:
+    page = opened("quality").page
+    root = page.locator(".lrp-quality")
+    status = root.locator(".lrp-status-text")
+    assert families(page, ".lrp-reset") == {FONTS[font]}
+    found = {"Selectivity": misfits(page, WINDOWS)}
+
+    def turn(name: str) -> Locator:
+        root.locator(".lrp-quality-pages > .lrp-pages-buttons").get_by_role("button", name=name).click()
+        return root.locator(".lrp-quality-pages > .lrp-page:visible")
+
+    for name in ("Continuity", "Report card"):
+        turn(name)
+        expect(status).to_contain_text(f"{name}: done in")
+        found[name] = misfits(page, WINDOWS)
+    turn("Continuity")
+    for name in ("By hand", "Averaged"):
+        page.get_by_role("button", name=name).click()
+        expect(status).to_contain_text(f"{name}: done in")
+        found[name] = misfits(page, WINDOWS)
+    for name in ("Response surface", "Data set"):
+        turn(name)
+        found[name] = misfits(page, WINDOWS)
+    assert {name: faults for name, faults in found.items() if faults} == {}
+
+
+def test_everything_of_scan_fits(opened: Callable[[str], Opened], font: str) -> None:
+    page = opened("scan").page
+    assert families(page, ".lrp-reset") == {FONTS[font]}
+    found = {"start": misfits(page, WINDOWS)}
+    page.locator(".lrp-scan .lrp-folded-button", has_text="▸ look").first.click()
+    page.locator(".lrp-scan .lrp-source .widget-toggle-button", has_text="Upload").click()
+    found["look, upload"] = misfits(page, WINDOWS)
+    assert {name: faults for name, faults in found.items() if faults} == {}
