@@ -1,4 +1,5 @@
-import { isShortcut, make, makeRoot, nextFrame, setText, watch } from "../dom.js";
+import { isShortcut, make, makeRoot, nextFrame, setText } from "../dom.js";
+import { keepDrawn } from "../lifecycle.js";
 import { readImage } from "../raster.js";
 import { saidPlace, shifted, snapped } from "./shifting.js";
 import { makeSvg } from "../svg.js";
@@ -150,18 +151,14 @@ function render({ model, el }) {
     go(0, 0);
     pad.focus({ preventScroll: true }); // the button goes grey, and with it the focus
   });
-  const endings = [
-    watch(model, ["place"], () => {
-      if (!hold) place = model.get("place");
-      draw();
-    }),
-    watch(model, ["sequence", "visited", "largest", "size", "description", "reach"], draw),
-    repaint.cancel,
-    sending.cancel,
-    () => root.remove(),
-  ];
-  draw();
-  return () => endings.forEach((end) => end());
+  const follow = () => {
+    if (!hold) place = model.get("place");
+    draw();
+  };
+  return keepDrawn(model, root, draw, [
+    [["place"], follow],
+    [["sequence", "visited", "largest", "size", "description", "reach"], draw],
+  ], repaint.cancel, sending.cancel);
 }
 
 export default { render };

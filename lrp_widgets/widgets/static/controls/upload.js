@@ -1,4 +1,5 @@
-import { make, makeRoot, setText, watch } from "../dom.js";
+import { make, makeRoot, setText } from "../dom.js";
+import { keepDrawn } from "../lifecycle.js";
 import { megabytes, objection, parts } from "./file.js";
 import { readImage } from "../raster.js";
 
@@ -141,15 +142,10 @@ function render({ model, el }) {
   for (const type of /** @type {const} */ (["dragenter", "dragover", "dragleave", "drop"]))
     zone.addEventListener(type, drag);
   document.addEventListener("paste", paste);
-  const endings = [
-    watch(model, ["answered"], answer),
-    watch(model, ["most_bytes", "accepted", "endings", "description"], show),
-    () => document.removeEventListener("paste", paste),
-    () => latest++,
-    () => root.remove(),
-  ];
-  show();
-  return () => endings.forEach((end) => end());
+  return keepDrawn(model, root, show, [
+    [["answered"], answer],
+    [["most_bytes", "accepted", "endings", "description"], show],
+  ], () => document.removeEventListener("paste", paste), () => latest++);
 }
 
 export default { render };

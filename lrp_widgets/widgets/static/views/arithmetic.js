@@ -1,4 +1,5 @@
-import { isShortcut, make, makeRoot, scrollTo, setText, stepTo, watch } from "../dom.js";
+import { isShortcut, make, makeRoot, scrollTo, setText, stepTo } from "../dom.js";
+import { keepDrawn } from "../lifecycle.js";
 import { aligned, single } from "../numbers.js";
 import { typeset } from "./typeset.js";
 
@@ -209,13 +210,9 @@ function render({ model, el }) {
   });
   const resized = new ResizeObserver(showEnd);
   resized.observe(trail);
-  const endings = [
-    watch(model, ["neuron", "rows", "equation", "note", "trail", "stale", "direction", "can_filter", "passing", "filtered"], draw),
-    () => resized.disconnect(),
-    () => root.remove(),
-  ];
-  draw();
-  return () => endings.forEach((end) => end());
+  return keepDrawn(model, root, draw, [
+    [["neuron", "rows", "equation", "note", "trail", "stale", "direction", "can_filter", "passing", "filtered"], draw],
+  ], () => resized.disconnect());
 }
 
 export default { render };

@@ -1,10 +1,12 @@
 import { difference, likeness } from "./alike.js";
-import { colourTable, onDark, watchTheme } from "../colours.js";
-import { isShortcut, make, makeRoot, nextFrame, setText, stepTo, watch } from "../dom.js";
+import { colourTable, onDark } from "../colours.js";
+import { isShortcut, make, makeRoot, setText, stepTo } from "../dom.js";
+import { keepPainted } from "../lifecycle.js";
 import { formatter, single } from "../numbers.js";
 import { makePin, makeTile } from "./pins.js";
-import { countBeyond, percentileOf, readImage, readRaster } from "../raster.js";
-import { paintBar, paintMap, paintPixels } from "../tiles.js";
+import { countBeyond, readImage, readRaster } from "../raster.js";
+import { paintBar, paintMap, paintPixels, writeEnds } from "../tiles.js";
+import { commonLimit } from "./scale.js";
 
 /**
  * @typedef {import("../raster.js").Raster} Raster
@@ -55,8 +57,6 @@ function render({ model, el }) {
   const read = new Map();
   /** @type {WeakMap<HTMLCanvasElement, unknown[]>} what a canvas shows: a move paints only what it changes */
   const painted = new WeakMap();
-  /** @type {WeakMap<Raster, {percent: number, value: number}>} */
-  const percentiles = new WeakMap();
   /** @type {Map<string, Uint32Array>} */
   const tables = new Map();
   /** @type {Raster | null} */
@@ -103,22 +103,6 @@ function render({ model, el }) {
 
   const chosen = () => model.get("pinned").find(({ key }) => key === model.get("chosen")) ?? model.get("pinned").at(-1);
 
-  /**
-   * Where the colours of all maps end. Each map's percentile is kept: a move asks for that of the present map alone.
-   * @param {Raster[]} rasters
-   */
-  function limitOf(rasters) {
-    const percent = model.get("percentile");
-    const ends = rasters.map((raster) => {
-      const known = percentiles.get(raster);
-      if (known?.percent === percent) return known.value;
-      const value = percentileOf(raster, percent);
-      percentiles.set(raster, { percent, value });
-      return value;
-    });
-    return model.get("scale") || Math.max(0, ...ends);
-  }
-
   function draw() {
     const sequence = model.get("sequence");
     if (sequence !== loaded) present = readRaster(model.get("present"), model.get("shape"));
@@ -129,8 +113,7 @@ function render({ model, el }) {
     root.dataset.sequence = String(sequence);
     place(given);
     const shown = given.map(rasterOf);
-    const known = [present, ...shown].filter((raster) => raster !== null);
-    const limit = limitOf(known);
+    const limit = commonLimit([present, ...shown], model.get("percentile"), model.get("scale"));
     const table = tableOf(model.get("colormap"));
     now.tile.hidden = !present;
     if (present) drawTile(now, present, limit, table, "The present map");
@@ -138,7 +121,7 @@ function render({ model, el }) {
     drawInput();
     given.forEach((pin, index) => drawPin(pin, shown[index], limit, table));
     drawChange();
-    drawLegend(known, limit, table);
+    drawLegend([present, ...shown].filter((raster) => raster !== null), limit, table);
     point(pointed);
   }
 
@@ -234,17 +217,7 @@ function render({ model, el }) {
     const table = tableOf({ "red-blue": "orange-purple", "orange-purple": "red-blue" }[name] ?? name);
     drawTile(change, changed, changed.largest, table, `The present map minus ${pin.title}`);
     paintBar(ownBar, table);
-    writeEnds(/** @type {HTMLElement[]} */ ([...ownEnds.children]), changed.largest);
-  }
-
-  /**
-   * @param {HTMLElement[]} both
-   * @param {number} limit
-   */
-  function writeEnds(both, limit) {
-    const write = formatter(limit, { digits: 3, plus: true });
-    setText(both[0], write(-limit));
-    setText(both[1], write(limit));
+    writeEnds(ownEnds.children[0], ownEnds.children[1], changed.largest);
   }
 
   /**
@@ -254,7 +227,7 @@ function render({ model, el }) {
    */
   function drawLegend(rasters, limit, table) {
     paintBar(bar, table);
-    writeEnds(ends, limit);
+    writeEnds(ends[0], ends[1], limit);
     lock.setAttribute("aria-pressed", String(Boolean(model.get("scale"))));
     const beyond = rasters.reduce((count, raster) => count + countBeyond(raster, limit), 0);
     const percent = model.get("percentile");
@@ -318,8 +291,8 @@ function render({ model, el }) {
     model.save_changes();
   });
   lock.addEventListener("click", () => {
-    const known = [present, ...model.get("pinned").map(rasterOf)].filter((raster) => raster !== null);
-    model.set("scale", model.get("scale") ? null : limitOf(known) || null);
+    const rasters = [present, ...model.get("pinned").map(rasterOf)];
+    model.set("scale", model.get("scale") ? null : commonLimit(rasters, model.get("percentile")) || null);
     model.save_changes();
   });
   close.addEventListener("click", () => {
@@ -330,15 +303,9 @@ function render({ model, el }) {
   pictures.addEventListener("pointerleave", () => point(null));
   now.frame.addEventListener("keydown", onKey);
   now.frame.addEventListener("blur", () => point(null));
-  const repaint = nextFrame(draw);
-  const endings = [
-    watch(model, ["sequence", "stamp", "image", "pinned", "maps", "differs", "stale", "colormap", "percentile", "scale", "chosen"], draw),
-    watchTheme(repaint.request),
-    repaint.cancel,
-    () => root.remove(),
-  ];
-  draw();
-  return () => endings.forEach((end) => end());
+  return keepPainted(model, root, draw, [
+    [["sequence", "stamp", "image", "pinned", "maps", "differs", "stale", "colormap", "percentile", "scale", "chosen"], draw],
+  ]);
 }
 
 export default { render };

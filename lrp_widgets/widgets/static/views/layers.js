@@ -1,4 +1,5 @@
-import { isShortcut, make, makeRoot, scrollTo, setText, stepTo, watch } from "../dom.js";
+import { isShortcut, make, makeRoot, scrollTo, setText, stepTo } from "../dom.js";
+import { keepDrawn } from "../lifecycle.js";
 import { formatter } from "../numbers.js";
 
 /**
@@ -199,13 +200,7 @@ function render({ model, el }) {
     else return;
     event.preventDefault();
   });
-  const endings = [
-    watch(model, ["rows", "colormap", "description"], draw),
-    watch(model, ["selected"], follow),
-    () => root.remove(),
-  ];
-  draw();
-  return () => endings.forEach((end) => end());
+  return keepDrawn(model, root, draw, [[["rows", "colormap", "description"], draw], [["selected"], follow]]);
 }
 
 export default { render };

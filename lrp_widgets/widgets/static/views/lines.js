@@ -1,5 +1,6 @@
 import { pathOf, ticksOf } from "./axes.js";
-import { make, makeRoot, nextFrame, setText, watch } from "../dom.js";
+import { make, makeRoot, nextFrame, setText } from "../dom.js";
+import { keepDrawn } from "../lifecycle.js";
 import { formatter, single } from "../numbers.js";
 import { makeSvg } from "../svg.js";
 
@@ -180,14 +181,9 @@ function render({ model, el }) {
   const redraw = nextFrame(draw);
   const resized = new ResizeObserver(redraw.request);
   resized.observe(drawing);
-  const endings = [
-    watch(model, ["sequence", "lines", "position", "height", "stale", "title"], draw),
-    () => resized.disconnect(),
-    redraw.cancel,
-    () => root.remove(),
-  ];
-  draw();
-  return () => endings.forEach((end) => end());
+  return keepDrawn(model, root, draw, [
+    [["sequence", "lines", "position", "height", "stale", "title"], draw],
+  ], () => resized.disconnect(), redraw.cancel);
 }
 
 export default { render };
