@@ -3,7 +3,7 @@ import { setText } from "./dom.js";
 import { formatter } from "./numbers.js";
 import { colourRaster } from "./raster.js";
 
-const FINE = 128; // px: a wider map is rather made smaller than larger, where the nearest pixel alone would drop lines
+const FINE = 128; // px: a wider map is usually shown smaller than it is, where taking the nearest pixel would drop lines
 
 /**
  * Paints a map at its own resolution: the page enlarges it, which costs nothing.

@@ -33,8 +33,8 @@ function render({ model, el }) {
   function send() {
     clearTimeout(waiting);
     waiting = 0;
-    const drawn = pen?.getImageData(0, 0, SIDE, SIDE).data ?? new Uint8ClampedArray(4);
-    const pixels = centred(Uint8Array.from({ length: SIDE * SIDE }, (_, i) => drawn[4 * i + 3]), SIDE);
+    const data = pen?.getImageData(0, 0, SIDE, SIDE).data ?? new Uint8ClampedArray(4);
+    const pixels = centred(Uint8Array.from({ length: SIDE * SIDE }, (_, i) => data[4 * i + 3]), SIDE);
     own = model.get("sequence") + 1;
     model.set("pixels", new DataView(pixels.buffer));
     model.set("empty", pixels.every((value) => value === 0));

@@ -18,9 +18,9 @@ function render({ model, el }) {
   const root = makeRoot(el, "lrp-upload");
   const canvas = make("canvas", "lrp-upload-picture", { role: "img" });
   const name = make("div", "lrp-upload-name lrp-cut");
-  const said = make("div", "lrp-upload-said lrp-muted");
+  const conversion = make("div", "lrp-upload-said lrp-muted");
   const seen = make("div", "lrp-upload-seen lrp-muted", {}, canvas, "as the network sees it");
-  const words = make("div", "lrp-upload-words", { role: "status" }, name, said);
+  const words = make("div", "lrp-upload-words", { role: "status" }, name, conversion);
   const shown = make("div", "lrp-upload-shown", {}, seen, words);
   const hint = make("div", "lrp-upload-hint", {}, "Drop or paste a picture");
   const busy = make("div", "lrp-upload-busy", { role: "status" });
@@ -40,7 +40,7 @@ function render({ model, el }) {
   function show() {
     const [, width] = model.get("shape");
     const picture = readImage(model.get("image"), model.get("shape"), false);
-    const [title, done] = parts(model.get("said"));
+    const [title, text] = parts(model.get("said"));
     const problem = own || (waits ? "" : model.get("refused"));
     seen.hidden = !picture;
     if (picture) {
@@ -52,7 +52,7 @@ function render({ model, el }) {
     }
     setText(name, title);
     name.title = title;
-    setText(said, done.replace(/ × |\[\S+ \S+\]/g, (found) => found.replaceAll(" ", "\u00a0"))); // these stay on one line
+    setText(conversion, text.replace(/ × |\[\S+ \S+\]/g, (numbers) => numbers.replaceAll(" ", "\u00a0"))); // these stay on one line
     setText(busy, waits ? `Reading ${waits} …` : "");
     setText(refused, problem);
     shown.hidden = !model.get("said");

@@ -173,8 +173,8 @@ function render({ model, el }) {
       block.setAttribute("aria-label", `block ${word()} ${number}`);
       for (const button of [pick, keep, block]) button.tabIndex = index === focused ? 0 : -1;
     });
-    const said = [kept.length ? `only ${kept.join(", ")}` : "", blocked.length ? `without ${blocked.join(", ")}` : ""];
-    setText(only, said.filter(Boolean).join(" · "));
+    const texts = [kept.length ? `only ${kept.join(", ")}` : "", blocked.length ? `without ${blocked.join(", ")}` : ""];
+    setText(only, texts.filter(Boolean).join(" · "));
     only.title = only.textContent ?? "";
     setText(other, model.get("filtered"));
     other.title = model.get("filtered");
@@ -209,7 +209,7 @@ function render({ model, el }) {
     model.set("blocked", []);
     if (model.get("filtered")) model.set("cleared", model.get("cleared") + 1);
     model.save_changes();
-    tiles[focused]?.pick.focus({ preventScroll: true }); // the button goes: the focus stays in the widget
+    tiles[focused]?.pick.focus({ preventScroll: true }); // the button disappears: keep the focus in the widget
   }
 
   const entries = () => tiles.map(({ tile }) => tile);

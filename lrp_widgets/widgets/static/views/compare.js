@@ -72,8 +72,8 @@ function render({ model, el }) {
   /** The map of a pin, read once. @param {Pin} pin */
   function rasterOf({ key, shape }) {
     const data = model.get("maps")[key];
-    const known = read.get(key);
-    if (known?.data === data) return known.raster;
+    const last = read.get(key);
+    if (last?.data === data) return last.raster;
     const raster = readRaster(data, shape);
     read.set(key, { data, raster });
     return raster;
@@ -95,9 +95,9 @@ function render({ model, el }) {
    * @param {Uint32Array} table
    */
   function paint(canvas, raster, limit, table) {
-    const wanted = [raster, limit, table];
-    if (painted.get(canvas)?.every((part, index) => part === wanted[index])) return;
-    painted.set(canvas, wanted);
+    const content = [raster, limit, table];
+    if (painted.get(canvas)?.every((part, index) => part === content[index])) return;
+    painted.set(canvas, content);
     paintMap(canvas, raster, limit, table);
   }
 
@@ -107,30 +107,30 @@ function render({ model, el }) {
     const sequence = model.get("sequence");
     if (sequence !== loaded) present = readRaster(model.get("present"), model.get("shape"));
     loaded = sequence;
-    const given = model.get("pinned");
-    root.toggleAttribute("data-empty", !present && !given.length);
+    const entries = model.get("pinned");
+    root.toggleAttribute("data-empty", !present && !entries.length);
     root.toggleAttribute("data-stale", model.get("stale"));
     root.dataset.sequence = String(sequence);
-    place(given);
-    const shown = given.map(rasterOf);
-    const limit = commonLimit([present, ...shown], model.get("percentile"), model.get("scale"));
+    place(entries);
+    const rasters = [present, ...entries.map(rasterOf)];
+    const limit = commonLimit(rasters, model.get("percentile"), model.get("scale"));
     const table = tableOf(model.get("colormap"));
     now.tile.hidden = !present;
     if (present) drawTile(now, present, limit, table, "The present map");
     setText(nowStamp, model.get("stamp"));
     drawInput();
-    given.forEach((pin, index) => drawPin(pin, shown[index], limit, table));
+    entries.forEach((pin, index) => drawPin(pin, rasters[index + 1], limit, table));
     drawChange();
-    drawLegend([present, ...shown].filter((raster) => raster !== null), limit, table);
+    drawLegend(rasters.filter((raster) => raster !== null), limit, table);
     point(pointed);
   }
 
   /**
    * The tiles of the pins, in their order.
-   * @param {Pin[]} given
+   * @param {Pin[]} entries
    */
-  function place(given) {
-    const keys = new Set(given.map(({ key }) => key));
+  function place(entries) {
+    const keys = new Set(entries.map(({ key }) => key));
     for (const [key, { tile }] of pins)
       if (!keys.has(key)) {
         if (tile.contains(document.activeElement)) now.frame.focus({ preventScroll: true });
@@ -138,7 +138,7 @@ function render({ model, el }) {
         pins.delete(key);
         read.delete(key);
       }
-    given.forEach(({ key }, index) => {
+    entries.forEach(({ key }, index) => {
       const pin = pins.get(key) ?? makePin();
       pins.set(key, pin);
       pin.tile.dataset.key = key;
@@ -187,8 +187,8 @@ function render({ model, el }) {
     ])) button.setAttribute("aria-label", `${words} ${title}`);
     setText(pin.stamp, stamp);
     const lines = model.get("differs")[key] ?? [];
-    const said = lines.length ? lines : ["no setting differs"];
-    if (pin.differs.textContent !== said.join("")) pin.differs.replaceChildren(...said.map((line) => make("div", "", { role: "listitem" }, line)));
+    const words = lines.length ? lines : ["no setting differs"];
+    if (pin.differs.textContent !== words.join("")) pin.differs.replaceChildren(...words.map((line) => make("div", "", { role: "listitem" }, line)));
     pin.choose.setAttribute("aria-pressed", String(key === chosen()?.key));
     pin.tile.toggleAttribute("data-chosen", key === chosen()?.key);
     if (!raster) return;
@@ -197,7 +197,7 @@ function render({ model, el }) {
     const write = formatter(1, { digits: 4 });
     setText(pin.numbers[0], cosine === null ? "–" : write(cosine));
     setText(pin.numbers[1], pearson === null ? "–" : write(pearson));
-    // As exact as the sums themselves: what is left of equal ones is rounding.
+    // With the decimals of the sums themselves: the difference of equal sums is rounding, and reads as zero.
     setText(pin.numbers[2], sum === null ? "–" : formatter(Math.max(Math.abs(raster.sum), Math.abs(present?.sum ?? 0)), { plus: true })(sum));
   }
 
@@ -212,7 +212,7 @@ function render({ model, el }) {
     change.title.title = `present minus ${pin.title}`;
     setText(ownNote, changed ? "a scale of its own" : `no difference: ${present.height} × ${present.width} pixels here, ${raster.height} × ${raster.width} there`);
     if (!changed) return;
-    // Other hues: what is red here is not relevance.
+    // Other hues than the maps: the colours of a difference do not mean relevance.
     const name = model.get("colormap");
     const table = tableOf({ "red-blue": "orange-purple", "orange-purple": "red-blue" }[name] ?? name);
     drawTile(change, changed, changed.largest, table, `The present map minus ${pin.title}`);

@@ -58,8 +58,8 @@ function render({ model, el }) {
     const { raster } = state;
     if (!raster) return;
     const look = state.coloured(raster, onDark(root));
-    const made = state.layers(look);
-    layers = new Map([[input, made.input], [map, made.map]]);
+    const pixels = state.layers(look);
+    layers = new Map([[input, pixels.input], [map, pixels.map]]);
     enlarge();
     legend.paint(raster, look);
     root.dataset.sequence = String(model.get("sequence"));
@@ -68,14 +68,14 @@ function render({ model, el }) {
     placeSpots();
     frameBoxes();
     weigh();
-    if (!painted) model.send({ painted: true }); // somebody looks: what is slow to load may follow now
+    if (!painted) model.send({ painted: true }); // the picture is seen: Python may now load what is slow
     painted = true;
   }
 
-  /** Draws again what is in sight, in the colours there are. */
+  /** Draws the pictures in sight again at the present zoom, without colouring them anew. */
   function enlarge() {
     const zoom = model.get("zoom");
-    for (const [picture, made] of layers) if (!picture.frame.hidden) draw(picture, made, model.get("pixelated"), zoom);
+    for (const [picture, pixels] of layers) if (!picture.frame.hidden) draw(picture, pixels, model.get("pixelated"), zoom);
     root.toggleAttribute("data-zoomed", zoom[0] > 1);
     say(zoom[0]);
   }
@@ -152,8 +152,8 @@ function render({ model, el }) {
     const { raster } = state;
     if (!raster) return;
     const look = state.coloured(raster, onDark(root));
-    const made = state.layers(look);
-    const frames = both.filter(({ frame }) => !frame.hidden).map((picture) => (picture === input ? made.input() : made.map()));
+    const pixels = state.layers(look);
+    const frames = both.filter(({ frame }) => !frame.hidden).map((picture) => (picture === input ? pixels.input() : pixels.map()));
     const region = model.get("region");
     const scaled = look.kind !== "image";
     const texts = [

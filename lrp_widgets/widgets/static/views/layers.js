@@ -62,8 +62,8 @@ function render({ model, el }) {
     [entry.out, entry.in, entry.positive, entry.negative].map((number) => Math.abs(number ?? 0))));
 
   function draw() {
-    const given = model.get("rows");
-    entries = given.at(-1)?.name === "" ? given : [...given, INPUT];
+    const steps = model.get("rows");
+    entries = steps.at(-1)?.name === "" ? steps : [...steps, INPUT];
     if (rows.length !== entries.length) {
       rows = entries.map((_, index) => rows[index] ?? makeRow());
       list.replaceChildren(...rows.map(({ row }) => row));
@@ -103,11 +103,11 @@ function render({ model, el }) {
   function drawWorst() {
     const size = (/** @type {Entry} */ entry) => (entry.unexplained === null ? Infinity : Math.abs(entry.unexplained));
     const open = entries.filter((entry) => !entry.closes);
-    const found = open.reduce((most, entry) => (size(entry) > size(most) ? entry : most), open[0]);
-    worst.hidden = !found;
-    setText(worst, found ? `≠ ${found.name}: ${gap(found)}` : "");
-    worst.dataset.name = found?.name ?? "";
-    worst.title = found ? `Show ${found.name}` : "";
+    const largestGap = open.reduce((most, entry) => (size(entry) > size(most) ? entry : most), open[0]);
+    worst.hidden = !largestGap;
+    setText(worst, largestGap ? `≠ ${largestGap.name}: ${gap(largestGap)}` : "");
+    worst.dataset.name = largestGap?.name ?? "";
+    worst.title = largestGap ? `Show ${largestGap.name}` : "";
   }
 
   /**
