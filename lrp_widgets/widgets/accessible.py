@@ -1,4 +1,4 @@
-"""What the controls of ipywidgets lack for keyboard and assistive technology."""
+"""Adds to the controls of ipywidgets what keyboard users and assistive technology need."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["accessible"]
 
 
 class _Accessible(BrowserWidget):
-    """Shows nothing; in the browser it mends what stands in the same box, also what comes into it later."""
+    """Shows nothing; in the browser it mends the controls in the same box, also those that are added later."""
 
     _esm = module("accessible")
     _css = style("accessible")

@@ -1,4 +1,4 @@
-"""What the own widgets share: their ES modules, and a guard on whatever the browser sends."""
+"""What the project's own widgets share: their ES modules, and a check of everything that the browser sends."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ def module(name: str) -> str:
 
     anywidget loads a module from a blob, from where a relative import leads nowhere.
     """
-    written: list[str] = []
+    inlined: list[str] = []
 
-    def inline(found: re.Match[str]) -> str:
-        names, file = found.groups()
+    def inline(statement: re.Match[str]) -> str:
+        names, file = statement.groups()
         if file not in done:
             done.add(file)
             text = IMPORT.sub(inline, _read(f"{file}.js"))
             exports = ", ".join(EXPORT.findall(text))
-            written.append(f"const ${file} = (() => {{\n{EXPORT.sub('', text)}return {{ {exports} }};\n}})();\n")
+            inlined.append(f"const ${file} = (() => {{\n{EXPORT.sub('', text)}return {{ {exports} }};\n}})();\n")
         return f"const {names} = ${file};\n"
 
     done = {name}
     own = IMPORT.sub(inline, _read(f"{name}.js"))
-    return "".join(written) + own
+    return "".join(inlined) + own
 
 
 def style(name: str) -> str:
@@ -75,7 +75,7 @@ def to_uint8(owner: str, image: Any) -> np.ndarray:
         return np.ascontiguousarray(pixels)
     pixels = pixels.astype(np.float32)
     low, high = (float(pixels.min()), float(pixels.max())) if pixels.size else (0.0, 0.0)
-    if not (low > -1e-3 and high < 1 + 1e-3):  # NaN fails here too
+    if not (low > -1e-3 and high < 1 + 1e-3):  # written so that NaN is refused too
         raise ValueError(f"{owner} must lie in [0, 1], got [{low:.4g}, {high:.4g}]. Rescale it from the input domain.")
     return np.round(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
 
@@ -105,7 +105,7 @@ class BrowserWidget(anywidget.AnyWidget):
 
     @contextmanager
     def one_message(self) -> Iterator[None]:
-        """What is set inside goes to the browser at once, also when two threads show something."""
+        """Send whatever is set inside in one message, never mixed with what another thread shows at the same time."""
         with self._sending, self.hold_sync():
             yield
 
@@ -124,11 +124,11 @@ class BrowserWidget(anywidget.AnyWidget):
             return
         self.problem = ""
         with TURN, self._lock_property(**sync_data):
-            for name in sorted(values, key="sequence".__eq__):  # who observes `sequence` finds the rest in place
+            for name in sorted(values, key="sequence".__eq__):  # `sequence` last: its observers read the other values
                 setattr(self, name, values[name])
 
     def send_state(self, key: str | Iterable[str] | None = None) -> None:
-        # hold_sync hands over its live set, which a message from the browser may change meanwhile.
+        # hold_sync passes its own set of names, to which a message from the browser may add while it is being read.
         super().send_state(sorted(key) if isinstance(key, set) else key)
 
     def _is_from_browser(self, name: str) -> bool:

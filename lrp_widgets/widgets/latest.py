@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 __all__ = ["Latest"]
 
 Request = TypeVar("Request")
-PAUSE = 0.25  # s without a request before idle work begins: between two moves of a hand there is less
+PAUSE = 0.25  # s without a request before idle work begins; two moves of one drag are closer together
 
 
 class Latest(Generic[Request]):
@@ -19,7 +19,7 @@ class Latest(Generic[Request]):
 
     work(request, superseded): an iterator of results; each may be shown and may be the last. It may ask `superseded()`,
     whether a newer request waits, and stop early.
-    show(result), fail(exception): called on the worker's thread, one at a time.
+    show(result), fail(exception): called on the worker's thread, one after the other.
     idle(superseded): called there after PAUSE seconds without a request, once after each; it shows nothing.
     Widgets written from two threads at once lose updates; so handlers only call `request`, which returns at once.
     """
@@ -49,7 +49,7 @@ class Latest(Generic[Request]):
             self._change.notify_all()
 
     def refuse(self, error: BaseException) -> None:
-        """Have an error told after the next result of what runs, or at once: a refusal takes no request's place."""
+        """Report an error, after the next result where work runs. A request that waits is kept."""
         with self._change:
             if not self._closed:
                 self._refused.append(error)
@@ -91,7 +91,9 @@ class Latest(Generic[Request]):
                 self._busy = bool(requests or refused)
             rested = not requests or self._idle is None
             if not self._busy and self._idle is not None:
-                with suppress(BaseException):  # nobody asked for it: whoever does will be told
+                with suppress(
+                    BaseException
+                ):  # nobody asked for this work; a request for the same will meet the error and tell it
                     self._idle(lambda: self.superseded)
             for request in requests:
                 self._do(request)
@@ -99,23 +101,25 @@ class Latest(Generic[Request]):
                 self._tell(error)
 
     def _do(self, request: Request) -> None:
-        told: list[BaseException] = []
+        last: list[BaseException] = []  # the error told last, if there was one
         covered = False
         try:
             for result in self._work(request, lambda: self.superseded):
                 self._show(result)
-                covered = bool(told)
+                covered = bool(last)
                 for error in self._refused_meanwhile():
                     self._tell(error)
-                    told, covered = [error], False
-        except BaseException as error:  # also a model's sys.exit(): it would end the thread without a word
+                    last, covered = [error], False
+        except (
+            BaseException
+        ) as error:  # also SystemExit, as of a model that calls sys.exit(): it would end the thread silently
             self._tell(error)
             return
-        if covered:  # a later result may have written over it
-            self._tell(told[0])
+        if covered:  # a later result may have replaced the error on the page
+            self._tell(last[0])
 
     def _refused_meanwhile(self) -> list[BaseException]:
-        """What was refused since; nothing where a newer request waits, after whose results it is told."""
+        """The errors refused since. None where a newer request waits: they are reported after its results."""
         with self._change:
             refused = [] if self._waiting else self._refused[:]
             if refused:
@@ -125,5 +129,5 @@ class Latest(Generic[Request]):
     def _tell(self, error: BaseException) -> None:
         try:
             self._fail(error)
-        except BaseException:  # telling failed too: leave a trace, and live on for the next request
+        except BaseException:  # reporting failed too: print the traceback, and go on with the next request
             traceback.print_exc()

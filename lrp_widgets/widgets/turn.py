@@ -1,4 +1,4 @@
-"""TURN: what a hand does in the browser and what the worker brings into a control take turns."""
+"""TURN: the lock under which a control is changed, by the user's hand in the browser or by the worker's results."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from typing import Any
 
 __all__ = ["TURN", "in_turn"]
 
-# A control that two threads move at once ends between the two: it shows the one value, and hands on the other. Whoever
-# waits here holds no lock of a widget, and what is done inside takes milliseconds: it asks for work and does none.
+# Two threads that change one control at the same time can leave it showing the value of one and handing on that of the
+# other. A thread that waits for this lock holds no lock of a widget, so that no two threads wait for each other. What
+# runs inside takes milliseconds: it requests work of the worker and does none itself.
 TURN = threading.RLock()
 
 
 def in_turn(act: Callable[..., Any]) -> Callable[..., Any]:
-    """The same function, run when it is its turn."""
+    """The same function, run under the lock."""
 
     def waiting(*args: Any, **kwargs: Any) -> Any:
         with TURN:

@@ -10,6 +10,13 @@ import pytest
 
 from lrp_widgets.widgets.browser import module
 
+# The one thing of a browser that the modules under test need and node lacks.
+IMAGE_DATA = """globalThis.ImageData = class {
+  constructor(width, height) {
+    Object.assign(this, { width, height, data: new Uint8ClampedArray(4 * width * height) });
+  }
+};"""
+
 
 @pytest.fixture
 def node():
@@ -19,10 +26,10 @@ def node():
         pytest.skip("node is not installed")
 
     def run(name: str, expression: str, given: object = None):
-        source = f"{module(name)}\nconst given = {json.dumps(given)};\nconsole.log(JSON.stringify({expression}));"
+        values = f"const given = {json.dumps(given)};\nconsole.log(JSON.stringify({expression}));"
         done = subprocess.run(
             [program, "--input-type=module"],
-            input=source,
+            input=f"{IMAGE_DATA}\n{module(name)}\n{values}",
             capture_output=True,
             encoding="utf-8",
             check=True,

@@ -8,6 +8,7 @@ import threading
 import numpy as np
 import pytest
 import traitlets
+from widgets.meeting import Meeting, side_by_side
 
 from lrp_widgets.widgets.browser import STATIC, BrowserWidget, Finite, as_bytes, as_number, module, style, to_uint8
 
@@ -107,6 +108,37 @@ def test_one_message_from_two_threads_and_the_browser(dial):
     assert failures == []
 
 
+def test_two_threads_never_mix_their_messages(dial, sent):
+    meeting = Meeting()
+
+    def show(reading: str, turns: int) -> None:
+        with dial.one_message():
+            dial.reading = reading
+            meeting.come()
+            dial.turns = turns
+
+    side_by_side(lambda: show("east", 1), lambda: show("west", 2))
+    assert not meeting.met
+    assert sorted(sent, key=lambda message: message["turns"]) == [
+        {"reading": "east", "turns": 1},
+        {"reading": "west", "turns": 2},
+    ]
+
+
+def test_a_message_of_the_browser_while_another_is_sent(sent, dial, monkeypatch):
+    """hold_sync sends its own set of names; a message that comes meanwhile puts another name into it."""
+    to_json = dial.trait_metadata("reading", "to_json", dial._trait_to_json)
+
+    def meanwhile(value: str, widget: Dial) -> object:
+        widget._states_to_send.add("turns")
+        return to_json(value, widget)
+
+    monkeypatch.setitem(dial.traits()["reading"].metadata, "to_json", meanwhile)
+    with dial.one_message():
+        dial.reading, dial.angle = "east", 1.0
+    assert sent == [{"reading": "east", "angle": 1.0}]
+
+
 def test_as_bytes():
     assert as_bytes(memoryview(b"ab"), None) == b"ab"
     assert as_bytes(10**12, None) == 10**12  # bytes() of it would fill the memory
@@ -141,146 +173,8 @@ def test_every_static_file_is_used():
     assert {path.stem for path in STATIC.rglob("*.css")} == {*MODULES, "theme"}
 
 
-@pytest.mark.parametrize("percent", [50, 90, 99.3, 100])
-def test_percentile_is_numpy_s(node, percent):
-    values = np.random.default_rng(0).normal(size=400).astype("<f4") ** 3
-    values[:40] = 0
-    got = node(
-        "raster",
-        "percentileOf(readRaster(new DataView(Float32Array.from(given.values).buffer), [20, 20]), given.percent)",
-        {"values": values.tolist(), "percent": percent},
-    )
-    assert got == pytest.approx(np.percentile(np.abs(values), percent), rel=1e-6)
-
-
-def test_a_raster_leaves_out_what_is_not_finite(node):
-    expression = (
-        "(() => { const raster = readRaster(new DataView(Float32Array.of(1, NaN, -3, Infinity, 0, 2).buffer), [2, 3]);"
-        "return [raster.largest, raster.sum, raster.broken, percentileOf(raster, 50), countBeyond(raster, 1.5)]; })()"
-    )
-    assert node("raster", expression) == [3, 0, 2, 1.5, 3]  # an infinite number lies beyond every limit
-
-
-@pytest.mark.parametrize(
-    ("largest", "value", "text"),
-    [
-        (7.5, 7.4213, "7.421"),
-        (7.5, -0.00001, "0.000"),
-        (0.0123, -0.0123, "−0.01230"),
-        (250000.0, 1234.56, "1235"),
-        (3e7, -2.5e7, "−2.50e7"),
-        (2e-6, 1.5e-6, "1.50e−6"),
-        (1.0, None, "not finite"),
-    ],
-)
-def test_numbers_of_a_column_are_written_alike(node, largest, value, text):
-    assert node("numbers", "formatter(given[0])(given[1])", [largest, value]) == text
-
-
-def test_a_column_stands_on_its_decimal_points(node):
-    column = [12.4, -0.0712345, None, 1234.4, 3.2e-7, 0]
-    texts = node("numbers", "aligned([...given, undefined])", column)
-    assert [text.rstrip("\u2007\u2008") for text in texts] == [
-        "12.40", "−0.07123", "not finite", "1234", "3.20e−7", "0.000", "–",
-    ]  # fmt: skip
-    behind = [len(text) - (text.index(".") if "." in text else text.index("\u2008")) for text in texts]
-    assert set(behind) == {6}
-
-
-@pytest.mark.parametrize(
-    ("formula", "parts"),
-    [
-        ("R_j = Σ_k a_jw", ["R", "_j", " = Σ", "_k", " a", "_jw"]),
-        ("R_{j<-k} (a_j w_jk)⁺", ["R", "_j←k", " (a", "_j", " w", "_jk", ")⁺"]),
-        ("<b>x_i</b>", ["<b>x", "_i", "</b>"]),
-        ("a_ b_1", ["a", " b", "1"]),
-        ("", []),
-    ],
-)
-def test_subscripts(node, formula, parts):
-    assert node("typeset", 'partsOf(given).map(({ text, below }) => (below ? "_" : "") + text)', formula) == parts
-
-
-def compared(node, one, other):
-    expression = (
-        "(() => { const [one, other] = given.map((rows) => {"
-        "const values = Float32Array.from(rows.flat(), (value) => value ?? NaN);"
-        "const sum = values.filter(Number.isFinite).reduce((all, value) => all + value, 0);"
-        "return { values, sum, height: rows.length, width: rows[0].length }; });"
-        "const change = difference(one, other);"
-        "return { ...likeness(one, other), change: change && [...change.values], largest: change?.largest }; })()"
-    )
-    return node("alike", expression, [one, other])
-
-
-def test_how_alike_two_maps_are(node):
-    one, other = np.random.default_rng(1).normal(size=(2, 4, 5)).astype("<f4")
-    got = compared(node, one.tolist(), other.tolist())
-    a, b = one.ravel(), other.ravel()
-    assert got["cosine"] == pytest.approx(a @ b / np.linalg.norm(a) / np.linalg.norm(b), abs=1e-6)
-    assert got["pearson"] == pytest.approx(np.corrcoef(a, b)[0, 1], abs=1e-6)
-    assert got["sum"] == pytest.approx(float(a.sum() - b.sum()), abs=1e-5)
-    assert np.allclose(got["change"], a - b) and got["largest"] == pytest.approx(np.abs(a - b).max())
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "cosine", "pearson"),
-    [
-        ([[1, 2, 3]], [[2, 4, 6]], 1, 1),
-        ([[1, 2, None]], [[2, 1, 9]], 0.8, -1),  # what is not finite is left out
-        ([[1, 1, 1]], [[1, 2, 4]], 7 / 63**0.5, None),
-        ([[0, 0]], [[1, 2]], None, None),
-        ([[1, 2]], [[1], [2]], None, None),
-    ],
-)
-def test_likeness_of_odd_maps(node, one, other, cosine, pearson):
-    got = compared(node, one, other)
-    assert got["cosine"] == (cosine if cosine is None else pytest.approx(cosine))
-    assert got["pearson"] == (pearson if pearson is None else pytest.approx(pearson))
-
-
-def ink(draw) -> list[int]:
-    pad = np.zeros((280, 280), np.uint8)
-    draw(pad)
-    return pad.flatten().tolist()
-
-
-def digit_of(node, pad: list[int]) -> np.ndarray:
-    return np.array(node("mnist", "Array.from(centred(Uint8Array.from(given), 280))", pad)).reshape(28, 28)
-
-
-@pytest.mark.parametrize("corner", [(0, 0), (37, 91), (160, 200)])
-def test_a_digit_is_scaled_to_20_and_centred(node, corner):
-    def draw(pad):
-        pad[corner[0] : corner[0] + 100, corner[1] : corner[1] + 50] = 255
-
-    digit = digit_of(node, ink(draw))
-    expected = np.zeros((28, 28), int)
-    expected[4:24, 9:19] = 255
-    assert np.array_equal(digit, expected)
-
-
-def test_the_centre_of_mass_comes_to_the_middle(node):
-    def draw(pad):
-        pad[20:260, 40:70] = 255
-        pad[20:60, 40:180] = 255
-
-    digit = digit_of(node, ink(draw))
-    rows, columns = np.indices(digit.shape) + 0.5
-    assert (rows * digit).sum() / digit.sum() == pytest.approx(14, abs=0.05)
-    assert (columns * digit).sum() / digit.sum() == pytest.approx(14, abs=0.05)
-
-
-def test_ink_is_kept_within_the_picture(node):
-    def draw(pad):
-        pad[:120, :120] = 255  # heavy at one end,
-        pad[115:120, :280] = 255  # with a long thin tail
-
-    pad = ink(draw)
-    digit = digit_of(node, pad)
-    scale = 20 / 280
-    assert digit.sum() == pytest.approx(sum(pad) * scale**2, rel=0.01)
-
-
-def test_no_ink_is_no_digit(node):
-    assert not digit_of(node, ink(lambda pad: None)).any()
+@pytest.mark.parametrize("name", sorted(TEXTS))
+def test_the_types_of_a_module_are_found(name):
+    (path,) = STATIC.rglob(f"{name}.js")
+    for file in re.findall(r'import\("([^"]+)"\)', TEXTS[name]):
+        assert any((path.parent / (file + ending)).is_file() for ending in ("", ".d.ts")), file

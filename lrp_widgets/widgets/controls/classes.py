@@ -57,8 +57,8 @@ class ClassPicker(BrowserWidget):
     @property
     def top(self) -> int:
         """The class with the largest score, -1 for none."""
-        known = [(score, -index) for index, score in enumerate(self.scores) if score is not None]
-        return -max(known)[1] if known else -1
+        finite = [(score, -index) for index, score in enumerate(self.scores) if score is not None]
+        return -max(finite)[1] if finite else -1
 
     @traitlets.validate("selected")
     def _check_selected(self, proposal: Any) -> int:

@@ -38,10 +38,12 @@ class CompositeEditor(ipywidgets.VBox):
 
     def __init__(self, value: by_depth | None = None, layers: Sequence[str] = ()) -> None:
         value = by_depth() if value is None else value
-        known = {param.name: param for param in params_of(value)}
+        params = {param.name: param for param in params_of(value)}
         self._layers: tuple[str, ...] = tuple(layers)
         self._moving = False
-        self.split, self.input = (Control(known[name], getattr(value, name), "by_depth") for name in ("split", "input"))
+        self.split, self.input = (
+            Control(params[name], getattr(value, name), "by_depth") for name in ("split", "input")
+        )
         for name, control in (("split", self.split), ("input", self.input)):
             control.home, control.tooltip = getattr(value, name), value.told(name)
         self.parts = {part: self._picker(part, getattr(value, part), value) for part in PARTS}
@@ -79,33 +81,33 @@ class CompositeEditor(ipywidgets.VBox):
         """The layers that take a rule, from the input to the output, and the rule in force of each."""
         chosen, self._layers = self.chooser.value, tuple(layers)
         exceptions = {entry.where for entry in self.value.overrides}
-        said = [
+        options = [
             (f"{name} · {named(rules[name]) if name in rules else '…'}{' (own)' if name in exceptions else ''}", name)
             for name in reversed(self._layers)
         ]
-        if list(self.chooser.options) == said:
+        if list(self.chooser.options) == options:
             return
         self._moving = True
         try:
-            self.chooser.options = said
+            self.chooser.options = options
             self.chooser.value = chosen if chosen in self._layers else None
         finally:
             self._moving = False
         self._refill()
 
     def choose(self, layer: str) -> None:
-        """Have a layer in hand; one that takes no rule changes nothing."""
+        """Select a layer; the name of one that takes no rule changes nothing."""
         if layer in self._layers:
             self.chooser.value = layer
 
     def _picker(self, part: str, rule: Rule, value: by_depth) -> MethodPicker:
         choices = _rules(value)
-        first = next(name for name, known in choices if type(known) is type(rule))
-        choices = [(name, rule if name == first else known) for name, known in choices]
+        first = next(name for name, choice in choices if type(choice) is type(rule))
+        choices = [(name, rule if name == first else choice) for name, choice in choices]
         return MethodPicker(choices, first, part, f"The rule of the {part} layers", resets=False)
 
     def _tell(self, problem: str) -> None:
-        self.problem = ""  # so that the same mistake twice is told twice
+        self.problem = ""  # so that the same mistake is reported again when it is repeated
         self.problem = problem
 
     def _replace(self, **changes: Any) -> None:
@@ -152,18 +154,18 @@ class _AsItsPart(Rule):
 def named(rule: Rule) -> str:
     """A rule as the list of layers has it, with its numbers: γ 0.25."""
     numbers = [f"{getattr(rule, p.name):.3g}" for p in params_of(rule) if p.kind == "number"]
-    said = " ".join((_NAMES.get(type(rule).__name__, type(rule).__name__), *numbers))
-    return f"{said} · rms z" if getattr(rule, "relative", False) else said
+    text = " ".join((_NAMES.get(type(rule).__name__, type(rule).__name__), *numbers))
+    return f"{text} · rms z" if getattr(rule, "relative", False) else text
 
 
 def _rules(value: by_depth) -> list[tuple[str, Rule]]:
-    """Every rule under its name; those of the input's box with the box of the composite."""
+    """Every rule under its name; those that need the bounds of the input have the bounds of the composite."""
     box: dict[str, Bound] = {"low": value.low, "high": value.high}
-    made: list[tuple[str, Rule]] = []
+    rules: list[tuple[str, Rule]] = []
     for rule in RULES:
         boxed = {name: box[name] for name in box if name in {field.name for field in dataclasses.fields(rule)}}
         try:
-            made.append((_NAMES.get(rule.__name__, rule.__name__), rule(**boxed)))
-        except ValueError:  # a box that does not hold zero
+            rules.append((_NAMES.get(rule.__name__, rule.__name__), rule(**boxed)))
+        except ValueError:  # bounds that do not contain zero
             continue
-    return made
+    return rules

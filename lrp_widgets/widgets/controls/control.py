@@ -23,14 +23,14 @@ NONE = "(none)"
 
 
 def guard(widget: Any, tell: Callable[[str], None]) -> Any:
-    """Have a widget of ipywidgets tell what it refuses from the browser; by itself it raises where nobody looks."""
+    """Report what a widget of ipywidgets refuses from the browser; by itself it raises where no user sees it."""
     take = widget.set_state
 
     def set_state(sync_data: Mapping[str, Any]) -> None:
         try:
             with TURN:
                 take(sync_data)
-        except Exception as error:  # a handler's too
+        except Exception as error:  # also one that a handler raises
             widget.send_state([name for name in sync_data if name in widget.keys])
             tell(f"{widget.description or type(widget).__name__}: {error}")
 
@@ -49,11 +49,11 @@ class Control(WithReset):
     value = traitlets.Any()
     problem = traitlets.Unicode("")  # Why the last value was refused, "" after a good one.
 
-    def __init__(self, known: Param, value: Any, owner: str = "") -> None:
-        self._known, self._owner = known, owner
-        self._home = value if known.default is dataclasses.MISSING else known.default
+    def __init__(self, param: Param, value: Any, owner: str = "") -> None:
+        self._param, self._owner = param, owner
+        self._home = value if param.default is dataclasses.MISSING else param.default
         self._moving = False
-        self.inner = guard(_made(known, value), self._tell)
+        self.inner = guard(_widget_of(param, value), self._tell)
         self._note = ipywidgets.HTML("", layout={"display": "none"})
         self._note.add_class("lrp-note")
         super().__init__([self.inner, self._note], value=value)
@@ -89,11 +89,11 @@ class Control(WithReset):
         self.value = self._home
 
     def _back(self) -> str:
-        known, home = self._known, self._home
-        said = _written(home)
-        if known.kind == "choice" and known.labels and home in known.choices:
-            said = known.labels[known.choices.index(home)]
-        return f"Reset {known.label} to {said}"
+        param, home = self._param, self._home
+        text = _text_of(home)
+        if param.kind == "choice" and param.labels and home in param.choices:
+            text = param.labels[param.choices.index(home)]
+        return f"Reset {param.label} to {text}"
 
     def note(self, text: str) -> None:
         """Show what follows from the value, beside it; "" for nothing."""
@@ -103,28 +103,28 @@ class Control(WithReset):
     def _moved(self, change: Any) -> None:
         if self._moving:
             return
-        value = _from_inner(self._known, change["new"])
+        value = _from_inner(self._param, change["new"])
         try:
-            self._known.check(self._owner, value)
+            self._param.check(self._owner, value)
         except (TypeError, ValueError) as error:
             self._put_back()
             self._tell(str(error))
             return
         self.problem = ""
-        if not _is_echo(self._known, value, self.value):
+        if not _is_echo(self._param, value, self.value):
             self.value = value
 
     def _tell(self, problem: str) -> None:
-        self.problem = ""  # so that the same mistake twice is told twice
+        self.problem = ""  # so that the same mistake is reported again when it is repeated
         self.problem = problem
 
     @traitlets.validate("value")
     def _check_value(self, proposal: Any) -> Any:
-        self._known.check(self._owner, proposal["value"])
+        self._param.check(self._owner, proposal["value"])
         return proposal["value"]
 
     def _set(self, change: Any) -> None:
-        if _from_inner(self._known, self.inner.value) != change["new"]:
+        if _from_inner(self._param, self.inner.value) != change["new"]:
             self._put_back()
         self._mark()
 
@@ -133,88 +133,88 @@ class Control(WithReset):
         self._moving = True
         try:
             with self.inner.hold_trait_notifications():
-                for name, place in _places(self._known, self.value).items():
+                for name, place in _places(self._param, self.value).items():
                     setattr(self.inner, name, place)
-                self.inner.value = _to_inner(self._known, self.value)
+                self.inner.value = _to_inner(self._param, self.value)
         finally:
             self._moving = False
 
 
-def _places(known: Param, value: Any) -> dict[str, Any]:
+def _places(param: Param, value: Any) -> dict[str, Any]:
     """The ends and the step of a slider: what the parameter shows, widened where its value lies outside."""
-    if known.kind not in ("number", "integer", "range"):
+    if param.kind not in ("number", "integer", "range"):
         return {}
-    low, high = known.shown
-    if known.kind == "range":
-        return {"min": low, "max": high, "step": known.step or RANGE_STEP}
-    if known.log:
+    low, high = param.shown
+    if param.kind == "range":
+        return {"min": low, "max": high, "step": param.step or RANGE_STEP}
+    if param.log:
         exponents = (math.floor(math.log10(low)), math.ceil(math.log10(high)))
         exponent = math.log10(value) if value > 0 else exponents[0]
         low, high = min(exponents[0], math.floor(exponent)), max(exponents[1], math.ceil(exponent))
         return {"min": low, "max": high, "step": LOG_STEP}
     low, high = min(low, value), max(high, value)
-    step = int(known.step or 1) if known.kind == "integer" else known.step or (high - low) / 100
+    step = int(param.step or 1) if param.kind == "integer" else param.step or (high - low) / 100
     return {"min": low, "max": high, "step": step}
 
 
-def _is_echo(known: Param, sent: Any, value: Any) -> bool:
-    """Whether `sent` is what the browser makes of `value`: it moves a handle to its nearest place, and says so unasked.
+def _is_echo(param: Param, answer: Any, value: Any) -> bool:
+    """Whether `answer` is what the browser makes of `value`: it moves a handle to the nearest place and reports that.
 
     A preset's ε = 0.25 would be 0.2512 as soon as somebody saw it.
     """
-    if known.kind not in ("number", "range") or (known.log and min(sent, value) <= 0):
+    if param.kind not in ("number", "range") or (param.log and min(answer, value) <= 0):
         return False
-    places, pairs = _places(known, value), [(sent, value)]
-    if known.kind == "range":
-        pairs = list(zip(sent, value, strict=True))
-    elif known.log:
-        pairs = [(math.log10(sent), math.log10(value))]
+    places, pairs = _places(param, value), [(answer, value)]
+    if param.kind == "range":
+        pairs = list(zip(answer, value, strict=True))
+    elif param.log:
+        pairs = [(math.log10(answer), math.log10(value))]
     low, high, step = places["min"], places["max"], places["step"]
-    return all(abs(said - min(place_near(end, low, step), high)) < 1e-3 * step for said, end in pairs)
+    return all(abs(place - min(place_near(end, low, step), high)) < 1e-3 * step for place, end in pairs)
 
 
-def _to_inner(known: Param, value: Any) -> Any:
-    if known.kind == "choice" and value is None:  # to a drop-down None is no choice at all
+def _to_inner(param: Param, value: Any) -> Any:
+    if param.kind == "choice" and value is None:  # a drop-down takes None for "nothing chosen"
         return NONE
-    if known.log and value == 0:  # a log slider has no zero: its lowest place stands for it
-        return 10.0 ** _places(known, value)["min"]
+    if param.log and value == 0:  # a log slider has no zero: its lowest place stands for it
+        return 10.0 ** _places(param, value)["min"]
     return value
 
 
-def _from_inner(known: Param, value: Any) -> Any:
-    if known.kind == "choice" and value == NONE:
+def _from_inner(param: Param, value: Any) -> Any:
+    if param.kind == "choice" and value == NONE:
         return None
-    if known.log and value:  # the browser's powers of ten differ from ours in the last digit
+    if param.log and value:  # the browser's powers of ten differ from ours in the last digit
         return float(f"{value:.4g}")
-    if known.kind == "range":  # the browser's 0.15999999999999998 is 0.16
+    if param.kind == "range":  # the browser's 0.15999999999999998 is 0.16
         return tuple(round(end, 10) for end in value)
     return value
 
 
-def _written(value: Any) -> str:
+def _text_of(value: Any) -> str:
     if isinstance(value, tuple):
-        return " – ".join(_written(part) for part in value)
+        return " – ".join(_text_of(part) for part in value)
     if isinstance(value, bool):
         return "on" if value else "off"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _made(known: Param, value: Any) -> Any:
-    said = {"description": known.label, "tooltip": known.help, "style": _STYLE, "layout": _WIDE}
-    places = _places(known, value)
-    if known.kind == "switch":
-        return ipywidgets.Checkbox(value, description=known.label, tooltip=known.help, indent=False, layout=_WIDE)
-    if known.kind == "choice":
-        labels = known.labels or tuple(str(choice) for choice in known.choices)
-        choices = [_to_inner(known, choice) for choice in known.choices]
+def _widget_of(param: Param, value: Any) -> Any:
+    options = {"description": param.label, "tooltip": param.help, "style": _STYLE, "layout": _WIDE}
+    places = _places(param, value)
+    if param.kind == "switch":
+        return ipywidgets.Checkbox(value, description=param.label, tooltip=param.help, indent=False, layout=_WIDE)
+    if param.kind == "choice":
+        labels = param.labels or tuple(str(choice) for choice in param.choices)
+        choices = [_to_inner(param, choice) for choice in param.choices]
         return ipywidgets.Dropdown(
-            options=list(zip(labels, choices, strict=True)), value=_to_inner(known, value), **said
+            options=list(zip(labels, choices, strict=True)), value=_to_inner(param, value), **options
         )
-    if known.kind == "range":
-        return ipywidgets.FloatRangeSlider(value=value, readout_format=".2f", **places, **said)
-    if known.kind == "integer":
-        return ipywidgets.IntSlider(value, **places, **said)
-    if known.log:
-        start = _to_inner(known, value)
-        return ipywidgets.FloatLogSlider(start, base=10, readout_format=".1e", **places, **said)
-    return ipywidgets.FloatSlider(value, readout_format=".2f", **places, **said)
+    if param.kind == "range":
+        return ipywidgets.FloatRangeSlider(value=value, readout_format=".2f", **places, **options)
+    if param.kind == "integer":
+        return ipywidgets.IntSlider(value, **places, **options)
+    if param.log:
+        start = _to_inner(param, value)
+        return ipywidgets.FloatLogSlider(start, base=10, readout_format=".1e", **places, **options)
+    return ipywidgets.FloatSlider(value, readout_format=".2f", **places, **options)

@@ -30,7 +30,7 @@ class SettingEditor(ipywidgets.VBox):
 
     value = traitlets.Any()
     problem = traitlets.Unicode("")
-    _outermost = True  # it looks after the controls of those inside
+    _outermost = True  # it makes the controls of the editors inside accessible too
 
     def __init__(self, setting: Setting, editors: Editors = ()) -> None:
         """editors: (type, make) for settings inside that have an editor of their own, `make(setting)`."""
@@ -69,10 +69,10 @@ class SettingEditor(ipywidgets.VBox):
     def _controls(self) -> list[ipywidgets.Widget]:
         setting, owner = self.value, type(self.value).__name__
         sliders, choices, folded = [], [], []
-        for known in params_of(setting):
-            control = Control(known, getattr(setting, known.name), owner)
-            place = folded if known.advanced else choices if known.kind in ("choice", "switch") else sliders
-            place.append(self._watched(known.name, control))
+        for param in params_of(setting):
+            control = Control(param, getattr(setting, param.name), owner)
+            place = folded if param.advanced else choices if param.kind in ("choice", "switch") else sliders
+            place.append(self._watched(param.name, control))
         inner = [self._watched(name, self._editor_of(part)) for name, part in _inside(setting).items()]
         if folded:
             choices.append(Folded("where the literature differs", ipywidgets.VBox(folded)))
@@ -94,7 +94,7 @@ class SettingEditor(ipywidgets.VBox):
         changes = {name: part.value for name, part in self._parts.items()}
         try:
             self.value = dataclasses.replace(self.value, **changes)
-        except (TypeError, ValueError) as error:  # two fields that do not go together
+        except (TypeError, ValueError) as error:  # two fields that contradict each other
             self.problem = ""
             self.problem = str(error)
             self._refill()
@@ -102,7 +102,7 @@ class SettingEditor(ipywidgets.VBox):
             self.problem = ""
 
     def _refill(self, change: Any = None) -> None:
-        """Show the setting. The controls of each kind of setting are made once: a browser never forgets a widget."""
+        """Show the setting. The controls of each kind are made once, since a browser keeps every widget it was sent."""
         kinds = tuple(type(value) for value in (self.value, *_inside(self.value).values()))
         if kinds not in self._kept:
             self._parts = {}

@@ -54,7 +54,7 @@ class Gallery(BrowserWidget):
             raise ValueError(f"Gallery.show: captions must be one per image ({count}), got {len(captions)}.")
         if selected is None:
             selected = self.selected if self.selected < count else -1
-        # The first one says how large they are; of an array without rows, its shape does.
+        # The size is that of the first image; for an array without rows it is read from its shape.
         like = _thumbnail(images[0]) if count else _thumbnail(np.zeros(np.shape(images)[1:] or (1, 1), np.uint8))
         block = max(1, BLOCK_BYTES // max(1, like.size))
         first = [_thumbnail(images[index]) for index in range(min(block, count))]

@@ -100,7 +100,7 @@ class LookEditor(ipywidgets.Box):
         self._controls = choices | linked
         self._started = {name: getattr(heatmap, name) for name in self._controls}
         self._links = [ipywidgets.jslink((control, "value"), (heatmap, name)) for name, control in linked.items()]
-        # A drop-down has no value in the browser, only an index: these take the way through Python.
+        # In the browser a drop-down has only an index, no value: these are linked through Python.
         for name, control in choices.items():
             control.observe(lambda change, name=name: self._pass_on(name, change["new"]), "value")
             heatmap.observe(lambda change, control=control: setattr(control, "value", change["new"]), name)
@@ -108,7 +108,7 @@ class LookEditor(ipywidgets.Box):
         self.restore.on_click(lambda _: self.reset())
         foot = ipywidgets.HBox(_guarded([self.pixelated, self.locked, self.restore], self._tell), layout=_FOOT)
         rows = [
-            Resettable(guard(control, self._tell), f"Reset {control.description} to {_said(control)}")
+            Resettable(guard(control, self._tell), f"Reset {control.description} to {_text_of(control)}")
             for control in (self.arrangement, self.colormap, self.signs, self.percentile, self.opacity)
         ]
         super().__init__([*rows, foot, accessible()], layout=_GRID)
@@ -139,12 +139,12 @@ class LookEditor(ipywidgets.Box):
         self._enable()
 
     def _enable(self) -> None:
-        """A control that would change nothing looks like it."""
+        """Disable the controls that would change nothing."""
         self.opacity.disabled = self.arrangement.value != "overlay"
         self.percentile.disabled = bool(self._heatmap.locked)
 
     def _tell(self, problem: str) -> None:
-        self.problem = ""  # so that the same mistake twice is told twice
+        self.problem = ""  # so that the same mistake is reported again when it is repeated
         self.problem = problem
 
 
@@ -153,15 +153,15 @@ _FOOT = {"align_items": "center", "min_width": "0"}
 
 
 def _slider(
-    value: float, label: str, tooltip: str, low: float, high: float, step: float, written: str
+    value: float, label: str, tooltip: str, low: float, high: float, step: float, readout_format: str
 ) -> ipywidgets.FloatSlider:
     return ipywidgets.FloatSlider(
-        value, min=low, max=high, step=step, readout_format=written, description=label, tooltip=tooltip,
+        value, min=low, max=high, step=step, readout_format=readout_format, description=label, tooltip=tooltip,
         style=_STYLE, layout=_AUTO,
     )  # fmt: skip
 
 
-def _said(control: Any) -> str:
+def _text_of(control: Any) -> str:
     """What a control shows, in words."""
     return (
         str(control.label)

@@ -43,12 +43,12 @@ class MethodPicker(ipywidgets.VBox):
         self._defaults = dict(choices)
         self._current = dict(choices)
         self._name = first = first or choices[0][0]
-        self._said = tooltip
+        self._tooltip = tooltip
         picker = ipywidgets.Dropdown(
             options=[name for name, _ in choices],
             value=first,
             description=description,
-            tooltip=self._told(),
+            tooltip=self._description(),
             style={"description_width": "76px"},
             layout={"width": "auto", "flex": "1 1 0%"},
         )
@@ -75,7 +75,7 @@ class MethodPicker(ipywidgets.VBox):
             self.editor.home = setting
 
     def _tell(self, problem: str) -> None:
-        self.problem = ""  # so that the same mistake twice is told twice
+        self.problem = ""  # so that the same mistake is reported again when it is repeated
         self.problem = problem
 
     def _picked(self, change: Any) -> None:
@@ -85,15 +85,15 @@ class MethodPicker(ipywidgets.VBox):
     def _put(self, setting: Setting) -> None:
         self.editor.home = self._defaults[self._name]
         self.editor.value = setting
-        self.picker.tooltip = self._told()
+        self.picker.tooltip = self._description()
 
-    def _told(self) -> str:
+    def _description(self) -> str:
         """What the choice in force does, with its equation."""
         setting = self._current[self._name]
         setting = getattr(setting, "composite", setting)
         first = (type(setting).__doc__ or "").partition("\n")[0]
         equation = setting.equation_of()
-        return "\n".join(filter(None, (f"{self._said}.", first, "" if first.startswith("R") else equation)))
+        return "\n".join(filter(None, (f"{self._tooltip}.", first, "" if first.startswith("R") else equation)))
 
     def _edited(self, change: Any) -> None:
         self._current[self._name] = change["new"]
@@ -102,14 +102,14 @@ class MethodPicker(ipywidgets.VBox):
     @traitlets.validate("value")
     def _check_value(self, proposal: Any) -> Any:
         if self._name_of(proposal["value"]) is None:
-            known = ", ".join(self._defaults)
-            raise ValueError(f"The choice must be one of {known}, got {proposal['value']!r}.")
+            names = ", ".join(self._defaults)
+            raise ValueError(f"The choice must be one of {names}, got {proposal['value']!r}.")
         return proposal["value"]
 
     def _name_of(self, setting: Any) -> str | None:
         if _kinds(self._defaults[self._name]) == _kinds(setting):
             return self._name
-        return next((name for name, known in self._defaults.items() if _kinds(known) == _kinds(setting)), None)
+        return next((name for name, default in self._defaults.items() if _kinds(default) == _kinds(setting)), None)
 
     def _set(self, change: Any) -> None:
         if self.editor.value == change["new"]:
@@ -121,7 +121,7 @@ class MethodPicker(ipywidgets.VBox):
 
 
 def _kinds(setting: Any) -> tuple[type, ...]:
-    """What tells one choice from another: its type, and those of the settings it wraps."""
+    """What distinguishes one choice from another: its type, and that of the first setting inside of it."""
     if not dataclasses.is_dataclass(setting):
         return (type(setting),)
     inside = (getattr(setting, field.name) for field in dataclasses.fields(setting) if field.init)

@@ -28,8 +28,8 @@ class Pages(ipywidgets.VBox):
         if not pages:
             raise ValueError("Pages: pages must hold at least one widget by name, got none.")
         self.pages = dict(pages)
-        said = [(tooltips or {}).get(name, name) for name in self.pages]
-        buttons = ipywidgets.ToggleButtons(options=list(self.pages), tooltips=said)
+        texts = [(tooltips or {}).get(name, name) for name in self.pages]
+        buttons = ipywidgets.ToggleButtons(options=list(self.pages), tooltips=texts)
         self.buttons = guard(buttons, self._tell)
         self.buttons.add_class("lrp-pages-buttons")
         self._leaves = {name: ipywidgets.VBox([page]) for name, page in self.pages.items()}

@@ -43,10 +43,10 @@ class ProbePad(BrowserWidget):
 
         fill: the grey in [0, 1] that comes in from outside.  reach: by default half of the longer side.
         """
-        given = np.asarray(image)
-        pixels = given[..., None] if given.ndim == 2 else given
+        values = np.asarray(image)
+        pixels = values[..., None] if values.ndim == 2 else values
         if pixels.ndim != 3 or pixels.shape[2] not in (1, 3) or not pixels.size:
-            raise ValueError(f"ProbePad.show: image must be (height, width) or (height, width, 3), got {given.shape}.")
+            raise ValueError(f"ProbePad.show: image must be (height, width) or (height, width, 3), got {values.shape}.")
         pixels = to_uint8("ProbePad.show: image", pixels)
         with self.one_message():
             self.image, self.image_shape = pixels.tobytes(), list(pixels.shape)
@@ -65,8 +65,8 @@ class ProbePad(BrowserWidget):
     @traitlets.validate("place")
     def _check_place(self, proposal: Any) -> list[float]:
         place = proposal["value"]
-        known = len(place) == 2 and all(type(each) in (int, float) and math.isfinite(each) for each in place)
-        if not known or max(map(abs, place)) > self.reach + 1e-9:
+        finite = len(place) == 2 and all(type(each) in (int, float) and math.isfinite(each) for each in place)
+        if not finite or max(map(abs, place)) > self.reach + 1e-9:
             raise traitlets.TraitError(
                 f"ProbePad.place must be [right, down] within {self.reach:g} px either way, got {place!r}."
             )

@@ -12,7 +12,7 @@ __all__ = ["Resettable", "WithReset"]
 
 
 class WithReset(ipywidgets.VBox):
-    """What a control with a reset has. Whoever extends it says `_back()` and `_go_back()`, and calls `_offer`."""
+    """What a control with a reset has. A subclass defines `_back()` and `_go_back()`, and calls `_offer`."""
 
     reset: ipywidgets.Button | None = None  # made when there is something to reset
 
@@ -24,7 +24,7 @@ class WithReset(ipywidgets.VBox):
         raise NotImplementedError
 
     def _offer(self, changed: bool) -> None:
-        """Show the reset where `changed`; it has its place all the time."""
+        """Show the reset where `changed`. Its place is kept free, so that nothing moves."""
         if changed and self.reset is None:
             self.reset = ipywidgets.Button(description="↺", tooltip=self._back())
             self.reset.add_class("lrp-control-reset")
@@ -37,17 +37,17 @@ class WithReset(ipywidgets.VBox):
 class Resettable(WithReset):
     """A control of ipywidgets with its reset.
 
-    inner: the control; what it shows now is what the reset goes back to.  told: the reset's tooltip.
+    inner: the control; what it shows now is what the reset goes back to.  tooltip: of the reset.
     """
 
-    def __init__(self, inner: Any, told: str) -> None:
-        self.inner, self._told, self._home = inner, told, inner.value
+    def __init__(self, inner: Any, tooltip: str) -> None:
+        self.inner, self._tooltip, self._home = inner, tooltip, inner.value
         super().__init__([inner])
         self.add_class("lrp-control")
         inner.observe(lambda _: self._offer(inner.value != self._home), "value")
 
     def _back(self) -> str:
-        return self._told
+        return self._tooltip
 
     def _go_back(self) -> None:
         self.inner.value = self._home

@@ -55,8 +55,8 @@ class ShareBar(BrowserWidget):
     @traitlets.validate("asked")
     def _check_asked(self, proposal: Any) -> dict[str, Any]:
         asked = proposal["value"]
-        known = asked.keys() == {"action", "count"} and asked["action"] in ACTIONS
-        if asked and not (known and type(asked["count"]) is int and asked["count"] >= 0):
+        whole = asked.keys() == {"action", "count"} and asked["action"] in ACTIONS
+        if asked and not (whole and type(asked["count"]) is int and asked["count"] >= 0):
             raise traitlets.TraitError(
                 f"ShareBar.asked must be {{action, count}} with one of {', '.join(ACTIONS)}, got {str(asked)[:80]}."
             )

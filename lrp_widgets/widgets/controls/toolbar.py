@@ -49,8 +49,8 @@ class Toolbar(BrowserWidget):
     @traitlets.validate("pressed")
     def _check_pressed(self, proposal: Any) -> Any:
         value = proposal["value"]
-        known = [button["name"] for button in self.buttons]
-        if value and (set(value) != {"name", "count"} or value["name"] not in known):
+        names = [button["name"] for button in self.buttons]
+        if value and (set(value) != {"name", "count"} or value["name"] not in names):
             raise traitlets.TraitError(f"Toolbar.pressed must be the name of a button and a count, got {value!r}.")
         if value and value["name"] in self.disabled:
             raise traitlets.TraitError(f"Toolbar.pressed: {value['name']!r} is disabled now.")

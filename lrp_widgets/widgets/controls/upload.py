@@ -73,7 +73,7 @@ class UploadPad(BrowserWidget):
 
     def set_state(self, sync_data: Mapping[str, Any]) -> None:
         super().set_state(sync_data)
-        if self.problem:  # else the pad would wait for an answer
+        if self.problem:  # the pad in the browser waits for an answer
             self.refuse(self.problem[:300])  # it may quote what was sent
 
     @traitlets.validate("content")
@@ -95,5 +95,5 @@ class UploadPad(BrowserWidget):
 
 
 def megabytes(size: int) -> str:
-    """A size in MB, rounded up, so that too much never reads like the limit."""
+    """A size in MB, rounded up, so that a file just over the limit does not read like one at the limit."""
     return f"{-(-size // 100_000) / 10:g} MB"

@@ -4,12 +4,12 @@ import { make } from "./dom.js";
 
 const NAMELESS = ":is(.noUi-handle, select, .widget-readout[contenteditable]):not([aria-label])";
 const SWITCHES = ".widget-toggle-button:not([aria-pressed])";
-const SIGNS = ".lrp-control-reset"; // a sign is no name
+const SIGNS = ".lrp-control-reset"; // their text is a sign, which says nothing when it is read aloud
 const FOLDS = ".jupyter-widget-Collapse-header:not([aria-expanded])";
 
 /**
- * To assistive technology a slider's handle is a control of its own, and its label one of somebody else's; a list
- * without a label has but a tooltip.
+ * Names a control: to assistive technology a slider's handle is a control of its own, which the label of the slider does
+ * not belong to, and a list without a label has only its tooltip.
  * @param {Element} control
  */
 function name(control) {
@@ -17,38 +17,38 @@ function name(control) {
   const label = whole?.querySelector(".widget-label");
   const text = label?.textContent?.trim();
   if (control.matches("select") && text) return; // labelled already
-  const said = text || label?.getAttribute("title") || control.getAttribute("title");
-  if (!whole || !said) return; // its label may come later
+  const words = text || label?.getAttribute("title") || control.getAttribute("title");
+  if (!whole || !words) return; // its label may come later
   if (control.matches(".widget-readout")) {
     control.setAttribute("role", "textbox");
-    control.setAttribute("aria-label", `${said}, as a number`);
+    control.setAttribute("aria-label", `${words}, as a number`);
     return;
   }
   const handles = [...whole.querySelectorAll(".noUi-handle")];
   const end = handles.length > 1 ? `, ${control === handles[0] ? "start" : "end"}` : "";
-  control.setAttribute("aria-label", said + end);
+  control.setAttribute("aria-label", words + end);
 }
 
 /**
- * Keeps an attribute as a class says: what is pressed or open is only drawn so.
- * @param {Element} shown has the class
+ * Keeps an attribute equal to a class: that a control is pressed or open stands in its class alone, where only eyes see it.
+ * @param {Element} source has the class
  * @param {string} className
- * @param {Element} told has the attribute
+ * @param {Element} target has the attribute
  * @param {string} attribute
  */
-function tell(shown, className, told, attribute) {
-  const say = () => told.setAttribute(attribute, String(shown.classList.contains(className)));
+function mirror(source, className, target, attribute) {
+  const say = () => target.setAttribute(attribute, String(source.classList.contains(className)));
   const changed = new MutationObserver(say);
-  changed.observe(shown, { attributes: true, attributeFilter: ["class"] });
+  changed.observe(source, { attributes: true, attributeFilter: ["class"] });
   say();
   return () => {
     changed.disconnect();
-    told.removeAttribute(attribute);
+    target.removeAttribute(attribute);
   };
 }
 
 /**
- * The head of a fold takes clicks alone.
+ * Lets the head of a fold be reached and opened by keyboard: by itself it takes clicks alone.
  * @param {HTMLElement} head
  */
 function unfold(head) {
@@ -61,7 +61,7 @@ function unfold(head) {
     head.click();
   };
   head.addEventListener("keydown", onKey);
-  const end = tell(head.parentElement ?? head, "jupyter-widget-Collapse-open", head, "aria-expanded");
+  const end = mirror(head.parentElement ?? head, "jupyter-widget-Collapse-open", head, "aria-expanded");
   return () => {
     end();
     head.removeEventListener("keydown", onKey);
@@ -83,11 +83,11 @@ function render({ model, el }) {
     if (!part) return;
     part.querySelectorAll(NAMELESS).forEach(name);
     for (const button of part.querySelectorAll(SIGNS)) {
-      const said = button.getAttribute("title");
-      if (said && button.getAttribute("aria-label") !== said) button.setAttribute("aria-label", said);
+      const title = button.getAttribute("title");
+      if (title && button.getAttribute("aria-label") !== title) button.setAttribute("aria-label", title);
     }
     for (const button of part.querySelectorAll(SWITCHES))
-      endings.push(tell(button, "mod-active", button, "aria-pressed"));
+      endings.push(mirror(button, "mod-active", button, "aria-pressed"));
     for (const head of part.querySelectorAll(FOLDS)) endings.push(unfold(/** @type {HTMLElement} */ (head)));
   }
 

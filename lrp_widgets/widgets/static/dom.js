@@ -142,8 +142,8 @@ export function walkGrid(list, entries, go) {
  * @param {HTMLElement} entry
  */
 export function scrollTo(list, entry) {
-  const seen = list.getBoundingClientRect();
-  const wanted = entry.getBoundingClientRect();
-  if (wanted.top < seen.top) list.scrollTop -= seen.top - wanted.top;
-  else if (wanted.bottom > seen.bottom) list.scrollTop += wanted.bottom - seen.bottom;
+  const frame = list.getBoundingClientRect();
+  const box = entry.getBoundingClientRect();
+  if (box.top < frame.top) list.scrollTop -= frame.top - box.top;
+  else if (box.bottom > frame.bottom) list.scrollTop += box.bottom - frame.bottom;
 }

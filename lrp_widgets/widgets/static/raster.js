@@ -25,6 +25,18 @@ export function readRaster(bytes, [height, width]) {
 }
 
 /**
+ * Maps of one shape that lie one behind the other.
+ * @param {DataView | null | undefined} bytes
+ * @param {number[]} shape how many, their height and width
+ * @returns {(Raster | null)[]}
+ */
+export function readRasters(bytes, [count, height, width]) {
+  const size = 4 * height * width;
+  return Array.from({ length: bytes ? count : 0 }, (_, index) =>
+    readRaster(bytes && new DataView(bytes.buffer, bytes.byteOffset + index * size, size), [height, width]));
+}
+
+/**
  * @param {Float32Array<ArrayBuffer>} values row after row
  * @param {number} height
  * @param {number} width

@@ -1,4 +1,4 @@
-/** The namespace of SVG, as the parser of HTML gives it: no address in the code. */
+/** The namespace of SVG, as the HTML parser sets it, so that no web address stands in the code. */
 const namespaceOf = () => {
   const blank = document.createElement("template");
   blank.innerHTML = "<svg></svg>";
@@ -24,9 +24,9 @@ export function makeSvg(tag, attributes, ...children) {
  * @param {Record<string, string | number>} [attributes]
  */
 export function makeOutline(points, attributes = {}) {
-  const drawn = { points: points.join(" "), fill: "none", "stroke-linejoin": "round", ...attributes };
+  const line = { points: points.join(" "), fill: "none", "stroke-linejoin": "round", ...attributes };
   return [
-    makeSvg("polygon", { ...drawn, stroke: "#fff", "stroke-width": 2.5 }),
-    makeSvg("polygon", { ...drawn, stroke: "#000", "stroke-width": 1.5, "stroke-dasharray": "5 4" }),
+    makeSvg("polygon", { ...line, stroke: "#fff", "stroke-width": 2.5 }),
+    makeSvg("polygon", { ...line, stroke: "#000", "stroke-width": 1.5, "stroke-dasharray": "5 4" }),
   ];
 }

@@ -1,7 +1,9 @@
 import { HALF } from "./colours.js";
+import { setText } from "./dom.js";
+import { formatter } from "./numbers.js";
 import { colourRaster } from "./raster.js";
 
-const FINE = 128; // px: a wider map is rather made smaller than larger, where the nearest pixel alone would drop lines
+const FINE = 128; // px: a wider map is usually shown smaller than it is, where taking the nearest pixel would drop lines
 
 /**
  * Paints a map at its own resolution: the page enlarges it, which costs nothing.
@@ -35,4 +37,16 @@ export function paintBar(canvas, table) {
   const picture = new ImageData(2 * HALF + 1, 1);
   new Uint32Array(picture.data.buffer).set(table);
   paintPixels(canvas, picture);
+}
+
+/**
+ * Writes the numbers at both ends of a colour bar.
+ * @param {Element} left
+ * @param {Element} right
+ * @param {number} limit
+ */
+export function writeEnds(left, right, limit) {
+  const write = formatter(limit, { digits: 3, plus: true });
+  setText(left, write(-limit));
+  setText(right, write(limit));
 }

@@ -66,10 +66,10 @@ class ArithmeticView(BrowserWidget):
         equation, note: text, with _ before a subscript (a_j, R_{j←k}).  trail, direction: None leaves them.
         passing: the filter of this neuron, "keep", "block" or ""; None where there can be none.  filtered: all filters.
         """
-        known = self._neuron(neuron)
+        checked = self._neuron(neuron)
         entries = [self._row(index, row) for index, row in enumerate(rows)]
         with self.one_message():
-            self.neuron, self.rows = known, entries
+            self.neuron, self.rows = checked, entries
             self.equation, self.note = str(equation), str(note)
             self.stale = False
             self.can_filter, self.passing, self.filtered = passing is not None, passing or "", str(filtered)
@@ -100,7 +100,7 @@ class ArithmeticView(BrowserWidget):
         if unknown or "name" not in row:
             wrong = f"got {unknown[0]!r}" if unknown else "and 'name' is missing"
             raise ValueError(f"ArithmeticView.show: rows[{index}] must have fields among {', '.join(ROW)}, {wrong}.")
-        # What is left out does not exist; None is what JSON has for infinite, or not a number.
+        # A number that is left out does not exist; None stands for infinite or not a number, which JSON does not have.
         numbers = {name: as_number(row[name]) for name in NUMBERS if row.get(name) is not None}
         return {"name": str(row["name"]), **numbers}
 

@@ -129,7 +129,7 @@ class ChannelsView(BrowserWidget):
 
     @traitlets.observe("kept", "blocked")
     def _never_both(self, change: Any) -> None:
-        """The later word counts; here and not in the check, so that a channel can change sides in one message."""
+        """The newer choice counts. No part of the validation: one message may move a channel to the other set."""
         other = "blocked" if change["name"] == "kept" else "kept"
         setattr(self, other, [number for number in getattr(self, other) if number not in change["new"]])
 

@@ -86,7 +86,7 @@ class CompareView(BrowserWidget):
             )
         small, block = _small("CompareView.pin", relevance)
         entry = {"key": key, "title": str(title), "stamp": str(stamp), "shape": list(small.shape), "block": block}
-        entries = [entry if known["key"] == key else known for known in self.pinned]
+        entries = [entry if pin["key"] == key else pin for pin in self.pinned]
         with self.one_message():
             self.maps = self.maps | {key: small.tobytes()}
             self.differs = self.differs | {key: [str(line) for line in differs]}
@@ -99,8 +99,8 @@ class CompareView(BrowserWidget):
         with self.one_message():
             self.chosen = "" if self.chosen == key else self.chosen
             self.pinned = [entry for entry in self.pinned if entry["key"] != key]
-            self.maps = {known: data for known, data in self.maps.items() if known != key}
-            self.differs = {known: lines for known, lines in self.differs.items() if known != key}
+            self.maps = {other: data for other, data in self.maps.items() if other != key}
+            self.differs = {other: lines for other, lines in self.differs.items() if other != key}
 
     @property
     def pins(self) -> tuple[str, ...]:
@@ -109,8 +109,8 @@ class CompareView(BrowserWidget):
 
     def _check_key(self, what: str, key: Any) -> None:
         if key not in self.pins:
-            known = ", ".join(map(repr, self.pins)) or "none is pinned"
-            raise ValueError(f"CompareView.{what} must be the key of a pin ({known}), got {key!r}.")
+            keys = ", ".join(map(repr, self.pins)) or "none is pinned"
+            raise ValueError(f"CompareView.{what} must be the key of a pin ({keys}), got {key!r}.")
 
     @traitlets.validate("chosen")
     def _check_chosen(self, proposal: Any) -> str:

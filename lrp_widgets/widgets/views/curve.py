@@ -48,7 +48,7 @@ class CurveView(ipywidgets.VBox):
         """Draw a curve, and the random orders it is to be compared with."""
         self._shown = (curve, random)
         with self.head.one_message():
-            self.head.title, self.head.text = "Pixel flipping", _said(curve, random)
+            self.head.title, self.head.text = "Pixel flipping", _text_of(curve, random)
         if self._figure is not None:
             self._draw()
 
@@ -72,7 +72,7 @@ class CurveView(ipywidgets.VBox):
         return self._figure
 
     def _made(self) -> Any:
-        import plotly.graph_objects as go  # 0.5 s that the first picture need not wait for
+        import plotly.graph_objects as go  # takes 0.5 s, which the first picture does not wait for
 
         still = {"line": {"width": 0}, "hoverinfo": "skip", "showlegend": False}
         looks: list[dict[str, Any]] = [
@@ -96,7 +96,7 @@ class CurveView(ipywidgets.VBox):
             template="none",
             autosize=True,
         )
-        # All of it at once: a change that meets a browser still busy with plotly's 5 MB may be lost.
+        # In one update: a second one that arrives while the browser still loads plotly's 5 MB may be lost.
         data = [go.Scatter(x=x, y=y, **look) for look, (x, y) in zip(looks, lines, strict=True)]
         figure = go.FigureWidget(data, layout)
         figure._config = {"displayModeBar": False, "responsive": True}
@@ -130,7 +130,7 @@ def _line(values: np.ndarray) -> np.ndarray:
     return np.asarray(values, dtype=np.float32)  # 1-D float32: what plotly sends as bytes
 
 
-def _said(curve: Curve, random: Curve | None) -> str:
+def _text_of(curve: Curve, random: Curve | None) -> str:
     beside = "" if random is None else f" · random {_number(random.area)}"
     whole = "" if curve.removed[-1] >= 1 else " · still running"
     return f"{curve.order} · area {_number(curve.area)}{beside} (low is selective){whole}"

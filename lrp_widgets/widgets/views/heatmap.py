@@ -14,7 +14,7 @@ from lrp_widgets.widgets.views.region import RegionShare, check_region, share_of
 
 __all__ = ["ARRANGEMENTS", "COLORMAPS", "SIGNS", "HeatmapView"]
 
-# Named positive-negative, or as published; all diverge from zero, for any eyes.
+# Named after their two hues, positive first, or as published. All diverge from zero and are safe for colour-blind eyes.
 COLORMAPS = ("red-blue", "orange-purple", "grey", "green-purple", "vik")
 ARRANGEMENTS = ("overlay", "beside", "heatmap", "image", "mask")
 SIGNS = ("symmetric", "separate", "positive", "negative")
@@ -104,9 +104,9 @@ class HeatmapView(BrowserWidget):
         elif self.scale:
             low = high = self.scale
         else:
-            known = self.relevance[np.isfinite(self.relevance)].astype(np.float64)
+            values = self.relevance[np.isfinite(self.relevance)].astype(np.float64)
             one = self.signs == "symmetric"
-            low, high = (self._end(np.abs(known) if one else side[side > 0]) for side in (-known, known))
+            low, high = (self._end(np.abs(values) if one else side[side > 0]) for side in (-values, values))
         if self.signs == "symmetric":
             low = high = max(low, high)
         return (0.0 if self.signs == "positive" else low), (0.0 if self.signs == "negative" else high)

@@ -1,4 +1,4 @@
-"""LayersView: how relevance flows from the output to the input, and whether the books close."""
+"""LayersView: how relevance flows from the output to the input, and where it is not conserved."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["LayersView"]
 
 NUMBERS = ("out", "in", "positive", "negative", "unexplained")
 FIELDS = ("name", "op", *NUMBERS, "absorbed", "moves", "fault")
-MOVES = re.compile(  # ops that hand every number on to one place, and calculate nothing
+MOVES = re.compile(  # operations that only move numbers and calculate nothing, such as reshape
     r"\b(view|_unsafe_view|reshape|flatten|unflatten|permute|transpose|t|movedim|squeeze|unsqueeze|expand|slice|select|"
     r"narrow|split|chunk|cat|stack|pad|constant_pad_nd|clone|contiguous|alias|detach|dropout|identity)\b"
 )

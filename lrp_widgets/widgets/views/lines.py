@@ -45,14 +45,14 @@ class LinesView(BrowserWidget):
         *,
         marks: Sequence[Mapping[str, Any]] = (),
         position: float | None = None,
-        **said: Any,
+        **traits: Any,
     ) -> None:
-        """Draw lines, in one message.  text, said: the traits of those names (title, x_label, percent, …)."""
-        drawn = [_line(line) for line in lines]
+        """Draw lines, in one message.  text, traits: values of the traits so named (title, x_label, …)."""
+        entries = [_line(line) for line in lines]
         with self.one_message():
-            for name, value in said.items():
+            for name, value in traits.items():
                 setattr(self, name, value)
-            self.lines, self.text = drawn, text
+            self.lines, self.text = entries, text
             self.marks = [
                 {"x": as_number(mark["x"]), "y": as_number(mark["y"]), "text": str(mark["text"])} for mark in marks
             ]
@@ -67,7 +67,7 @@ def _line(line: Mapping[str, Any]) -> dict[str, Any]:
             f"LinesView.show: x and y of a line must be of one length, got shapes {x.shape} and {y.shape}."
         )
     step = max(1, -(-len(x) // MOST_POINTS))
-    sent: dict[str, Any] = {
+    entry: dict[str, Any] = {
         "name": str(line.get("name", "")),
         "colour": int(line.get("colour", 0)),
         "dashed": bool(line.get("dashed", False)),
@@ -75,5 +75,5 @@ def _line(line: Mapping[str, Any]) -> dict[str, Any]:
     }
     for name in ("x", "y", "low", "high"):
         if line.get(name) is not None:
-            sent[name] = [as_number(value) for value in np.asarray(line[name], float)[::step]]
-    return sent
+            entry[name] = [as_number(value) for value in np.asarray(line[name], float)[::step]]
+    return entry

@@ -35,7 +35,7 @@ class RegionShare:
 
     @property
     def part(self) -> float | None:
-        """The region's part of the sum of R; None where inside and outside cancel: no percentage says it."""
+        """The region's part of the sum of R; None where inside and outside cancel, so that it is no percentage."""
         return self.inside / self.total if self.total and 0 <= self.inside / self.total <= 1 else None
 
     @property
@@ -74,7 +74,7 @@ def check_region(name: str, region: Any, height: int, width: int) -> list[list[f
 
 
 def _within(vertex: Sequence[Any], width: int, height: int) -> bool:
-    return all(  # a number that is not finite is within nothing
+    return all(  # comparisons with NaN are false, so it is refused too
         isinstance(number, int | float) and not isinstance(number, bool) and 0 <= number <= end
         for number, end in zip(vertex, (width, height), strict=True)
     )

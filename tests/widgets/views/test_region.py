@@ -1,18 +1,15 @@
-"""Regions and scales: Python and the browser must come to the same pixels, sums and numbers."""
+"""Regions: Python and the browser must come to the same pixels, sums and numbers."""
 
 from __future__ import annotations
-
-import json
 
 import numpy as np
 import pytest
 
 from lrp_widgets.polygon import polygon_mask
-from lrp_widgets.widgets.views.heatmap import COLORMAPS, SIGNS, HeatmapView
 from lrp_widgets.widgets.views.region import RegionShare, share_of
 
 MAP = np.array([[1.0, -2.0, 3.0], [0.0, 4.0, -5.0]])
-RASTER = "readRaster(new DataView(Float32Array.from(given.values.flat()).buffer), given.shape)"
+RASTER = "$raster.readRaster(new DataView(Float32Array.from(given.values.flat()).buffer), given.shape)"
 
 
 def given(values: np.ndarray, **more: object) -> dict[str, object]:
@@ -52,7 +49,7 @@ def test_share_is_the_same_in_the_browser(node):
     share = share_of(values, polygon_mask(polygon, 9, 13))
     got = node(
         "heatmap",
-        f"(() => {{ const raster = {RASTER}; return shareOf(raster, insideOf(given.polygon, 13, 9)); }})()",
+        f"(() => {{ const raster = {RASTER}; return shareOf(raster, $region.insideOf(given.polygon, 13, 9)); }})()",
         given(values, polygon=polygon),
     )
     assert got["inside"] == pytest.approx(share.inside) and got["insideSize"] == pytest.approx(share.inside_size)
@@ -99,79 +96,3 @@ def test_what_is_drawn(node):
     line = "Array.from({ length: 1000 }, (_, i) => [i / 3, 0])"
     thinned = node("region", f"thinned({line})")
     assert len(thinned) == 250 and thinned[:2] == [[0, 0], [1.33, 0]]
-
-
-def ends(node, values: np.ndarray, **scale: object) -> list[float]:
-    settings = {"signs": "symmetric", "percentile": 100, "scale": None, "locked": [], **scale}
-    got = node("scale", f"endsOf({RASTER.replace('readRaster', '$raster.readRaster')}, given.scale)",
-               given(values, scale=settings))  # fmt: skip
-    return [got["low"], got["high"]]
-
-
-@pytest.mark.parametrize("signs", SIGNS)
-@pytest.mark.parametrize("percentile", [100.0, 97.3, 60.0])
-def test_the_colours_end_where_python_says(node, signs, percentile):
-    values = (np.random.default_rng(2).normal(size=(9, 13)) ** 3 + 0.1).astype(np.float32)
-    values[0] = 0
-    view = HeatmapView(signs=signs, percentile=percentile)
-    view.show(values)
-    assert ends(node, values, signs=signs, percentile=percentile) == pytest.approx(view.limits, rel=1e-6)
-    view.show(values, scale=0.5)
-    assert ends(node, values, signs=signs, percentile=percentile, scale=0.5) == list(view.limits)
-    view.locked = [0.25, 0.75]
-    assert ends(node, values, signs=signs, percentile=percentile, scale=0.5, locked=view.locked) == list(view.limits)
-
-
-@pytest.mark.parametrize(
-    ("scale", "labels", "note"),
-    [
-        ({}, ["−5.00", "0", "+5.00"], "scale: largest |R|"),
-        ({"signs": "separate"}, ["−5.00", "0", "+4.00"], "scales: largest of each sign"),
-        ({"signs": "positive"}, ["0", "", "+4.00"], "scale: largest R · R < 0 not shown"),
-        ({"signs": "negative"}, ["−5.00", "", "0"], "scale: lowest R · R > 0 not shown"),
-        ({"percentile": 50}, ["−2.50", "0", "+2.50"], "percentile 50 of |R| · 3 clipped · largest 5.000"),
-        (
-            {"percentile": 50, "signs": "positive"},
-            ["0", "", "+3.00"],
-            "percentile 50 of R > 0 · 1 clipped · largest 4.000 · R < 0 not shown",
-        ),
-        ({"scale": 7}, ["−7.00", "0", "+7.00"], "scale set · largest 5.000"),
-        ({"locked": [1, 2], "signs": "separate"}, ["−1.00", "0", "+2.00"], "scale locked · 4 clipped · largest 5.000"),
-    ],
-)
-def test_the_legend_says_how_the_scale_came_about(node, scale, labels, note):
-    settings = {"signs": "symmetric", "percentile": 100, "scale": None, "locked": [], **scale}
-    expression = (
-        f"(() => {{ const raster = {RASTER.replace('readRaster', '$raster.readRaster')}; "
-        "const ends = endsOf(raster, given.scale); return [endLabels(ends), noteOf(raster, ends, given.scale)]; })()"
-    )
-    assert node("scale", expression, given(MAP, scale=settings)) == [labels, note]
-
-
-def lightness(node, name: str, dark: bool) -> np.ndarray:
-    """L* of CIELAB along a colour map."""
-    table = np.array(node("colours", f"Array.from(colourTable({json.dumps(name)}, {json.dumps(dark)}, false))"))
-    rgb = np.stack([table & 255, table >> 8 & 255, table >> 16 & 255]) / 255
-    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
-    y = np.array([0.2126, 0.7152, 0.0722]) @ linear
-    return np.where(y > 0.008856, 116 * np.cbrt(y) - 16, 903.3 * y)
-
-
-@pytest.mark.parametrize("name", [name for name in COLORMAPS if name != "grey"])
-@pytest.mark.parametrize("dark", [False, True])
-def test_a_colour_map_is_told_by_lightness_alone_and_says_as_much_to_either_side(node, name, dark):
-    light = lightness(node, name, dark)
-    size = np.abs(light - light[256])
-    left, right = size[256::-1], size[256:]
-    assert min(np.diff(left).min(), np.diff(right).min()) > -0.5  # a step of one of 256 reds is as much
-    assert min(left[-1], right[-1]) > 50 and np.abs(left - right).max() < 25
-
-
-def test_grey_is_told_by_lightness_alone(node):
-    assert (np.diff(lightness(node, "grey", False)) >= 0).all()
-
-
-def test_a_masked_pixel_is_as_bright_as_its_relevance(node):
-    black = node("colours", "Array.from(maskTable(), (pixel) => pixel >>> 24)")
-    assert black == [round(255 * (1 - abs(place / 256 - 1))) for place in range(513)]
-    assert node("colours", "maskTable().every((pixel) => (pixel & 0xffffff) === 0)")

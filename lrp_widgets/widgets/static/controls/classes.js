@@ -1,4 +1,5 @@
-import { isShortcut, make, makeRoot, scrollTo, setText, stepTo, watch } from "../dom.js";
+import { isShortcut, make, makeRoot, scrollTo, setText, stepTo } from "../dom.js";
+import { keepDrawn } from "../lifecycle.js";
 import { formatter } from "../numbers.js";
 
 /**
@@ -123,12 +124,9 @@ function render({ model, el }) {
     if (follow.checked && topClass() >= 0) model.set("selected", topClass());
     model.save_changes();
   });
-  const endings = [
-    watch(model, ["names", "scores", "probabilities", "selected", "auto", "shown", "description"], draw),
-    () => root.remove(),
-  ];
-  draw();
-  return () => endings.forEach((end) => end());
+  return keepDrawn(model, root, draw, [
+    [["names", "scores", "probabilities", "selected", "auto", "shown", "description"], draw],
+  ]);
 }
 
 export default { render };

@@ -1,4 +1,5 @@
-import { make, makeRoot, setText, watch } from "../dom.js";
+import { make, makeRoot, setText } from "../dom.js";
+import { keepDrawn } from "../lifecycle.js";
 import { centred } from "./mnist.js";
 
 /** @typedef {{pixels: DataView, empty: boolean, sequence: number, hint: string, description: string}} Traits */
@@ -32,8 +33,8 @@ function render({ model, el }) {
   function send() {
     clearTimeout(waiting);
     waiting = 0;
-    const drawn = pen?.getImageData(0, 0, SIDE, SIDE).data ?? new Uint8ClampedArray(4);
-    const pixels = centred(Uint8Array.from({ length: SIDE * SIDE }, (_, i) => drawn[4 * i + 3]), SIDE);
+    const data = pen?.getImageData(0, 0, SIDE, SIDE).data ?? new Uint8ClampedArray(4);
+    const pixels = centred(Uint8Array.from({ length: SIDE * SIDE }, (_, i) => data[4 * i + 3]), SIDE);
     own = model.get("sequence") + 1;
     model.set("pixels", new DataView(pixels.buffer));
     model.set("empty", pixels.every((value) => value === 0));
@@ -110,15 +111,8 @@ function render({ model, el }) {
   canvas.addEventListener("pointerup", finish);
   canvas.addEventListener("pointercancel", finish);
   clear.addEventListener("click", wipe);
-  const endings = [
-    watch(model, ["sequence"], show),
-    watch(model, ["hint", "description"], label),
-    () => clearTimeout(waiting),
-    () => root.remove(),
-  ];
   label();
-  show();
-  return () => endings.forEach((end) => end());
+  return keepDrawn(model, root, show, [[["sequence"], show], [["hint", "description"], label]], () => clearTimeout(waiting));
 }
 
 export default { render };

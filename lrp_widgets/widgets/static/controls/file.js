@@ -18,9 +18,9 @@ export function objection({ name, size }, most) {
 
 /**
  * The name before the first colon, and what was done to the file.
- * @param {string} said
+ * @param {string} text
  */
-export function parts(said) {
-  const at = said.indexOf(": ");
-  return at < 0 ? ["", said] : [said.slice(0, at), said.slice(at + 2)];
+export function parts(text) {
+  const at = text.indexOf(": ");
+  return at < 0 ? ["", text] : [text.slice(0, at), text.slice(at + 2)];
 }

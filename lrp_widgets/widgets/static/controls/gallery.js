@@ -1,4 +1,5 @@
-import { isShortcut, make, makeRoot, scrollTo, setText, stepTo, watch } from "../dom.js";
+import { isShortcut, make, makeRoot, scrollTo, setText, stepTo } from "../dom.js";
+import { keepDrawn } from "../lifecycle.js";
 
 /**
  * @typedef {{
@@ -147,17 +148,12 @@ function render({ model, el }) {
     event.preventDefault();
   });
   model.on("msg:custom", arrived);
-  const endings = [
-    () => model.off("msg:custom", arrived),
-    watch(model, ["sequence"], fill),
-    watch(model, ["selected"], mark),
-    watch(model, ["thumbnail", "rows", "captions", "description"], look),
-    () => inSight.disconnect(),
-    () => root.remove(),
-  ];
   look();
-  fill();
-  return () => endings.forEach((end) => end());
+  return keepDrawn(model, root, fill, [
+    [["sequence"], fill],
+    [["selected"], mark],
+    [["thumbnail", "rows", "captions", "description"], look],
+  ], () => model.off("msg:custom", arrived), () => inSight.disconnect());
 }
 
 export default { render };

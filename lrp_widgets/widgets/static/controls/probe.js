@@ -1,4 +1,5 @@
-import { isShortcut, make, makeRoot, nextFrame, setText, watch } from "../dom.js";
+import { isShortcut, make, makeRoot, nextFrame, setText } from "../dom.js";
+import { keepDrawn } from "../lifecycle.js";
 import { readImage } from "../raster.js";
 import { saidPlace, shifted, snapped } from "./shifting.js";
 import { makeSvg } from "../svg.js";
@@ -70,16 +71,16 @@ function render({ model, el }) {
     const unit = Math.max(width, height) / 100;
     marks.setAttribute("viewBox", `0 0 ${width} ${height}`);
     const [right, down] = place;
-    const drawn = [makeSvg("rect", { x: right, y: down, width, height, class: "lrp-probe-frame", "vector-effect": "non-scaling-stroke" })];
+    const shapes = [makeSvg("rect", { x: right, y: down, width, height, class: "lrp-probe-frame", "vector-effect": "non-scaling-stroke" })];
     for (const [x, y, share] of model.get("visited"))
-      drawn.push(makeSvg("circle", { ...at([x, y]), r: 1.1 * unit, class: "lrp-probe-visited", opacity: 0.25 + 0.75 * (share ?? 0) }));
+      shapes.push(makeSvg("circle", { ...at([x, y]), r: 1.1 * unit, class: "lrp-probe-visited", opacity: 0.25 + 0.75 * (share ?? 0) }));
     const { cx, cy } = at([0, 0]);
     const hand = at([right, down]);
-    if (right || down) drawn.push(makeSvg("line", { x1: cx, y1: cy, x2: hand.cx, y2: hand.cy, class: "lrp-probe-way", "vector-effect": "non-scaling-stroke" }));
+    if (right || down) shapes.push(makeSvg("line", { x1: cx, y1: cy, x2: hand.cx, y2: hand.cy, class: "lrp-probe-way", "vector-effect": "non-scaling-stroke" }));
     if (model.get("largest").length)
-      drawn.push(makeSvg("circle", { ...at(model.get("largest")), r: 3 * unit, class: "lrp-probe-largest", "vector-effect": "non-scaling-stroke" }));
-    drawn.push(makeSvg("circle", { ...hand, r: 1.8 * unit, class: "lrp-probe-hand", "vector-effect": "non-scaling-stroke" }));
-    marks.replaceChildren(...drawn);
+      shapes.push(makeSvg("circle", { ...at(model.get("largest")), r: 3 * unit, class: "lrp-probe-largest", "vector-effect": "non-scaling-stroke" }));
+    shapes.push(makeSvg("circle", { ...hand, r: 1.8 * unit, class: "lrp-probe-hand", "vector-effect": "non-scaling-stroke" }));
+    marks.replaceChildren(...shapes);
   }
 
   const sending = nextFrame(() => {
@@ -150,18 +151,14 @@ function render({ model, el }) {
     go(0, 0);
     pad.focus({ preventScroll: true }); // the button goes grey, and with it the focus
   });
-  const endings = [
-    watch(model, ["place"], () => {
-      if (!hold) place = model.get("place");
-      draw();
-    }),
-    watch(model, ["sequence", "visited", "largest", "size", "description", "reach"], draw),
-    repaint.cancel,
-    sending.cancel,
-    () => root.remove(),
-  ];
-  draw();
-  return () => endings.forEach((end) => end());
+  const follow = () => {
+    if (!hold) place = model.get("place");
+    draw();
+  };
+  return keepDrawn(model, root, draw, [
+    [["place"], follow],
+    [["sequence", "visited", "largest", "size", "description", "reach"], draw],
+  ], repaint.cancel, sending.cancel);
 }
 
 export default { render };

@@ -16,7 +16,7 @@ const EDITABLE = "input:not([type=range], [type=checkbox], [type=radio]), textar
 function render({ model, el }) {
   const root = makeRoot(el, "lrp-sharebar");
   const bar = make("div", "lrp-sharebar-buttons", { role: "toolbar", "aria-label": "Dashboard" });
-  const said = make("span", "lrp-sharebar-said lrp-muted", { role: "status", "aria-live": "polite" });
+  const message = make("span", "lrp-sharebar-said lrp-muted", { role: "status", "aria-live": "polite" });
   const undo = button("undo", "Undo (Ctrl+Z)", () => ask("undo"));
   const redo = button("redo", "Redo (Ctrl+Shift+Z)", () => ask("redo"));
   const link = button("copy link", "Copy a link that opens what is shown", copyLink);
@@ -25,7 +25,7 @@ function render({ model, el }) {
     ask(model.get("progress") === null ? "save" : "stop"),
   );
   bar.append(undo, redo, link, python, save);
-  root.append(bar, said);
+  root.append(bar, message);
   let fading = 0;
   let saved = model.get("file_sequence");
 
@@ -35,11 +35,11 @@ function render({ model, el }) {
    * @param {() => void} act
    */
   function button(text, title, act) {
-    const made = make("button", "lrp-sharebar-button", { type: "button", title }, text);
-    made.addEventListener("click", () => {
-      if (made.getAttribute("aria-disabled") !== "true") act();
+    const element = make("button", "lrp-sharebar-button", { type: "button", title }, text);
+    element.addEventListener("click", () => {
+      if (element.getAttribute("aria-disabled") !== "true") act();
     });
-    return made;
+    return element;
   }
 
   /** @param {string} action */
@@ -51,8 +51,8 @@ function render({ model, el }) {
   /** @param {string} text */
   function tell(text) {
     clearTimeout(fading);
-    setText(said, text);
-    fading = setTimeout(() => setText(said, ""), TOLD);
+    setText(message, text);
+    fading = setTimeout(() => setText(message, ""), TOLD);
   }
 
   function copyLink() {

@@ -36,7 +36,7 @@ function render({ model, el }) {
   }, "?");
   root.append(make("div", "lrp-toolbar-title lrp-cut", {}, name, rest), row, list);
   /** @type {HTMLButtonElement[]} */
-  let made = [];
+  let elements = [];
   let reached = 0; // one button takes part in the tab order
 
   /** @param {string} which */
@@ -48,20 +48,20 @@ function render({ model, el }) {
 
   function build() {
     let group = "";
-    made = [];
+    elements = [];
     row.replaceChildren();
     for (const button of model.get("buttons")) {
-      if (made.length && (button.group ?? "") !== group) row.append(make("span", "lrp-toolbar-gap"));
+      if (elements.length && (button.group ?? "") !== group) row.append(make("span", "lrp-toolbar-gap"));
       group = button.group ?? "";
       const keys = (button.keys ?? []).map(written).join(", ");
       const element = make("button", "lrp-toolbar-button", {
         type: "button", title: keys ? `${button.tooltip} (${keys})` : button.tooltip, "data-name": button.name,
       }, button.label);
       element.addEventListener("click", () => press(button.name));
-      made.push(element);
+      elements.push(element);
       row.append(element);
     }
-    made.push(help);
+    elements.push(help);
     row.append(help);
     update();
   }
@@ -82,7 +82,7 @@ function render({ model, el }) {
     setText(name, first);
     setText(rest, others.length ? ` ${others.join(" ")}` : "");
     row.setAttribute("aria-label", model.get("description"));
-    made.forEach((element, index) => {
+    elements.forEach((element, index) => {
       const off = model.get("disabled").includes(element.dataset.name ?? "");
       element.setAttribute("aria-disabled", String(off)); // it keeps the focus, where `disabled` would lose it
       element.tabIndex = index === reached ? 0 : -1;
@@ -91,12 +91,12 @@ function render({ model, el }) {
 
   /** @param {KeyboardEvent} event */
   function onArrow(event) {
-    const at = made.indexOf(/** @type {HTMLButtonElement} */ (event.target));
-    const next = at < 0 ? null : stepTo(event.key, at, made.length, { down: 0, page: 0 });
+    const at = elements.indexOf(/** @type {HTMLButtonElement} */ (event.target));
+    const next = at < 0 ? null : stepTo(event.key, at, elements.length, { down: 0, page: 0 });
     if (next === null) return;
     reached = next;
     update();
-    made[next].focus();
+    elements[next].focus();
     event.preventDefault();
   }
 
@@ -109,11 +109,11 @@ function render({ model, el }) {
       event.stopPropagation();
       return showKeys();
     }
-    const wanted = model.get("buttons").find(({ keys }) => keys?.includes(keyOf(event)));
-    if (!wanted) return;
+    const button = model.get("buttons").find(({ keys }) => keys?.includes(keyOf(event)));
+    if (!button) return;
     event.preventDefault();
     event.stopPropagation();
-    press(wanted.name);
+    press(button.name);
   }
 
   const around = /** @type {HTMLElement} */ (el.closest(".lrp-app") ?? root);

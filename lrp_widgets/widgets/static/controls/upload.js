@@ -1,4 +1,5 @@
-import { make, makeRoot, setText, watch } from "../dom.js";
+import { make, makeRoot, setText } from "../dom.js";
+import { keepDrawn } from "../lifecycle.js";
 import { megabytes, objection, parts } from "./file.js";
 import { readImage } from "../raster.js";
 
@@ -17,9 +18,9 @@ function render({ model, el }) {
   const root = makeRoot(el, "lrp-upload");
   const canvas = make("canvas", "lrp-upload-picture", { role: "img" });
   const name = make("div", "lrp-upload-name lrp-cut");
-  const said = make("div", "lrp-upload-said lrp-muted");
+  const conversion = make("div", "lrp-upload-said lrp-muted");
   const seen = make("div", "lrp-upload-seen lrp-muted", {}, canvas, "as the network sees it");
-  const words = make("div", "lrp-upload-words", { role: "status" }, name, said);
+  const words = make("div", "lrp-upload-words", { role: "status" }, name, conversion);
   const shown = make("div", "lrp-upload-shown", {}, seen, words);
   const hint = make("div", "lrp-upload-hint", {}, "Drop or paste a picture");
   const busy = make("div", "lrp-upload-busy", { role: "status" });
@@ -39,7 +40,7 @@ function render({ model, el }) {
   function show() {
     const [, width] = model.get("shape");
     const picture = readImage(model.get("image"), model.get("shape"), false);
-    const [title, done] = parts(model.get("said"));
+    const [title, text] = parts(model.get("said"));
     const problem = own || (waits ? "" : model.get("refused"));
     seen.hidden = !picture;
     if (picture) {
@@ -51,7 +52,7 @@ function render({ model, el }) {
     }
     setText(name, title);
     name.title = title;
-    setText(said, done.replace(/ × |\[\S+ \S+\]/g, (found) => found.replaceAll(" ", "\u00a0"))); // these stay on one line
+    setText(conversion, text.replace(/ × |\[\S+ \S+\]/g, (numbers) => numbers.replaceAll(" ", "\u00a0"))); // these stay on one line
     setText(busy, waits ? `Reading ${waits} …` : "");
     setText(refused, problem);
     shown.hidden = !model.get("said");
@@ -141,15 +142,10 @@ function render({ model, el }) {
   for (const type of /** @type {const} */ (["dragenter", "dragover", "dragleave", "drop"]))
     zone.addEventListener(type, drag);
   document.addEventListener("paste", paste);
-  const endings = [
-    watch(model, ["answered"], answer),
-    watch(model, ["most_bytes", "accepted", "endings", "description"], show),
-    () => document.removeEventListener("paste", paste),
-    () => latest++,
-    () => root.remove(),
-  ];
-  show();
-  return () => endings.forEach((end) => end());
+  return keepDrawn(model, root, show, [
+    [["answered"], answer],
+    [["most_bytes", "accepted", "endings", "description"], show],
+  ], () => document.removeEventListener("paste", paste), () => latest++);
 }
 
 export default { render };

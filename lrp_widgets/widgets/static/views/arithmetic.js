@@ -1,4 +1,5 @@
-import { isShortcut, make, makeRoot, scrollTo, setText, stepTo, watch } from "../dom.js";
+import { isShortcut, make, makeRoot, scrollTo, setText, stepTo } from "../dom.js";
+import { keepDrawn } from "../lifecycle.js";
 import { aligned, single } from "../numbers.js";
 import { typeset } from "./typeset.js";
 
@@ -71,21 +72,21 @@ function render({ model, el }) {
   const upwards = () => model.get("direction") === "up";
 
   function draw() {
-    const known = model.get("neuron");
-    root.toggleAttribute("data-empty", known.layer === undefined);
+    const { layer, index, activation, relevance } = model.get("neuron");
+    root.toggleAttribute("data-empty", layer === undefined);
     root.toggleAttribute("data-stale", model.get("stale"));
-    if (known.layer === undefined) return;
+    if (layer === undefined) return;
     const self = upwards() ? "j" : "k";
     neuron.replaceChildren(
-      make("b", "", {}, known.layer), known.index ? ` · ${known.index}` : "", make("br", ""),
-      ...typeset(`a_${self} = ${single(known.activation)}`), " · ", ...typeset(`R_${self} = ${single(known.relevance)}`));
+      make("b", "", {}, layer), index ? ` · ${index}` : "", make("br", ""),
+      ...typeset(`a_${self} = ${single(activation)}`), " · ", ...typeset(`R_${self} = ${single(relevance)}`));
     for (const button of [up, down])
       button.setAttribute("aria-pressed", String(button.dataset.direction === model.get("direction")));
-    drawFilter(`${known.layer}, ${known.index}`);
+    drawFilter(`${layer}, ${index}`);
     equation.replaceChildren(...typeset(model.get("equation")));
     equation.hidden = !model.get("equation");
     setText(who, upwards() ? "receiver k" : "giver j");
-    table.setAttribute("aria-label", `${upwards() ? "Receivers" : "Givers"} of ${known.layer}, ${known.index}. Enter follows one.`);
+    table.setAttribute("aria-label", `${upwards() ? "Receivers" : "Givers"} of ${layer}, ${index}. Enter follows one.`);
     drawRows();
     drawTrail();
   }
@@ -104,19 +105,19 @@ function render({ model, el }) {
   }
 
   function drawRows() {
-    const given = model.get("rows");
-    table.hidden = !given.length;
+    const entries = model.get("rows");
+    table.hidden = !entries.length;
     const columns = COLUMNS.map(([field]) =>
-      aligned(given.map((row) => /** @type {number | null | undefined} */ (row[field]))));
-    const largest = Math.max(...given.map((row) => Math.abs(row.message ?? 0)), 0) || 1;
-    if (rows.length !== given.length) {
-      const held = rows.some(({ row }) => row === document.activeElement);
-      rows = given.map((_, index) => rows[index] ?? makeRow());
+      aligned(entries.map((row) => /** @type {number | null | undefined} */ (row[field]))));
+    const largest = Math.max(...entries.map((row) => Math.abs(row.message ?? 0)), 0) || 1;
+    if (rows.length !== entries.length) {
+      const hadFocus = rows.some(({ row }) => row === document.activeElement);
+      rows = entries.map((_, index) => rows[index] ?? makeRow());
       body.replaceChildren(...rows.map(({ row }) => row));
-      if (held) rows[0]?.row.focus({ preventScroll: true });
+      if (hadFocus) rows[0]?.row.focus({ preventScroll: true });
     }
     focused = Math.min(focused, Math.max(0, rows.length - 1));
-    given.forEach((entry, index) => {
+    entries.forEach((entry, index) => {
       const { row, name, numbers } = rows[index];
       setText(name, entry.name);
       name.title = entry.name;
@@ -127,10 +128,10 @@ function render({ model, el }) {
       row.style.setProperty("--lrp-part", `${(100 * Math.abs(entry.message ?? 0)) / largest}%`);
       row.toggleAttribute("data-negative", (entry.message ?? 0) < 0);
     });
-    const total = given.reduce((all, row) => all + (row.message ?? 0), 0);
+    const total = entries.reduce((all, row) => all + (row.message ?? 0), 0);
     const nobody = upwards() ? "No receivers: the output is here" : "No givers: the input is here";
-    note.replaceChildren(...typeset(model.get("note") || (given.length ? "sum of these messages" : nobody)));
-    sum.replaceChildren(...(given.length ? typeset(`Σ R_{j←k} = ${single(total)}`) : []));
+    note.replaceChildren(...typeset(model.get("note") || (entries.length ? "sum of these messages" : nobody)));
+    sum.replaceChildren(...(entries.length ? typeset(`Σ R_{j←k} = ${single(total)}`) : []));
   }
 
   function drawTrail() {
@@ -145,7 +146,7 @@ function render({ model, el }) {
     showEnd();
   }
 
-  /** Of a long trail the present neuron is in sight. */
+  /** Scrolls a long trail to its end, where the present neuron stands. */
   function showEnd() {
     trail.scrollLeft = trail.scrollWidth;
   }
@@ -170,7 +171,7 @@ function render({ model, el }) {
 
   body.addEventListener("click", (event) => {
     const place = placeOf(event);
-    if (place < 0 || getSelection()?.toString()) return; // numbers that are being copied are not followed
+    if (place < 0 || getSelection()?.toString()) return; // a click that selects text to copy it follows nothing
     focusRow(place);
     follow(place);
   });
@@ -190,15 +191,15 @@ function render({ model, el }) {
     model.save_changes();
   });
   passing.addEventListener("click", (event) => {
-    const wanted = /** @type {Element} */ (event.target).closest("button")?.dataset.passing;
-    if (!wanted) return;
-    model.set("passing", wanted === model.get("passing") ? "" : wanted);
+    const passing = /** @type {Element} */ (event.target).closest("button")?.dataset.passing;
+    if (!passing) return;
+    model.set("passing", passing === model.get("passing") ? "" : passing);
     model.save_changes();
   });
   drop.addEventListener("click", () => {
     model.set("cleared", model.get("cleared") + 1);
     model.save_changes();
-    (passing.hidden ? up : keep).focus({ preventScroll: true }); // the button goes: the focus stays in the widget
+    (passing.hidden ? up : keep).focus({ preventScroll: true }); // the button disappears: keep the focus in the widget
   });
   trail.addEventListener("click", (event) => {
     const crumb = /** @type {Element} */ (event.target).closest("button");
@@ -209,13 +210,9 @@ function render({ model, el }) {
   });
   const resized = new ResizeObserver(showEnd);
   resized.observe(trail);
-  const endings = [
-    watch(model, ["neuron", "rows", "equation", "note", "trail", "stale", "direction", "can_filter", "passing", "filtered"], draw),
-    () => resized.disconnect(),
-    () => root.remove(),
-  ];
-  draw();
-  return () => endings.forEach((end) => end());
+  return keepDrawn(model, root, draw, [
+    [["neuron", "rows", "equation", "note", "trail", "stale", "direction", "can_filter", "passing", "filtered"], draw],
+  ], () => resized.disconnect());
 }
 
 export default { render };

@@ -1,8 +1,10 @@
-import { colourTable, onDark, watchTheme } from "../colours.js";
-import { make, makeRoot, nextFrame, placeOf, setText, walkGrid, watch } from "../dom.js";
+import { colourTable, onDark } from "../colours.js";
+import { make, makeRoot, placeOf, setText, walkGrid } from "../dom.js";
+import { keepPainted } from "../lifecycle.js";
 import { formatter, single } from "../numbers.js";
-import { readRaster } from "../raster.js";
-import { paintBar, paintMap } from "../tiles.js";
+import { readRaster, readRasters } from "../raster.js";
+import { paintBar, paintMap, writeEnds } from "../tiles.js";
+import { commonLimit } from "./scale.js";
 
 /**
  * @typedef {{
@@ -74,11 +76,7 @@ function render({ model, el }) {
     if (sequence === loaded) return;
     loaded = sequence;
     const [count, height, width] = model.get("shape");
-    const { buffer, byteOffset } = model.get("maps");
-    const size = 4 * height * width;
-    rasters = [readRaster(model.get("pooled"), [height, width])];
-    for (let i = 0; i < count; i++)
-      rasters.push(readRaster(new DataView(buffer, byteOffset + i * size, size), [height, width]));
+    rasters = [readRaster(model.get("pooled"), [height, width]), ...readRasters(model.get("maps"), [count, height, width])];
     if (tiles.length !== count + 1) {
       tiles = Array.from({ length: count ? count + 1 : 0 }, (_, index) => tiles[index] ?? makeTile());
       list.replaceChildren(...entries());
@@ -146,15 +144,13 @@ function render({ model, el }) {
 
   function drawMaps() {
     const table = colourTable(model.get("colormap"), onDark(root), false);
-    const limit = Math.max(0, ...rasters.slice(1).map((raster) => raster?.largest ?? 0));
+    const limit = commonLimit(rasters.slice(1));
     const own = rasters[0]?.largest ?? 0;
     rasters.forEach((raster, index) => {
       if (raster) paintMap(tiles[index].canvas, raster, index ? limit : own, table);
     });
     paintBar(bar, table);
-    const write = formatter(limit, { digits: 3, plus: true });
-    setText(ends[0], write(-limit));
-    setText(ends[2], write(limit));
+    writeEnds(ends[0], ends[2], limit);
     const block = model.get("block");
     setText(note, `one scale for all channels; the sum's own ends at ±${formatter(own, { digits: 3 })(own)}` +
       (block > 1 ? ` · ${block} × ${block} positions pooled` : ""));
@@ -177,8 +173,8 @@ function render({ model, el }) {
       block.setAttribute("aria-label", `block ${word()} ${number}`);
       for (const button of [pick, keep, block]) button.tabIndex = index === focused ? 0 : -1;
     });
-    const said = [kept.length ? `only ${kept.join(", ")}` : "", blocked.length ? `without ${blocked.join(", ")}` : ""];
-    setText(only, said.filter(Boolean).join(" · "));
+    const texts = [kept.length ? `only ${kept.join(", ")}` : "", blocked.length ? `without ${blocked.join(", ")}` : ""];
+    setText(only, texts.filter(Boolean).join(" · "));
     only.title = only.textContent ?? "";
     setText(other, model.get("filtered"));
     other.title = model.get("filtered");
@@ -213,7 +209,7 @@ function render({ model, el }) {
     model.set("blocked", []);
     if (model.get("filtered")) model.set("cleared", model.get("cleared") + 1);
     model.save_changes();
-    tiles[focused]?.pick.focus({ preventScroll: true }); // the button goes: the focus stays in the widget
+    tiles[focused]?.pick.focus({ preventScroll: true }); // the button disappears: keep the focus in the widget
   }
 
   const entries = () => tiles.map(({ tile }) => tile);
@@ -238,16 +234,10 @@ function render({ model, el }) {
   });
   drop.addEventListener("click", dropOther);
   clear.addEventListener("click", clearAll);
-  const repaint = nextFrame(draw);
-  const endings = [
-    watch(model, ["sequence", "colormap", "stale"], draw),
-    watch(model, ["selected", "kept", "blocked", "filtered"], mark),
-    watchTheme(repaint.request),
-    repaint.cancel,
-    () => root.remove(),
-  ];
-  draw();
-  return () => endings.forEach((end) => end());
+  return keepPainted(model, root, draw, [
+    [["sequence", "colormap", "stale"], draw],
+    [["selected", "kept", "blocked", "filtered"], mark],
+  ]);
 }
 
 export default { render };

@@ -1,10 +1,12 @@
 import { difference, likeness } from "./alike.js";
-import { colourTable, onDark, watchTheme } from "../colours.js";
-import { isShortcut, make, makeRoot, nextFrame, setText, stepTo, watch } from "../dom.js";
+import { colourTable, onDark } from "../colours.js";
+import { isShortcut, make, makeRoot, setText, stepTo } from "../dom.js";
+import { keepPainted } from "../lifecycle.js";
 import { formatter, single } from "../numbers.js";
 import { makePin, makeTile } from "./pins.js";
-import { countBeyond, percentileOf, readImage, readRaster } from "../raster.js";
-import { paintBar, paintMap, paintPixels } from "../tiles.js";
+import { countBeyond, readImage, readRaster } from "../raster.js";
+import { paintBar, paintMap, paintPixels, writeEnds } from "../tiles.js";
+import { commonLimit } from "./scale.js";
 
 /**
  * @typedef {import("../raster.js").Raster} Raster
@@ -55,8 +57,6 @@ function render({ model, el }) {
   const read = new Map();
   /** @type {WeakMap<HTMLCanvasElement, unknown[]>} what a canvas shows: a move paints only what it changes */
   const painted = new WeakMap();
-  /** @type {WeakMap<Raster, {percent: number, value: number}>} */
-  const percentiles = new WeakMap();
   /** @type {Map<string, Uint32Array>} */
   const tables = new Map();
   /** @type {Raster | null} */
@@ -72,8 +72,8 @@ function render({ model, el }) {
   /** The map of a pin, read once. @param {Pin} pin */
   function rasterOf({ key, shape }) {
     const data = model.get("maps")[key];
-    const known = read.get(key);
-    if (known?.data === data) return known.raster;
+    const last = read.get(key);
+    if (last?.data === data) return last.raster;
     const raster = readRaster(data, shape);
     read.set(key, { data, raster });
     return raster;
@@ -95,59 +95,42 @@ function render({ model, el }) {
    * @param {Uint32Array} table
    */
   function paint(canvas, raster, limit, table) {
-    const wanted = [raster, limit, table];
-    if (painted.get(canvas)?.every((part, index) => part === wanted[index])) return;
-    painted.set(canvas, wanted);
+    const content = [raster, limit, table];
+    if (painted.get(canvas)?.every((part, index) => part === content[index])) return;
+    painted.set(canvas, content);
     paintMap(canvas, raster, limit, table);
   }
 
   const chosen = () => model.get("pinned").find(({ key }) => key === model.get("chosen")) ?? model.get("pinned").at(-1);
 
-  /**
-   * Where the colours of all maps end. Each map's percentile is kept: a move asks for that of the present map alone.
-   * @param {Raster[]} rasters
-   */
-  function limitOf(rasters) {
-    const percent = model.get("percentile");
-    const ends = rasters.map((raster) => {
-      const known = percentiles.get(raster);
-      if (known?.percent === percent) return known.value;
-      const value = percentileOf(raster, percent);
-      percentiles.set(raster, { percent, value });
-      return value;
-    });
-    return model.get("scale") || Math.max(0, ...ends);
-  }
-
   function draw() {
     const sequence = model.get("sequence");
     if (sequence !== loaded) present = readRaster(model.get("present"), model.get("shape"));
     loaded = sequence;
-    const given = model.get("pinned");
-    root.toggleAttribute("data-empty", !present && !given.length);
+    const entries = model.get("pinned");
+    root.toggleAttribute("data-empty", !present && !entries.length);
     root.toggleAttribute("data-stale", model.get("stale"));
     root.dataset.sequence = String(sequence);
-    place(given);
-    const shown = given.map(rasterOf);
-    const known = [present, ...shown].filter((raster) => raster !== null);
-    const limit = limitOf(known);
+    place(entries);
+    const rasters = [present, ...entries.map(rasterOf)];
+    const limit = commonLimit(rasters, model.get("percentile"), model.get("scale"));
     const table = tableOf(model.get("colormap"));
     now.tile.hidden = !present;
     if (present) drawTile(now, present, limit, table, "The present map");
     setText(nowStamp, model.get("stamp"));
     drawInput();
-    given.forEach((pin, index) => drawPin(pin, shown[index], limit, table));
+    entries.forEach((pin, index) => drawPin(pin, rasters[index + 1], limit, table));
     drawChange();
-    drawLegend(known, limit, table);
+    drawLegend(rasters.filter((raster) => raster !== null), limit, table);
     point(pointed);
   }
 
   /**
    * The tiles of the pins, in their order.
-   * @param {Pin[]} given
+   * @param {Pin[]} entries
    */
-  function place(given) {
-    const keys = new Set(given.map(({ key }) => key));
+  function place(entries) {
+    const keys = new Set(entries.map(({ key }) => key));
     for (const [key, { tile }] of pins)
       if (!keys.has(key)) {
         if (tile.contains(document.activeElement)) now.frame.focus({ preventScroll: true });
@@ -155,7 +138,7 @@ function render({ model, el }) {
         pins.delete(key);
         read.delete(key);
       }
-    given.forEach(({ key }, index) => {
+    entries.forEach(({ key }, index) => {
       const pin = pins.get(key) ?? makePin();
       pins.set(key, pin);
       pin.tile.dataset.key = key;
@@ -204,8 +187,8 @@ function render({ model, el }) {
     ])) button.setAttribute("aria-label", `${words} ${title}`);
     setText(pin.stamp, stamp);
     const lines = model.get("differs")[key] ?? [];
-    const said = lines.length ? lines : ["no setting differs"];
-    if (pin.differs.textContent !== said.join("")) pin.differs.replaceChildren(...said.map((line) => make("div", "", { role: "listitem" }, line)));
+    const words = lines.length ? lines : ["no setting differs"];
+    if (pin.differs.textContent !== words.join("")) pin.differs.replaceChildren(...words.map((line) => make("div", "", { role: "listitem" }, line)));
     pin.choose.setAttribute("aria-pressed", String(key === chosen()?.key));
     pin.tile.toggleAttribute("data-chosen", key === chosen()?.key);
     if (!raster) return;
@@ -214,7 +197,7 @@ function render({ model, el }) {
     const write = formatter(1, { digits: 4 });
     setText(pin.numbers[0], cosine === null ? "–" : write(cosine));
     setText(pin.numbers[1], pearson === null ? "–" : write(pearson));
-    // As exact as the sums themselves: what is left of equal ones is rounding.
+    // With the decimals of the sums themselves: the difference of equal sums is rounding, and reads as zero.
     setText(pin.numbers[2], sum === null ? "–" : formatter(Math.max(Math.abs(raster.sum), Math.abs(present?.sum ?? 0)), { plus: true })(sum));
   }
 
@@ -229,22 +212,12 @@ function render({ model, el }) {
     change.title.title = `present minus ${pin.title}`;
     setText(ownNote, changed ? "a scale of its own" : `no difference: ${present.height} × ${present.width} pixels here, ${raster.height} × ${raster.width} there`);
     if (!changed) return;
-    // Other hues: what is red here is not relevance.
+    // Other hues than the maps: the colours of a difference do not mean relevance.
     const name = model.get("colormap");
     const table = tableOf({ "red-blue": "orange-purple", "orange-purple": "red-blue" }[name] ?? name);
     drawTile(change, changed, changed.largest, table, `The present map minus ${pin.title}`);
     paintBar(ownBar, table);
-    writeEnds(/** @type {HTMLElement[]} */ ([...ownEnds.children]), changed.largest);
-  }
-
-  /**
-   * @param {HTMLElement[]} both
-   * @param {number} limit
-   */
-  function writeEnds(both, limit) {
-    const write = formatter(limit, { digits: 3, plus: true });
-    setText(both[0], write(-limit));
-    setText(both[1], write(limit));
+    writeEnds(ownEnds.children[0], ownEnds.children[1], changed.largest);
   }
 
   /**
@@ -254,7 +227,7 @@ function render({ model, el }) {
    */
   function drawLegend(rasters, limit, table) {
     paintBar(bar, table);
-    writeEnds(ends, limit);
+    writeEnds(ends[0], ends[1], limit);
     lock.setAttribute("aria-pressed", String(Boolean(model.get("scale"))));
     const beyond = rasters.reduce((count, raster) => count + countBeyond(raster, limit), 0);
     const percent = model.get("percentile");
@@ -318,8 +291,8 @@ function render({ model, el }) {
     model.save_changes();
   });
   lock.addEventListener("click", () => {
-    const known = [present, ...model.get("pinned").map(rasterOf)].filter((raster) => raster !== null);
-    model.set("scale", model.get("scale") ? null : limitOf(known) || null);
+    const rasters = [present, ...model.get("pinned").map(rasterOf)];
+    model.set("scale", model.get("scale") ? null : commonLimit(rasters, model.get("percentile")) || null);
     model.save_changes();
   });
   close.addEventListener("click", () => {
@@ -330,15 +303,9 @@ function render({ model, el }) {
   pictures.addEventListener("pointerleave", () => point(null));
   now.frame.addEventListener("keydown", onKey);
   now.frame.addEventListener("blur", () => point(null));
-  const repaint = nextFrame(draw);
-  const endings = [
-    watch(model, ["sequence", "stamp", "image", "pinned", "maps", "differs", "stale", "colormap", "percentile", "scale", "chosen"], draw),
-    watchTheme(repaint.request),
-    repaint.cancel,
-    () => root.remove(),
-  ];
-  draw();
-  return () => endings.forEach((end) => end());
+  return keepPainted(model, root, draw, [
+    [["sequence", "stamp", "image", "pinned", "maps", "differs", "stale", "colormap", "percentile", "scale", "chosen"], draw],
+  ]);
 }
 
 export default { render };

@@ -3,8 +3,8 @@ import { make, makeRoot, setText, watch } from "../dom.js";
 /** @typedef {{title: string, text: string, waiting: boolean}} Traits */
 
 /**
- * The line above a plotly figure. plotly draws at 700 px until the window's size changes, so whenever the figure is
- * first drawn, or its column gets another width, this says that it did.
+ * The line above a plotly figure. plotly draws at 700 px until the window's size changes, so this sends a resize event
+ * whenever the figure is first drawn or the width of its column changes.
  * @param {import("../anywidget").Context<Traits>} context
  */
 function render({ model, el }) {

@@ -1,4 +1,5 @@
-import { isShortcut, make, makeRoot, scrollTo, setText, stepTo, watch } from "../dom.js";
+import { isShortcut, make, makeRoot, scrollTo, setText, stepTo } from "../dom.js";
+import { keepDrawn } from "../lifecycle.js";
 import { formatter } from "../numbers.js";
 
 /**
@@ -61,8 +62,8 @@ function render({ model, el }) {
     [entry.out, entry.in, entry.positive, entry.negative].map((number) => Math.abs(number ?? 0))));
 
   function draw() {
-    const given = model.get("rows");
-    entries = given.at(-1)?.name === "" ? given : [...given, INPUT];
+    const steps = model.get("rows");
+    entries = steps.at(-1)?.name === "" ? steps : [...steps, INPUT];
     if (rows.length !== entries.length) {
       rows = entries.map((_, index) => rows[index] ?? makeRow());
       list.replaceChildren(...rows.map(({ row }) => row));
@@ -102,11 +103,11 @@ function render({ model, el }) {
   function drawWorst() {
     const size = (/** @type {Entry} */ entry) => (entry.unexplained === null ? Infinity : Math.abs(entry.unexplained));
     const open = entries.filter((entry) => !entry.closes);
-    const found = open.reduce((most, entry) => (size(entry) > size(most) ? entry : most), open[0]);
-    worst.hidden = !found;
-    setText(worst, found ? `≠ ${found.name}: ${gap(found)}` : "");
-    worst.dataset.name = found?.name ?? "";
-    worst.title = found ? `Show ${found.name}` : "";
+    const largestGap = open.reduce((most, entry) => (size(entry) > size(most) ? entry : most), open[0]);
+    worst.hidden = !largestGap;
+    setText(worst, largestGap ? `≠ ${largestGap.name}: ${gap(largestGap)}` : "");
+    worst.dataset.name = largestGap?.name ?? "";
+    worst.title = largestGap ? `Show ${largestGap.name}` : "";
   }
 
   /**
@@ -199,13 +200,7 @@ function render({ model, el }) {
     else return;
     event.preventDefault();
   });
-  const endings = [
-    watch(model, ["rows", "colormap", "description"], draw),
-    watch(model, ["selected"], follow),
-    () => root.remove(),
-  ];
-  draw();
-  return () => endings.forEach((end) => end());
+  return keepDrawn(model, root, draw, [[["rows", "colormap", "description"], draw], [["selected"], follow]]);
 }
 
 export default { render };

@@ -13,7 +13,7 @@ export function makeLegend() {
   /**
    * @param {import("../raster.js").Raster} raster
    * @param {{kind: string, ends: import("../raster.js").Ends, table: Uint32Array, opacity: number,
-   *   scale: import("./scale.js").Scale}} given
+   *   scale: import("./scale.js").Scale}} look
    */
   function paint(raster, { kind, ends, table, opacity, scale }) {
     const context = bar.getContext("2d");
@@ -22,7 +22,7 @@ export function makeLegend() {
     const to = ends.high || !ends.low ? HALF : 0;
     const width = to - from + 1;
     if (bar.width !== width) bar.width = width;
-    context.fillStyle = kind === "mask" ? "#fff" : "#808080"; // where the input shows through: a white, a grey one
+    context.fillStyle = kind === "mask" ? "#fff" : "#808080"; // stands for the input where it shows through: white under a mask, else grey
     context.fillRect(0, 0, width, 1);
     const ruler = { ...raster, values: Float32Array.from({ length: width }, (_, i) => from + i), width, height: 1 };
     const ramp = colourRaster(ruler, { low: HALF, high: HALF }, table);

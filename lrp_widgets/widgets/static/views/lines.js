@@ -1,5 +1,6 @@
 import { pathOf, ticksOf } from "./axes.js";
-import { make, makeRoot, nextFrame, setText, watch } from "../dom.js";
+import { make, makeRoot, nextFrame, setText } from "../dom.js";
+import { keepDrawn } from "../lifecycle.js";
 import { formatter, single } from "../numbers.js";
 import { makeSvg } from "../svg.js";
 
@@ -32,7 +33,7 @@ function render({ model, el }) {
   const reading = make("div", "lrp-lines-reading", { hidden: "" });
   root.append(make("div", "lrp-lines-head", {}, title, " ", text), legend, drawing);
   /** @type {{x: Axis, y: Axis, cursor: SVGElement} | null} */
-  let drawn = null;
+  let plot = null;
 
   /**
    * @param {number} from where the axis begins, px
@@ -44,8 +45,8 @@ function render({ model, el }) {
    */
   function axis(from, to, values, logarithmic, room) {
     const at = (/** @type {number} */ value) => (logarithmic ? Math.log10(value) : value);
-    const known = values.filter((value) => Number.isFinite(at(value)));
-    let [low, high] = known.length ? [Math.min(...known), Math.max(...known)] : [logarithmic ? 1 : 0, logarithmic ? 10 : 1];
+    const finite = values.filter((value) => Number.isFinite(at(value)));
+    let [low, high] = finite.length ? [Math.min(...finite), Math.max(...finite)] : [logarithmic ? 1 : 0, logarithmic ? 10 : 1];
     if (low === high) [low, high] = logarithmic ? [low / 2, high * 2] : [low - (Math.abs(low) || 1) / 2, high + (Math.abs(high) || 1) / 2];
     if (room) [low, high] = [low - room * (high - low), high + room * (high - low)];
     return { to: (value) => from + ((at(value) - at(low)) / (at(high) - at(low))) * (to - from), low, high };
@@ -66,7 +67,7 @@ function render({ model, el }) {
     const numbers = (/** @type {(number | null)[][]} */ parts) => parts.flat().filter((value) => value !== null);
     const x = axis(LEFT, width - RIGHT, numbers(lines.map((line) => line.x)), logarithmic, 0);
     const y = axis(height - BOTTOM, TOP, numbers(lines.flatMap((line) => [line.y, line.low ?? [], line.high ?? []])), false, 0.04);
-    const svg = makeSvg("svg", { width, height, role: "img", "aria-label": said() });
+    const svg = makeSvg("svg", { width, height, role: "img", "aria-label": words() });
     svg.append(...axes(x, y, width, height));
     for (const line of lines) svg.append(...shapes(line, x, y));
     for (const mark of model.get("marks")) {
@@ -80,10 +81,10 @@ function render({ model, el }) {
     cursor.setAttribute("visibility", "hidden");
     svg.append(cursor);
     drawing.replaceChildren(svg, reading);
-    drawn = { x, y, cursor };
+    plot = { x, y, cursor };
   }
 
-  const said = () => [model.get("title"), model.get("text"), ...model.get("marks").map(({ text: mark }) => mark)].filter(Boolean).join(". ");
+  const words = () => [model.get("title"), model.get("text"), ...model.get("marks").map(({ text: mark }) => mark)].filter(Boolean).join(". ");
 
   /**
    * @param {number} at
@@ -152,9 +153,9 @@ function render({ model, el }) {
   /** @param {PointerEvent} event */
   function read(event) {
     const first = model.get("lines").find((line) => line.x.length);
-    if (!drawn || !first) return;
+    if (!plot || !first) return;
     const at = event.clientX - drawing.getBoundingClientRect().left;
-    const { x, cursor } = drawn;
+    const { x, cursor } = plot;
     let nearest = first.x[0] ?? 0;
     for (const line of model.get("lines"))
       for (const place of line.x) if (place !== null && Math.abs(x.to(place) - at) < Math.abs(x.to(nearest) - at)) nearest = place;
@@ -172,7 +173,7 @@ function render({ model, el }) {
   /** @param {boolean} hidden */
   function leave(hidden) {
     reading.hidden = hidden;
-    drawn?.cursor.setAttribute("visibility", hidden ? "hidden" : "visible");
+    plot?.cursor.setAttribute("visibility", hidden ? "hidden" : "visible");
   }
 
   drawing.addEventListener("pointermove", read);
@@ -180,14 +181,9 @@ function render({ model, el }) {
   const redraw = nextFrame(draw);
   const resized = new ResizeObserver(redraw.request);
   resized.observe(drawing);
-  const endings = [
-    watch(model, ["sequence", "lines", "position", "height", "stale", "title"], draw),
-    () => resized.disconnect(),
-    redraw.cancel,
-    () => root.remove(),
-  ];
-  draw();
-  return () => endings.forEach((end) => end());
+  return keepDrawn(model, root, draw, [
+    [["sequence", "lines", "position", "height", "stale", "title"], draw],
+  ], () => resized.disconnect(), redraw.cancel);
 }
 
 export default { render };

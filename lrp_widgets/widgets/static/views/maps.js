@@ -1,8 +1,9 @@
-import { colourTable, onDark, watchTheme } from "../colours.js";
-import { make, makeRoot, nextFrame, placeOf, setText, walkGrid, watch } from "../dom.js";
-import { formatter } from "../numbers.js";
-import { readRaster } from "../raster.js";
-import { paintBar, paintMap } from "../tiles.js";
+import { colourTable, onDark } from "../colours.js";
+import { make, makeRoot, placeOf, setText, walkGrid } from "../dom.js";
+import { keepPainted } from "../lifecycle.js";
+import { readRasters } from "../raster.js";
+import { paintBar, paintMap, writeEnds } from "../tiles.js";
+import { commonLimit } from "./scale.js";
 
 /**
  * @typedef {{
@@ -40,9 +41,7 @@ function render({ model, el }) {
     if (loaded === model.get("sequence")) return;
     loaded = model.get("sequence");
     const [count, height, width] = model.get("shape");
-    const { buffer, byteOffset } = model.get("maps") ?? new DataView(new ArrayBuffer(0));
-    const size = 4 * height * width;
-    rasters = Array.from({ length: count }, (_, i) => readRaster(new DataView(buffer, byteOffset + i * size, size), [height, width]));
+    rasters = readRasters(model.get("maps"), [count, height, width]);
     while (tiles.length < count) tiles.push(makeTile());
     tiles = tiles.slice(0, count);
     list.replaceChildren(...entries());
@@ -61,7 +60,7 @@ function render({ model, el }) {
     list.style.gridTemplateColumns = columns ? `repeat(${columns}, minmax(0, var(--lrp-maps-size)))` : "";
     list.setAttribute("aria-label", model.get("description"));
     const table = colourTable(model.get("colormap"), onDark(root), false);
-    const limit = Math.max(0, ...rasters.map((raster) => raster?.largest ?? 0));
+    const limit = commonLimit(rasters);
     rasters.forEach((raster, index) => {
       const { tile, canvas, mark, title } = tiles[index];
       const caption = model.get("captions")[index];
@@ -74,9 +73,8 @@ function render({ model, el }) {
     });
     paintBar(bar, table);
     box.checked = shared;
-    const write = formatter(limit, { digits: 3, plus: true });
-    setText(ends[0], shared ? write(-limit) : "−max");
-    setText(ends[1], shared ? write(limit) : "+max of each");
+    if (shared) writeEnds(ends[0], ends[1], limit);
+    else ["−max", "+max of each"].forEach((text, index) => setText(ends[index], text));
     choose();
   }
 
@@ -124,16 +122,10 @@ function render({ model, el }) {
     model.set("shared", box.checked);
     model.save_changes();
   });
-  const repaint = nextFrame(draw);
-  const endings = [
-    watch(model, ["sequence", "shared", "colormap", "columns", "size"], draw),
-    watch(model, ["selected"], choose),
-    watchTheme(repaint.request),
-    repaint.cancel,
-    () => root.remove(),
-  ];
-  draw();
-  return () => endings.forEach((end) => end());
+  return keepPainted(model, root, draw, [
+    [["sequence", "shared", "colormap", "columns", "size"], draw],
+    [["selected"], choose],
+  ]);
 }
 
 export default { render };

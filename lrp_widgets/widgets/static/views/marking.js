@@ -20,7 +20,7 @@ export function watchMarking(surface, { tool, locate, draft, finish }) {
   let pointer = -1;
   let last = [0, 0];
 
-  const drawn = () => (tool() === "lasso" ? thinned(line) : rectangle(line[0], line[line.length - 1]));
+  const shape = () => (tool() === "lasso" ? thinned(line) : rectangle(line[0], line[line.length - 1]));
 
   surface.addEventListener("pointerdown", (event) => {
     const from = event.isPrimary && event.button === 0 && tool() !== "pointer" ? locate(event, false) : null;
@@ -36,12 +36,12 @@ export function watchMarking(surface, { tool, locate, draft, finish }) {
     if (!to || Math.hypot(event.clientX - last[0], event.clientY - last[1]) < APART) return;
     last = [event.clientX, event.clientY];
     line.push(to);
-    draft(drawn());
+    draft(shape());
   });
   surface.addEventListener("pointerup", (event) => {
     if (event.pointerId !== pointer) return;
     pointer = -1;
-    finish(line.length > 1 ? drawn() : []);
+    finish(line.length > 1 ? shape() : []);
   });
 
   const cancel = () => {

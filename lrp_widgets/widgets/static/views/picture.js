@@ -37,7 +37,7 @@ export function tableOf(kind, colormap, dark) {
  * What lies on what in a kind of picture.
  * @param {string} kind
  * @param {{raster: import("../raster.js").Raster, ends: import("../raster.js").Ends, table: Uint32Array,
- *   image: DataView, imageShape: number[], opacity: number}} given
+ *   image: DataView, imageShape: number[], opacity: number}} look
  * @returns {Layer[]}
  */
 export function layersOf(kind, { raster, ends, table, image, imageShape, opacity }) {
@@ -50,13 +50,13 @@ export function layersOf(kind, { raster, ends, table, image, imageShape, opacity
 }
 
 /**
- * @template Made
- * @param {() => Made} make called when its result is first asked for
+ * @template Result
+ * @param {() => Result} make called when its result is first asked for
  */
 export function once(make) {
-  /** @type {Made | undefined} */
-  let made;
-  return () => (made ??= make());
+  /** @type {Result | undefined} */
+  let result;
+  return () => (result ??= make());
 }
 
 /**

@@ -31,7 +31,7 @@ export function makePin() {
     const number = make("span", "");
     return { row: make("div", "", {}, make("span", "lrp-muted", {}, name), number), number };
   });
-  // Plain elements: Jupyter styles dl, ul and their like.
+  // Plain elements, because Jupyter styles dl and ul.
   const likenesses = make("div", "lrp-compare-numbers", { title: "How the present map differs from this one" },
     ...numbers.map(({ row }) => row));
   const recall = make("button", "", { type: "button", "data-ask": "recalled" }, "back to this");

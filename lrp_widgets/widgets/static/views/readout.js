@@ -22,7 +22,7 @@ export function makeReadout() {
     if (!pixel || !raster) return setText(element, HINTS[tool][0]);
     const value = formatter(raster.largest, { plus: true })(raster.values[pixel.y * raster.width + pixel.x]);
     const pad = (/** @type {number} */ index, /** @type {number} */ end) =>
-      String(index).padStart(String(end - 1).length, " "); // figure spaces: the line keeps its columns
+      String(index).padStart(String(end - 1).length, " "); // figure spaces, as wide as a digit: the numbers stay in place
     return setText(element, `row ${pad(pixel.y, raster.height)} · column ${pad(pixel.x, raster.width)} · R ${value}`);
   }
 

@@ -27,8 +27,8 @@ export function drawSheet({ frames, width, height, pixelated, outlines, bar, lab
     for (const outline of outlines) parts.push(...makeOutline(outline.map(([x, y]) => [from + x * factor, MARGIN + y * factor])));
   });
   let down = MARGIN + high + MARGIN;
-  /** @type {(x: number, anchor: string, said: string) => Element} */
-  const write = (x, anchor, said) => makeSvg("text", { x, y: down, "text-anchor": anchor, fill: text }, said);
+  /** @type {(x: number, anchor: string, line: string) => Element} */
+  const write = (x, anchor, line) => makeSvg("text", { x, y: down, "text-anchor": anchor, fill: text }, line);
   if (bar) {
     parts.push(embed(bar, { x: MARGIN, y: down, width: inner, height: BAR }, false));
     down += BAR + LINE;

@@ -30,6 +30,28 @@ export function endsOf(raster, { signs, percentile, scale, locked }) {
   return { low, high };
 }
 
+/** @type {WeakMap<import("../raster.js").Raster, {percent: number, value: number}>} the last percentile of a map */
+const percentiles = new WeakMap();
+
+/**
+ * Where the colours of several maps end, to either side of zero: at `scale` if there is one, else at the largest of the
+ * maps' percentiles of |R|. The percentile of each map is kept: a move asks only for that of the map that is new.
+ * @param {(import("../raster.js").Raster | null)[]} rasters
+ * @param {number} [percent]
+ * @param {number | null} [scale]
+ */
+export function commonLimit(rasters, percent = 100, scale = null) {
+  const limits = rasters.map((raster) => {
+    if (!raster) return 0;
+    const last = percentiles.get(raster);
+    if (last?.percent === percent) return last.value;
+    const value = percentileOf(raster, percent);
+    percentiles.set(raster, { percent, value });
+    return value;
+  });
+  return scale || Math.max(0, ...limits);
+}
+
 /**
  * What stands under the colour bar at its left end, at its zero where that lies inside, and at its right end.
  * @param {import("../raster.js").Ends} ends

@@ -2,7 +2,7 @@ import { make, makeRoot, setText, watch } from "../dom.js";
 
 /** @typedef {{text: string, remedy: string, level: "ok" | "busy" | "error"}} Traits */
 
-const BLINK = 250; // ms: work that takes less leaves the line alone, so that it does not flicker under a drag
+const BLINK = 250; // ms: shorter work is not shown, so that the line does not flicker during a drag
 
 /** @param {import("../anywidget").Context<Traits>} context */
 function render({ model, el }) {
@@ -21,7 +21,7 @@ function render({ model, el }) {
 
   function update() {
     const level = model.get("level");
-    root.dataset.level = level; // what is true; data-shown is what is seen
+    root.dataset.level = level; // the present level; data-shown is the one that is displayed
     clearTimeout(waiting);
     if (level === "busy") waiting = setTimeout(show, BLINK);
     else show();

@@ -6,7 +6,7 @@ const ICONS = {
   lasso: '<path d="M8 2.5c3.4 0 5.8 1.6 5.8 3.8S11.4 10 8 10 2.2 8.5 2.2 6.3 4.6 2.5 8 2.5z" stroke-dasharray="3 1.6"/><path d="M5.2 9.7c-1 1-1 2.4.2 3.8"/>',
 };
 
-/** @type {Record<string, string>} What each tool does, said once to the pointer and to assistive technology. */
+/** @type {Record<string, string>} What each tool does, for its tooltip and for assistive technology. */
 const TOOLS = {
   pointer: "Pointer: a click picks a pixel",
   rectangle: "Rectangle: drag over a region to weigh its relevance; Escape clears it",
@@ -32,8 +32,8 @@ export function makeTools({ choose, save }) {
     return button;
   });
   const savers = ["PNG", "SVG"].map((format) => {
-    const said = `Save the picture with its colour bar as ${format}`;
-    const button = make("button", "lrp-heatmap-tool", { type: "button", title: said, "aria-label": said }, format);
+    const title = `Save the picture with its colour bar as ${format}`;
+    const button = make("button", "lrp-heatmap-tool", { type: "button", title, "aria-label": title }, format);
     button.addEventListener("click", () => save(format));
     return button;
   });

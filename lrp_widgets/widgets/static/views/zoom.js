@@ -3,9 +3,9 @@ import { isShortcut, make, setText, stepTo } from "../dom.js";
 /** @typedef {number[]} Zoom how much a picture is enlarged, and its left and upper end in sight as parts of the whole */
 
 const STEP = 1.5; // of a button or a key
-const MOST = 64; // Python takes no more
+const MOST = 64; // the most that Python accepts
 const FEWEST = 4; // pixels of the longer side that stay in sight
-const STILL = 4; // CSS px: a pointer that moved less has clicked
+const STILL = 4; // CSS px: a pointer that moved less is a click
 const LINE = 16; // CSS px of a line, where a wheel counts in lines
 /** @type {Record<string, number>} */
 const KEYS = { "+": STEP, "=": STEP, "-": 1 / STEP, _: 1 / STEP, 0: 0 };
@@ -50,7 +50,7 @@ export function enlarged([scale, left, top], factor, [x, y], most) {
 export const pushed = ([scale, left, top], right, down) => within(scale, left - right / scale, top - down / scale);
 
 /**
- * Moves no further than it takes to see a place of the picture and what surrounds it.
+ * Moves the section in sight just as far as needed to show a place of the picture and its surroundings.
  * @param {Zoom} zoom
  * @param {number[]} place in parts of the picture
  * @param {number[]} around how much of the picture, to each side
@@ -70,11 +70,11 @@ export function following([scale, left, top], [x, y], around) {
  *   zoom: () => Zoom, most: () => number, set: (zoom: Zoom) => void, pans: () => boolean,
  *   frameUnder: (event: MouseEvent) => HTMLElement | undefined,
  * }} actions most: how far it goes.  pans: whether a drag moves the picture now
- * @returns {{bar: HTMLElement, say: (scale: number) => void}} buttons, and how they are told what is shown
+ * @returns {{bar: HTMLElement, say: (scale: number) => void}} the buttons, and `say`, which shows the present scale on them
  */
 export function watchZoom(surface, { zoom, most, set, pans, frameUnder }) {
   /** @type {{pointer: number, from: Zoom, x: number, y: number, frame: HTMLElement} | null} */
-  let held = null;
+  let hold = null;
   let dragged = false;
 
   /**
@@ -94,9 +94,9 @@ export function watchZoom(surface, { zoom, most, set, pans, frameUnder }) {
     const pinched = event.ctrlKey || event.metaKey;
     if (!frame || !(pinched || surface.matches(":focus"))) return;
     const box = frame.getBoundingClientRect();
-    const turned = event.deltaY * (event.deltaMode ? LINE : 1);
-    const slow = Math.abs(turned) < 40 && pinched ? 40 : 200; // two fingers on a touchpad count in small steps
-    const factor = 2 ** -Math.max(-1, Math.min(1, turned / slow));
+    const amount = event.deltaY * (event.deltaMode ? LINE : 1);
+    const slow = Math.abs(amount) < 40 && pinched ? 40 : 200; // a pinch on a touchpad sends many small amounts
+    const factor = 2 ** -Math.max(-1, Math.min(1, amount / slow));
     const place = [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
     if (change(factor, place) || pinched) event.preventDefault();
   }, { passive: false });
@@ -105,24 +105,24 @@ export function watchZoom(surface, { zoom, most, set, pans, frameUnder }) {
     const frame = frameUnder(event);
     dragged = false;
     if (!frame || !event.isPrimary || event.button || !pans() || zoom()[0] === 1) return;
-    held = { pointer: event.pointerId, from: zoom(), x: event.clientX, y: event.clientY, frame };
+    hold = { pointer: event.pointerId, from: zoom(), x: event.clientX, y: event.clientY, frame };
   });
   surface.addEventListener("pointermove", (event) => {
-    if (event.pointerId !== held?.pointer) return;
-    const [right, down] = [event.clientX - held.x, event.clientY - held.y];
+    if (event.pointerId !== hold?.pointer) return;
+    const [right, down] = [event.clientX - hold.x, event.clientY - hold.y];
     if (!dragged && Math.hypot(right, down) < STILL) return;
     if (!dragged) surface.setPointerCapture(event.pointerId);
     dragged = true;
     surface.toggleAttribute("data-dragged", true);
-    set(pushed(held.from, right / held.frame.clientWidth, down / held.frame.clientHeight));
+    set(pushed(hold.from, right / hold.frame.clientWidth, down / hold.frame.clientHeight));
   });
   for (const ending of ["pointerup", "pointercancel"])
     surface.addEventListener(ending, () => {
-      held = null;
+      hold = null;
       surface.removeAttribute("data-dragged");
     });
   surface.addEventListener("click", (event) => {
-    if (dragged) event.stopImmediatePropagation(); // what ends a drag picks nothing
+    if (dragged) event.stopImmediatePropagation(); // the click at the end of a drag picks no pixel
     dragged = false;
   }, { capture: true });
   surface.addEventListener("keydown", (event) => {
@@ -131,11 +131,11 @@ export function watchZoom(surface, { zoom, most, set, pans, frameUnder }) {
     event.preventDefault();
   });
 
-  /** @type {(text: string, said: string, factor: number) => HTMLButtonElement} */
-  const button = (text, said, factor) => {
-    const made = make("button", "lrp-heatmap-tool", { type: "button", title: said, "aria-label": said }, text);
-    made.addEventListener("click", () => change(factor));
-    return made;
+  /** @type {(text: string, title: string, factor: number) => HTMLButtonElement} */
+  const button = (text, title, factor) => {
+    const element = make("button", "lrp-heatmap-tool", { type: "button", title, "aria-label": title }, text);
+    element.addEventListener("click", () => change(factor));
+    return element;
   };
   const whole = button("1×", "Show the whole picture (0)", 0);
   const buttons = [button("−", "Zoom out (−)", 1 / STEP), whole, button("+", "Zoom in (+)", STEP)];
