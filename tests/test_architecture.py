@@ -18,7 +18,7 @@ import pytest
 from torch import nn
 
 import lrp_widgets as lw
-from lrp_widgets import methods, widgets
+from lrp_widgets import methods, modalities, widgets
 from lrp_widgets.demo import data, models
 from lrp_widgets.engine import rules
 from lrp_widgets.engine.composites import presets
@@ -220,8 +220,9 @@ def offspring(base: type) -> set[type]:
         (removal.Removal, removal.REMOVALS),
         (neighbourhoods.Neighbourhood, neighbourhoods.NEIGHBOURHOODS),
         (metrics.Metric, metrics.METRICS),
+        (modalities.Modality, modalities.MODALITIES),
     ],
-    ids=["RULES", "METHODS", "PRESETS", "REMOVALS", "NEIGHBOURHOODS", "METRICS"],
+    ids=["RULES", "METHODS", "PRESETS", "REMOVALS", "NEIGHBOURHOODS", "METRICS", "MODALITIES"],
 )
 def test_tuples_are_complete(base, members):
     assert set(members) == offspring(base)
@@ -314,7 +315,9 @@ def test_the_names_of_the_design():
     model, samples = lw.demo.models.digits_cnn(), lw.demo.data.digits()
     assert isinstance(model, nn.Module) and not model.training
     assert isinstance(samples, lw.Samples)
-    assert [field.name for field in dataclasses.fields(lw.Samples)] == ["inputs", "labels", "classes", "low", "high"]
+    assert [field.name for field in dataclasses.fields(lw.Samples)] == [
+        *("inputs", "labels", "classes", "low", "high", "modality")
+    ]
     assert [field.name for field in dataclasses.fields(lw.Finding)] == ["severity", "layer", "message", "remedy"]
     line = {"name", "op", "relevance_out", "relevance_in", "positive", "negative", "absorbed"}
     assert line <= {field.name for field in dataclasses.fields(lw.LayerRelevance)}
