@@ -36,7 +36,7 @@ class Scene:
     @property
     def side(self) -> int:
         """Of a patch, by default: a seventh of the picture."""
-        return max(1, round(self.x.shape[-1] / 7)) if self.x.ndim == 4 else max(1, self.x[0].numel() // 49)
+        return self.samples.modality.side(self.x)
 
 
 @dataclass

@@ -24,6 +24,7 @@ from lrp_widgets.evaluation.continuity.neighbourhoods import Noise
 from lrp_widgets.evaluation.dataset.sparsity import gini
 from lrp_widgets.evaluation.flipping.flipping import pixel_flipping
 from lrp_widgets.methods import LRP, Method
+from lrp_widgets.modalities import modality_of
 from lrp_widgets.params import params_of
 
 __all__ = ["OBJECTIVES", "SweepResult", "pareto", "sweep"]
@@ -80,8 +81,8 @@ def sweep(
     at_least(0, "seed", seed)
     x = x.detach()
     methods = _settings(setting, over)
-    side = max(1, round(x.shape[-1] / 7)) if x.ndim == 4 else max(1, x[0].numel() // 49)
-    flipping: dict[str, Any] = {"patch": side if patch is None else patch, "baseline": baseline}
+    side = modality_of(x).side(x) if patch is None else patch
+    flipping: dict[str, Any] = {"patch": side, "baseline": baseline}
     near = Noise(max(1, neighbours), seed=seed)
     # Of their own, so that neither forgets what the other is about: the next setting is then a small change to both.
     beside = Explainer(explainer.model, explainer.output)

@@ -28,8 +28,9 @@ from lrp_widgets.engine.trace.tape import telling
 from lrp_widgets.evaluation.checks import at_least, one_input, one_of
 from lrp_widgets.evaluation.flipping.curve import ORDERS, Curve
 from lrp_widgets.evaluation.flipping.ranking import in_order, relevance_of_regions
-from lrp_widgets.evaluation.flipping.regions import patches, regions_of
+from lrp_widgets.evaluation.flipping.regions import regions_of
 from lrp_widgets.evaluation.flipping.removal import Removal, removal_of
+from lrp_widgets.modalities import modality_of
 
 __all__ = ["band_of", "pixel_flipping", "random_flipping", "stream_flipping"]
 
@@ -121,7 +122,8 @@ def stream_flipping(
     check_input(x)
     check_mode(model)
     one_input("Pixel flipping", x)
-    picture = _as_picture(x)
+    modality = modality_of(x)
+    picture = modality.grid(x)
     one_of("order", order, tuple(ORDERS))
     one_of("unit", unit, UNITS)
     one_of("pooling", pooling, POOLINGS)
@@ -140,7 +142,7 @@ def stream_flipping(
     taken_by = removal_of(removal, baseline)
     taken_by.check(picture)
     height, width = picture.shape[2:]
-    labels = patches(height, width, patch) if regions is None else regions_of(regions, height, width)
+    labels = modality.regions(x, patch) if regions is None else regions_of(regions, height, width)
     relevance = relevance_of_regions(heatmap, x, picture, labels, pooling)
     if target is None:  # a copy, for models that write in place
         with torch.no_grad():
@@ -193,7 +195,7 @@ def random_flipping(
     check_input(x)
     at_least(1, "seeds", seeds)
     one_input("Pixel flipping", x)
-    blank = np.zeros(tuple(_as_picture(x).shape[-2:]), dtype=np.float32)
+    blank = np.zeros(tuple(modality_of(x).grid(x).shape[-2:]), dtype=np.float32)
     curves = [
         pixel_flipping(
             model,
@@ -275,11 +277,6 @@ def _ranked_again(
         went = torch.cat([went, ranked[~gone[0, ranked]][:more]])
         gone[0, went] = True
         yield scene.scores(gone), went
-
-
-def _as_picture(x: Tensor) -> Tensor:
-    """(1, channels, height, width): features become one row of pixels."""
-    return x if x.ndim == 4 else x.reshape(1, 1, 1, -1)
 
 
 def _counts(regions: int, steps: int | None) -> Tensor:
