@@ -44,7 +44,7 @@ def to_input(picture: DecodedPicture, samples: Samples, fit: Fit | None = None) 
     Raises ValueError where the model takes no pictures, or other channels than the picture has.
     """
     fit = fit or Fit()
-    if samples.inputs.ndim != 4:
+    if not samples.modality.planar:
         raise ValueError(
             f"{picture.name} must go to a model of pictures (n, c, h, w), got one that takes inputs of shape "
             f"{tuple(samples.inputs.shape)}. Choose one of the samples."
