@@ -229,6 +229,47 @@ def test_tuples_are_complete(base, members):
     assert len(set(members)) == len(members)
 
 
+# Outside of the engine and of the modalities, `ndim` stands only where a file looks at the form of an array. What an
+# input *is* (a picture, a row of features, …) is asked of its modality: lrp_widgets/modalities.
+LOOKS_AT_THE_FORM = {
+    "images.py": "grey pixels get their one channel",
+    "preprocessing.py": "one uint8 image or a stack of them",
+    "samples.py": "inputs have a batch dimension; a bound is one number or several",
+    "evaluation/checks.py": "one input comes with its batch dimension",
+    "evaluation/continuity/continuity.py": "one number per channel is spread over the axes behind it",
+    "evaluation/dataset/bootstrap.py": "a table of numbers has rows",
+    "evaluation/dataset/metrics.py": "one number per channel is spread over the axes behind it",
+    "methods/chance.py": "one number per row is spread over the axes behind it",
+    "methods/grad_cam.py": "a layer's output has as many axes as the input",
+    "methods/occlusion.py": "a mean over all axes behind the channels",
+    "methods/patches.py": "a layer's output has maps, or is dense",
+    "methods/smoothgrad.py": "one number per row is spread over the axes behind it",
+    "apps/explore/ahead.py": "relevance at a layer has maps",
+    "apps/explore/preview.py": "relevance at a layer has maps",
+    "apps/explore/inspection.py": "relevance at a layer has maps, or is a vector",
+    "apps/inputs/array_file.py": "an NPY file holds one image, with or without channels",
+    "apps/inputs/picture_file.py": "a bound is one number or several",
+    "apps/scan/photos.py": "grey pixels get three channels",
+    "apps/session/reading.py": "relevance at a layer becomes maps",
+    "apps/sharing/export.py": "grey pixels get their one channel",
+    "widgets/controls/gallery.py": "an image is grey or has channels",
+    "widgets/controls/probe.py": "an image is grey or has channels",
+    "widgets/controls/upload.py": "an image is grey or has channels",
+    "widgets/views/channels.py": "maps are stacked",
+    "widgets/views/compare.py": "a map has rows and columns; an image is grey or has channels",
+    "widgets/views/heatmap.py": "a map has rows and columns; an image is grey or has channels",
+    "widgets/views/lines.py": "a line has one axis",
+    "widgets/views/maps.py": "maps are stacked",
+}
+
+
+def test_what_an_input_is_is_asked_of_its_modality():
+    names = {path.relative_to(PACKAGE).as_posix() for path in MODULES if re.search(r"\bndim\b", path.read_text())}
+    names = {name for name in names if name.split("/")[0] not in ("engine", "modalities")}
+    assert len(names) > 20
+    assert names - LOOKS_AT_THE_FORM.keys() == set(), "ask lrp_widgets.modalities, or say here which form is looked at"
+
+
 def test_every_widget_is_in_its_tuple():
     exported = {name: getattr(widgets, name) for name in widgets.__all__ if name != "WIDGETS"}
     shown = {kind for kind in exported.values() if inspect.isclass(kind) and issubclass(kind, ipywidgets.Widget)}
