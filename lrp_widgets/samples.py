@@ -12,28 +12,31 @@ import torch
 from torch import Tensor
 
 from lrp_widgets.images import covering, listed, stacked
+from lrp_widgets.modalities import Modality, modality_of, named
+from lrp_widgets.modalities.modality import Bound
 
 __all__ = ["Samples"]
-
-Bound = float | tuple[float, ...]
 
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """Inputs with their labels, class names and domain.
+    """Inputs with their labels, class names, domain, and what they are.
 
     inputs: (n, …) floating-point tensor, as the model takes them (images: (n, channels, height, width)).
     labels: n class indices, -1 where one is not known; or None where none is.
     classes: the class names in the order of the model's outputs, or None.
     low, high: the input domain, one float or one per channel; the z^B rule and the pictures use it.
+    modality: what an input is: the name of one of modalities.MODALITIES ("picture", "signal", …) or a Modality, which
+    it becomes; guessed from the shape of the inputs where None.
     Raises ValueError or TypeError that names what is wrong.
     """
 
     inputs: Tensor
     labels: Tensor | Sequence[int] | None = None
     classes: Sequence[str] | None = None
-    low: Bound = 0.0
-    high: Bound = 1.0
+    low: Bound = Modality.domain[0]
+    high: Bound = Modality.domain[1]
+    modality: Any = None  # a Modality as soon as the samples are made
 
     def __post_init__(self) -> None:
         said = "Samples.inputs must be a floating-point tensor"
@@ -47,6 +50,7 @@ class Samples:
                 "Samples.inputs must have a batch dimension and at least one row, "
                 f"got shape {tuple(self.inputs.shape)}."
             )
+        object.__setattr__(self, "modality", self._checked_modality())
         if self.labels is not None:
             object.__setattr__(self, "labels", self._checked_labels())
         if self.classes is not None:
@@ -59,6 +63,16 @@ class Samples:
             object.__setattr__(self, name, self._bound(name))
         if not all(low < high for low, high in zip(self._channels("low"), self._channels("high"), strict=True)):
             raise ValueError(f"Samples.low must be below Samples.high, got {self.low} and {self.high}.")
+
+    def _checked_modality(self) -> Modality:
+        if self.modality is None:
+            return modality_of(self.inputs)
+        modality = named(self.modality, "Samples.modality")
+        if not modality.fits(self.inputs):
+            raise ValueError(
+                f"Samples.modality {modality.name!r} needs inputs {modality.layout}, got {tuple(self.inputs.shape)}."
+            )
+        return modality
 
     def _checked_labels(self) -> Tensor:
         said = f"Samples.labels must hold one class index per input ({len(self.inputs)})"
@@ -84,15 +98,19 @@ class Samples:
             raise ValueError(f"Samples.{name} must be finite, got {value!r}.")
         if bound.ndim == 0:
             return float(bound)
-        if bound.numel() != self.inputs.shape[1]:
+        if bound.numel() != self._count():
             raise ValueError(
-                f"Samples.{name} must be one number or one per channel ({self.inputs.shape[1]}), got {bound.numel()}."
+                f"Samples.{name} must be one number or one per channel ({self._count()}), got {bound.numel()}."
             )
         return tuple(bound.flatten().tolist())
 
     def _channels(self, name: str) -> tuple[float, ...]:
         value = getattr(self, name)
-        return value if isinstance(value, tuple) else (value,) * self.inputs.shape[1]
+        return value if isinstance(value, tuple) else (value,) * self._count()
+
+    def _count(self) -> int:
+        """How many channels an input has."""
+        return self.inputs.shape[self.modality.channel_axis]
 
     def __len__(self) -> int:
         return len(self.inputs)

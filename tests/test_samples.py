@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 from PIL import Image
 
 from lrp_widgets.images import _evenly
+from lrp_widgets.modalities import Features, Graph, Modality, Picture, Sequence, Signal
 from lrp_widgets.samples import Samples
 
 
@@ -232,3 +234,55 @@ def test_images_of_several_sizes(tmp_path: Path) -> None:
 )
 def test_what_the_arguments_may_be(zoo: Path, change: dict[str, Any], said: str) -> None:
     assert error(zoo, **change) == said
+
+
+def test_samples_guess_what_they_are() -> None:
+    assert Samples(torch.rand(2, 3, 4, 4)).modality == Picture()
+    assert Samples(torch.rand(2, 5)).modality == Features()
+    assert Samples(torch.rand(2, 3, 30)).modality == Signal()
+    assert Samples(torch.rand(2, 1, 1, 1, 1, 1)).modality == Modality()
+
+
+def test_samples_are_what_is_said() -> None:
+    inputs = torch.eye(4).repeat(3, 1, 1)
+    assert Samples(inputs, modality="sequence").modality == Sequence()
+    assert Samples(inputs, modality=Graph()).modality == Graph()
+    assert Samples(inputs, [0, 1, 2], ["a", "b", "c"], -1, 1, "signal").modality == Signal()
+    kept = dataclasses.replace(Samples(inputs, modality="sequence"), inputs=inputs[:1])
+    assert kept.modality == Sequence()
+
+
+def test_bounds_are_one_a_channel_wherever_channels_lie() -> None:
+    inputs = torch.rand(2, 7, 3)
+    assert Samples(inputs, low=(0.0,) * 3, modality="graph").low == (0, 0, 0)
+    assert Samples(inputs, low=(0.0,) * 7).low == (0.0,) * 7
+    with pytest.raises(ValueError, match=r"one per channel \(3\), got 7"):
+        Samples(inputs, low=(0.0,) * 7, modality="graph")
+
+
+@pytest.mark.parametrize(
+    ("modality", "said"),
+    [
+        (
+            "volume",
+            "ValueError: Samples.modality 'volume' needs inputs (n, channels, depth, height, width), "
+            "got (8, 3, 32, 32).",
+        ),
+        (Features(), "ValueError: Samples.modality 'features' needs inputs (n, features), got (8, 3, 32, 32)."),
+        (
+            "image",
+            "ValueError: Samples.modality must be one of 'picture', 'volume', 'signal', 'features', 'sequence', "
+            "'tokens', 'graph', or a modality, got 'image'.",
+        ),
+        (
+            Picture,
+            "TypeError: Samples.modality must be one of 'picture', 'volume', 'signal', 'features', 'sequence', "
+            "'tokens', 'graph', or a modality, got <class 'lrp_widgets.modalities.picture.Picture'>.",
+        ),
+    ],
+    ids=str,
+)
+def test_what_a_modality_may_be(modality: Any, said: str) -> None:
+    with pytest.raises((TypeError, ValueError)) as caught:
+        Samples(torch.rand(8, 3, 32, 32), modality=modality)
+    assert f"{caught.type.__name__}: {caught.value}" == said

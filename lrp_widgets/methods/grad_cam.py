@@ -18,11 +18,11 @@ from lrp_widgets.engine.trace.tape import Tape
 from lrp_widgets.methods.backward import backward, chain_rule
 from lrp_widgets.methods.guided_backprop import GuidedBackprop
 from lrp_widgets.methods.question import ask_of_tape, one_tensor
+from lrp_widgets.modalities import modality_of
 from lrp_widgets.params import switch
 
 __all__ = ["GradCAM", "GuidedGradCAM"]
 
-MODES = {3: "linear", 4: "bilinear", 5: "trilinear"}
 # Behind these the axes need not be batch, channels, space any more; a convolution's answer always has them so.
 REARRANGING = ("view", "_unsafe_view", "permute", "transpose", "t", "as_strided", "as_strided_scatter", "bmm")
 
@@ -56,7 +56,8 @@ class GradCAM(Method):
     ) -> Explanation:
         """One recorded forward pass and one way back. x: one tensor (batch, channels, space in 1 to 3 dimensions)."""
         x = one_tensor(self, explainer, x)
-        if x.ndim not in MODES:
+        mode = modality_of(x).interpolation
+        if not mode:
             raise ValueError(
                 f"The input of {type(self).__name__} must have maps (batch, channels, height, width), got shape "
                 f"{tuple(x.shape)}. Explain it with another method."
@@ -69,7 +70,7 @@ class GradCAM(Method):
         space = tuple(range(2, a.ndim))
         cam = (gradient.mean(space, keepdim=True) * a).sum(1, keepdim=True)
         cam = cam.clamp(min=0) if self.rectify else cam
-        large = functional.interpolate(cam, x.shape[2:], mode=MODES[x.ndim])
+        large = functional.interpolate(cam, x.shape[2:], mode=mode)
         size = " × ".join(map(str, a.shape[2:]))
         relevance = large.expand(x.shape).to(x.dtype).contiguous()
         return question.explanation(self, relevance, notes=(f"{size} maps of {name}",))

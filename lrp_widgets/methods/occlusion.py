@@ -16,6 +16,7 @@ from lrp_widgets.engine.propagation.explanation import Explanation
 from lrp_widgets.engine.propagation.method import Method, never
 from lrp_widgets.methods.copies import score_of
 from lrp_widgets.methods.question import ask, one_tensor
+from lrp_widgets.modalities import modality_of
 from lrp_widgets.params import choice, param, params_of
 
 __all__ = ["Occlusion"]
@@ -55,7 +56,7 @@ class Occlusion(Method):
         """One forward pass for each patch, many of them in a batch. x: one floating-point tensor."""
         x = one_tensor(self, explainer, x)
         question = ask(explainer, x, target)
-        picture = x if x.ndim > 2 else x.reshape(len(x), 1, -1)
+        picture = modality_of(x).with_channels(x)
         windows, whole = self._windows(list(picture.shape[2:]))
         covering = self._covering(picture)
         copies = (_covered(picture, window, covering).reshape(x.shape) for window in windows)

@@ -19,6 +19,7 @@ from lrp_widgets.engine.propagation.method import Method, check_method, never
 from lrp_widgets.engine.propagation.target import Contrast, Target, resolve_target
 from lrp_widgets.engine.trace.inputs import check_input
 from lrp_widgets.methods.question import go_on
+from lrp_widgets.modalities import modality_of
 
 __all__ = ["WindowMap", "cut_window", "sliding_window"]
 
@@ -244,7 +245,7 @@ def _together(image: Tensor, sheets: list[_Sheet], step: int, target: Any) -> Wi
 def _checked(image: Any, method: Any, side: Any, stride: Any, scales: Any, batch: Any) -> Any:
     """The method to explain with. Raises TypeError or ValueError where the arguments cannot be."""
     check_input(image)
-    if image.ndim != 4 or len(image) != 1:
+    if not modality_of(image).planar or len(image) != 1:
         raise ValueError(
             "sliding_window takes one image with its batch dimension, (1, channels, height, width), "
             f"got shape {tuple(image.shape)}. Take one with x[i : i + 1]."

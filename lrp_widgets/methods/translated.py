@@ -16,6 +16,7 @@ from lrp_widgets.engine.propagation.lrp import LRP
 from lrp_widgets.engine.propagation.method import Method, check_method, never
 from lrp_widgets.methods.copies import mean_of, relevance_of
 from lrp_widgets.methods.question import ask, one_tensor
+from lrp_widgets.modalities import modality_of
 from lrp_widgets.params import choice, param
 
 __all__ = ["Translated"]
@@ -52,7 +53,7 @@ class Translated(Method):
         """(2 shift + 1) explanations for each axis. x: one floating-point tensor; features are a row of pixels."""
         x = one_tensor(self, explainer, x)
         question = ask(explainer, x, target)
-        axes = range(min(2, x.ndim - 1), x.ndim) if x.ndim > 1 else range(0)
+        axes = modality_of(x).space(x)
         steps = range(-self.shift, self.shift + 1)
         shifts = [self._sources(x, dict(zip(axes, by, strict=True))) for by in product(steps, repeat=len(axes))]
         parts = relevance_of(self.method, explainer, (_moved(x, s) for s in shifts), question, abandoned)

@@ -19,6 +19,7 @@ from lrp_widgets.engine.propagation.explainer import Explainer
 from lrp_widgets.engine.propagation.explanation import Explanation, pooled
 from lrp_widgets.engine.propagation.propagate import Abandoned
 from lrp_widgets.methods import LRP, Method
+from lrp_widgets.modalities import modality_of
 from lrp_widgets.params import Param, params_of
 
 __all__ = ["Ahead", "Preview"]
@@ -96,7 +97,7 @@ class Ahead:
         It is abandoned for a newer request where a picture of it stands already, or where it takes very long: else
         nothing would be seen while a hand moves.
         """
-        coarse = _Coarse(x, show) if show and self._seconds > LONG and x.ndim == 4 else None
+        coarse = _Coarse(x, show) if show and self._seconds > LONG and modality_of(x).planar else None
 
         def abandoned() -> bool:
             pictured = guessed or self._seconds > TOO_LONG or (coarse is not None and coarse.shown > 1)

@@ -13,10 +13,10 @@ from lrp_widgets.engine.propagation.explanation import Explanation
 from lrp_widgets.engine.trace.memo import Memo
 from lrp_widgets.evaluation import Curve, pixel_flipping, random_flipping, stream_flipping
 from lrp_widgets.evaluation.flipping.flipping import band_of
+from lrp_widgets.modalities import modality_of
 
 __all__ = ["Curves"]
 
-SIDE = 7  # patches along a side
 ROWS = 2  # inputs at once where the network is large: a newer request waits for no more
 SEEDS = 3  # random orders there
 
@@ -36,7 +36,7 @@ class Curves:
     ) -> Iterator[tuple[Curve, Curve | None]]:
         """The curves so far; the last yield has them whole, unless a newer request waits."""
         target = explanation.target[0] if isinstance(explanation.target, tuple) else explanation.target
-        patch = max(1, round(x.shape[-1] / SIDE)) if x.ndim == 4 else max(1, x.shape[-1] // SIDE**2)
+        patch = modality_of(x).side(x)
         about = (x, target, tuple(explanation.scores.flatten().tolist()))  # other weights: other scores, another band
         options: dict[str, Any] = {"patch": patch, "baseline": self.baseline, "output": self.explainer.output}
         model, relevance = self.explainer.model, explanation.relevance

@@ -231,7 +231,7 @@ class Dashboard(Stage):
             yield from self.patches.of(settings, superseded)
             if superseded():
                 return
-        if x.ndim in (2, 4):
+        if self.samples.modality.removable:
             with cores_for(self.explainer.model, x):
                 yield from self._curves.of(x, explanation, superseded)
             if superseded():

@@ -12,6 +12,7 @@ from lrp_widgets.apps.session.reading import picture_of
 from lrp_widgets.engine.analysis.receptive_field.receptive_field import ReceptiveField, at_input, receptive_field
 from lrp_widgets.engine.propagation.explainer import Explainer
 from lrp_widgets.engine.propagation.explanation import Explanation
+from lrp_widgets.modalities import modality_of
 from lrp_widgets.widgets import HeatmapView
 from lrp_widgets.widgets.controls.control import guard
 
@@ -83,7 +84,7 @@ class Projection:
     def _field_of(self, explanation: Explanation, layer: str, grid: tuple[int, ...]) -> ReceptiveField | str | None:
         """The field of a layer, or why it is not known; None for a layer without maps. Remembered for each layer."""
         x = explanation.inputs
-        if getattr(x, "ndim", 0) != 4:
+        if not modality_of(x).planar:
             return None
         key = (layer, (*x.shape[1:], *grid))
         if key not in self._known:

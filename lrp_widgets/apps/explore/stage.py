@@ -118,5 +118,5 @@ class Stage(App):
 
 def _look(samples: Samples) -> dict[str, Any]:
     """How pictures look first: of fifty thousand pixels a few would have all of the colour, and none is seen square."""
-    many = samples.inputs.ndim == 4 and samples.inputs[0, 0].numel() >= MANY
+    many = samples.modality.planar and samples.inputs[0, 0].numel() >= MANY
     return {"percentile": 99.5, "pixelated": False} if many else {}

@@ -12,7 +12,7 @@ from PIL import Image, ImageFile
 from lrp_widgets.apps.inputs.array_file import array_pixels
 from lrp_widgets.samples import Samples
 
-__all__ = ["MOST_PIXELS", "Picture", "decoded", "plain_name"]
+__all__ = ["MOST_PIXELS", "DecodedPicture", "decoded", "plain_name"]
 
 MOST_PIXELS = 40_000_000  # a phone takes 12 million; this many need 2 s and half a gigabyte
 FORMATS = ("PNG", "JPEG", "WEBP")  # Pillow reads many more: each is another way in
@@ -60,7 +60,7 @@ MODES = {
 
 
 @dataclass(frozen=True, eq=False)
-class Picture:
+class DecodedPicture:
     """A decoded file.
 
     name: of the file, fit to be shown.  pixels: (height, width, channels), uint8, or float32 in [0, 1].
@@ -72,7 +72,7 @@ class Picture:
     said: str
 
 
-def decoded(content: bytes, filename: str, samples: Samples | None = None) -> Picture:
+def decoded(content: bytes, filename: str, samples: Samples | None = None) -> DecodedPicture:
     """The pixels of a PNG, JPEG, WebP or NPY file, upright, over white where it is transparent.
 
     The content decides what a file is, not its name. samples: whose channels and domain an NPY file may have, too.
@@ -88,8 +88,8 @@ def decoded(content: bytes, filename: str, samples: Samples | None = None) -> Pi
     with warnings.catch_warnings():  # of sizes and odd metadata; what matters of them is checked here
         warnings.simplefilter("ignore")
         if kind == "NPY":
-            return Picture(name, *array_pixels(content, name, samples))
-        return Picture(name, *_image_pixels(content, name, kind))
+            return DecodedPicture(name, *array_pixels(content, name, samples))
+        return DecodedPicture(name, *_image_pixels(content, name, kind))
 
 
 def plain_name(filename: str) -> str:

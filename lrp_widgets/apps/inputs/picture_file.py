@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from lrp_widgets.apps.inputs.decoding import Picture, decoded
+from lrp_widgets.apps.inputs.decoding import DecodedPicture, decoded
 from lrp_widgets.params import Setting, choice
 from lrp_widgets.samples import Samples
 
@@ -37,14 +37,14 @@ def from_file(content: bytes, filename: str, samples: Samples, fit: Fit | None =
     return to_input(decoded(content, filename, samples), samples, fit)
 
 
-def to_input(picture: Picture, samples: Samples, fit: Fit | None = None) -> tuple[Tensor, str]:
+def to_input(picture: DecodedPicture, samples: Samples, fit: Fit | None = None) -> tuple[Tensor, str]:
     """A picture as the model's input (1, c, h, w), dtype and device of the samples, and the way there in words.
 
     The words: "cat.jpg: 4032 × 3024, RGB → cropped to the square, resized to 28 × 28, made grey, [0, 1] → [-1, 1]".
     Raises ValueError where the model takes no pictures, or other channels than the picture has.
     """
     fit = fit or Fit()
-    if samples.inputs.ndim != 4:
+    if not samples.modality.planar:
         raise ValueError(
             f"{picture.name} must go to a model of pictures (n, c, h, w), got one that takes inputs of shape "
             f"{tuple(samples.inputs.shape)}. Choose one of the samples."

@@ -40,7 +40,7 @@ class Source(ipywidgets.VBox):
         shape = tuple(samples.inputs.shape[1:])
         if shape == (1, PAD, PAD):  # the pad draws 28 × 28 in grey
             pages["Draw"] = self.pad
-        if len(shape) == 3 and shape[0] in (1, 3):
+        if "picture" in samples.modality.uploads(samples.inputs):
             pages["Upload"] = self.upload
         self.pages = Pages(pages, said)
         self.pages.buttons.layout.display = None if len(pages) > 1 else "none"

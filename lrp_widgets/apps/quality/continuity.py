@@ -14,6 +14,7 @@ from lrp_widgets.apps.quality.page import QualityPage, Scene
 from lrp_widgets.apps.quality.path_editor import PathEditor, paths_of
 from lrp_widgets.apps.quality.probe import ProbePage
 from lrp_widgets.apps.quality.request import Request
+from lrp_widgets.apps.session.offered import image_of
 from lrp_widgets.apps.session.reading import number
 from lrp_widgets.engine.propagation.explanation import pooled
 from lrp_widgets.evaluation import ContinuityPath
@@ -43,11 +44,7 @@ class ContinuityPage(QualityPage):
         lines.add_class("lrp-two")
         along = ipywidgets.VBox([self.path, lines, self.maps])
         # Only a picture of one or three channels can be dragged.
-        self.probe = (
-            ProbePage(samples, change, tell)
-            if samples.inputs.shape[1:2] in ((1,), (3,)) and samples.inputs.ndim == 4
-            else None
-        )
+        self.probe = ProbePage(samples, change, tell) if image_of(samples.inputs[0], samples) is not None else None
         self.averaged = AveragedPage(self.path, change, tell)
         others = [part for part in (self.probe, self.averaged) if part is not None]
         self._parts: dict[str, QualityPage] = {ALONG: self, **{part.name: part for part in others}}

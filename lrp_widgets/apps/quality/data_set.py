@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -166,7 +167,7 @@ class _Slice:
 
 def _first(samples: Samples, count: int) -> Samples:
     labels = None if samples.labels is None else samples.labels[:count]
-    return Samples(samples.inputs[:count], labels, samples.classes, samples.low, samples.high)
+    return dataclasses.replace(samples, inputs=samples.inputs[:count], labels=labels)
 
 
 def _metric(name: str, scene: Scene) -> Metric:
@@ -174,8 +175,8 @@ def _metric(name: str, scene: Scene) -> Metric:
     kind = next(kind for kind in METRICS if kind.__name__ == name)
     if name == "Selectivity":
         return kind(patch=scene.side)  # type: ignore[call-arg]
-    if name == "Continuity" and scene.x.ndim != 4:
-        return kind(near="noise")  # type: ignore[call-arg]
+    if name == "Continuity":
+        return kind(near=scene.samples.modality.neighbourhood)  # type: ignore[call-arg]
     return kind()
 
 

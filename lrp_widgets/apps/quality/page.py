@@ -37,8 +37,8 @@ class Scene:
 
     @property
     def side(self) -> int:
-        """The default side of a patch in pixels: a seventh of the picture's."""
-        return max(1, round(self.x.shape[-1] / 7)) if self.x.ndim == 4 else max(1, self.x[0].numel() // 49)
+        """The default side of a region: of a picture, a seventh of its width in pixels."""
+        return self.samples.modality.side(self.x)
 
 
 @dataclass

@@ -30,8 +30,8 @@ class PathEditor(ipywidgets.VBox):
     value = traitlets.Instance(PathChoice)
 
     def __init__(self, samples: Samples, tell: Callable[[str], None]) -> None:
-        picture = samples.inputs.ndim == 4
-        kinds = [(kind.title, kind()) for kind in NEIGHBOURHOODS if picture or not kind.picture]
+        planar = samples.modality.planar
+        kinds = [(kind.title, kind()) for kind in NEIGHBOURHOODS if planar or not kind.picture]
         self.near = MethodPicker(kinds, description="path", tooltip="How the input is moved")
         self.other = Gallery(thumbnail=32, rows=1, description="Where the way ends")
         few = dataclasses.replace(

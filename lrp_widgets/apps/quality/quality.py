@@ -77,9 +77,10 @@ class Quality(App):
         self.source, self.classes, self.methods = Source(samples), ClassPicker(), MethodPicker(offered)
         self.status = StatusLine()
         self.toolbar = Toolbar(BUTTONS, f"lrp_widgets · quality · {type(explainer.model).__name__}")
-        side = max(1, round(samples.inputs.shape[-1] / 7)) if samples.inputs.ndim == 4 else 1
+        planar = samples.modality.planar
+        side = samples.modality.side(samples.inputs) if planar else 1
         first = Settings(0, self.methods.value)
-        self.selectivity = SelectivityPage(side, samples.inputs.ndim == 4, self._set, self.refuse)
+        self.selectivity = SelectivityPage(side, planar, self._set, self.refuse)
         self.continuity = ContinuityPage(samples, self._set, self.refuse)
         self.card = ReportCardPage(self._set, self.refuse)
         self.surface = ResponseSurfacePage(lambda: self.asked.settings, self._set, self._put, self.refuse, first)

@@ -20,7 +20,7 @@ from lrp_widgets.engine.propagation.explanation import pooled
 from lrp_widgets.evaluation import Curve, area_between, stream_flipping, superpixels
 from lrp_widgets.evaluation.flipping.flipping import band_of
 from lrp_widgets.evaluation.flipping.ranking import in_order, relevance_of_regions
-from lrp_widgets.evaluation.flipping.regions import patches, regions_of
+from lrp_widgets.evaluation.flipping.regions import regions_of
 from lrp_widgets.evaluation.flipping.removal import Removal, removal_of
 from lrp_widgets.widgets import HeatmapView, LinesView, SettingEditor
 from lrp_widgets.widgets.controls.control import guard
@@ -48,10 +48,10 @@ class SelectivityPage(QualityPage):
     name = "Selectivity"
     tooltip = "Pixel flipping: how fast the score falls as the most relevant patches go"
 
-    def __init__(self, side: int, picture: bool, change: Callable[..., None], tell: Callable[[str], None]) -> None:
+    def __init__(self, side: int, planar: bool, change: Callable[..., None], tell: Callable[[str], None]) -> None:
         self.flipping = SettingEditor(SelectivitySettings(patch=side))
         self.flipping.add_class("lrp-three")
-        self.heatmap = HeatmapView(size=236, arrangement="beside" if picture else "heatmap")
+        self.heatmap = HeatmapView(size=236, arrangement="beside" if planar else "heatmap")
         self.curve = LinesView(height=330, title="Pixel flipping", x_label="removed", percent=True)
         self.scrubber = guard(
             ipywidgets.IntSlider(
@@ -185,7 +185,7 @@ class _Frames:
     def __init__(self, scene: Scene, labels: Tensor, removal: Removal, options: SelectivitySettings) -> None:
         self._scene, self._labels, self._removal = scene, labels, removal
         x = scene.x
-        self._picture = x if x.ndim == 4 else x.reshape(1, 1, 1, -1)
+        self._picture = scene.samples.modality.grid(x)
         relevance = relevance_of_regions(scene.explanation.relevance, x, self._picture, labels)
         self._order = in_order(relevance, "most")
         sizes = torch.ones_like(relevance) if options.regions == "patches" else labels.flatten().bincount().double()
@@ -215,9 +215,10 @@ class _Frames:
 
 
 def _labels(scene: Scene, options: SelectivitySettings) -> Tensor:
-    height, width = scene.x.shape[-2:] if scene.x.ndim == 4 else (1, scene.x[0].numel())
+    modality = scene.samples.modality
+    height, width = modality.grid(scene.x).shape[-2:]
     if options.regions == "patches":
-        return patches(height, width, options.patch)
+        return modality.regions(scene.x, options.patch)
     return regions_of(superpixels(scene.x, SUPERPIXELS), height, width)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -37,7 +38,7 @@ def photos_of(photos: Photos) -> tuple[Samples, ...]:
                 f"scan() needs photos as lw.Samples, tensors or a list of these, got {type(given).__name__}."
             )
         samples = Samples(given) if isinstance(given, Tensor) else given
-        if samples.inputs.ndim != 4:
+        if not samples.modality.planar:
             raise ValueError(
                 f"scan() needs photos (n, channels, height, width), got shape {tuple(samples.inputs.shape)}. "
                 "Add a batch dimension with x[None]."
@@ -51,7 +52,7 @@ def photos_of(photos: Photos) -> tuple[Samples, ...]:
         for row in range(len(samples)):
             label = None if samples.labels is None else torch.as_tensor(samples.labels)[row : row + 1]
             x = samples.inputs[row : row + 1]
-            found.append(Samples(x, label, samples.classes, samples.low, samples.high))
+            found.append(dataclasses.replace(samples, inputs=x, labels=label))
     if not found:
         raise ValueError("scan() needs at least one photo, got none.")
     return tuple(found)
@@ -96,7 +97,7 @@ class PhotoSource(ipywidgets.VBox):
         self.gallery, self.upload = Gallery(thumbnail=58, rows=2, description="Photos"), UploadPad()
         self.gallery.show(np.stack([_thumbnail(photo.inputs, photo) for photo in photos]), selected=0)
         pages: dict[str, ipywidgets.Widget] = {"Photos": self.gallery}
-        if photos[0].inputs.shape[1] in (1, 3):
+        if "picture" in photos[0].modality.uploads(photos[0].inputs):
             pages["Upload"] = self.upload
         self.pages = Pages(pages, {"Photos": "What is here to be scanned", "Upload": "A photo of yours, of any size"})
         super().__init__([self.pages])

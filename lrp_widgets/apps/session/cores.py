@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,7 +17,7 @@ SMALL = 1e9  # weights × positions of the input: some 10 ms on one core at most
 
 def is_small(model: nn.Module, x: Tensor) -> bool:
     """Whether a run takes some milliseconds, by the size of model and input."""
-    positions = x[0, 0].numel() if x.ndim > 2 else 1
+    positions = math.prod(x.shape[2:])
     return positions * sum(parameter.numel() for parameter in model.parameters()) <= SMALL
 
 

@@ -43,33 +43,12 @@ def _holds_zero(samples: Samples) -> bool:
 
 def image_of(x: Tensor, samples: Samples) -> np.ndarray | None:
     """An input as a picture in [0, 1]: (h, w) or (h, w, 3); None where it is no picture."""
-    if x.ndim != 3 or x.shape[0] not in (1, 3):
-        return None
-    low, high = (torch.as_tensor(bound, dtype=x.dtype).reshape(-1, 1, 1) for bound in (samples.low, samples.high))
-    pixels = ((x.cpu() - low) / (high - low)).clamp(0, 1).nan_to_num().float().numpy()  # NaN: explaining it will say so
-    return pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0)
-
-
-class _Pictures(Sequence[np.ndarray]):
-    """The samples as pictures, each made when it is asked for: a thousand photographs take more than a second."""
-
-    def __init__(self, samples: Samples) -> None:
-        self._samples = samples
-
-    def __len__(self) -> int:
-        return len(self._samples)
-
-    def __getitem__(self, index: Any) -> Any:
-        return image_of(self._samples.inputs[index], self._samples)
+    return samples.modality.image(x, samples.low, samples.high)
 
 
 def thumbnails(samples: Samples) -> Sequence[Any] | np.ndarray:
     """The samples for a Gallery; of features, strips of greys."""
-    if image_of(samples.inputs[0], samples) is not None:
-        return _Pictures(samples)
-    flat = samples.inputs.flatten(1).float().cpu().nan_to_num(0, 0, 0).numpy()
-    span = max(float(np.ptp(flat)), 1e-12)
-    return ((flat - flat.min()) / span)[:, None, :].repeat(8, 1)
+    return samples.modality.thumbnails(samples.inputs, samples.low, samples.high)
 
 
 def captions(samples: Samples) -> list[str]:

@@ -20,14 +20,14 @@ from lrp_widgets.evaluation.axioms.randomization import randomization
 from lrp_widgets.evaluation.axioms.rewriting import NotSafe, Rewriting, doubled, halved, same_method, shifted
 from lrp_widgets.evaluation.checks import fresh_explainer, one_input
 from lrp_widgets.evaluation.continuity.continuity import AllTheSame, continuity
-from lrp_widgets.evaluation.continuity.neighbourhoods import Neighbourhood, Noise, Translation
+from lrp_widgets.evaluation.continuity.neighbourhoods import Noise, Translation, neighbourhood_of
 from lrp_widgets.evaluation.flipping.flipping import flipping_curves
-from lrp_widgets.evaluation.flipping.regions import as_picture, patch_side
 from lrp_widgets.evaluation.flipping.removal import Baseline
 from lrp_widgets.evaluation.flipping.setting import Flipping
 from lrp_widgets.evaluation.score import Score
 from lrp_widgets.evaluation.signatures import last, result_of
 from lrp_widgets.methods import LRP
+from lrp_widgets.modalities import modality_of
 from lrp_widgets.params import Setting, param
 
 __all__ = ["Limits", "axioms", "stream_axioms"]
@@ -94,10 +94,12 @@ def stream_axioms(
     one_input("axioms", x)
     if not isinstance(limits, Limits):
         raise TypeError(f"limits must be a setting such as Limits(jump=5.0), got {limits!r}.")
-    Baseline(baseline).check(as_picture(x))
+    Baseline(baseline).check(modality_of(x).grid(x))
     x = x.detach()
     explanation = explainer.explain(x, target, method)
-    case = _Case(explainer, x, method, explanation, limits, baseline, patch_side(x) if patch is None else patch)
+    case = _Case(
+        explainer, x, method, explanation, limits, baseline, modality_of(x).side(x) if patch is None else patch
+    )
     for row in ROWS:
         yield row.measured(case)
 
@@ -145,10 +147,13 @@ def _positivity(case: _Case) -> tuple[float, float, str]:
 
 
 def _continuity(case: _Case) -> tuple[float, float, str]:
-    near: Neighbourhood = Translation(reach=3.0) if case.x.ndim == 4 else Noise(seed=case.limits.seed)
-    fill = case.baseline if case.x.ndim == 4 else 0.0
+    near = neighbourhood_of(modality_of(case.x).neighbourhood)
+    if isinstance(near, Translation):
+        near = Translation(reach=3.0)
+    elif isinstance(near, Noise):
+        near = Noise(seed=case.limits.seed)
     try:
-        path = continuity(case.explainer, case.x, case.method, case.target, kind=near, fill=fill)
+        path = continuity(case.explainer, case.x, case.method, case.target, kind=near, fill=case.baseline)
     except AllTheSame as error:
         raise NotSafe("all inputs near this one are the same") from error
     apart = math.inf if path.value > 0 else 0.0
@@ -169,8 +174,8 @@ def _selectivity(case: _Case) -> tuple[float, float, str]:
 
 
 def _completeness(case: _Case) -> tuple[float, float, str]:
-    removed = Baseline(case.baseline).replacement(as_picture(case.x))
-    empty = torch.zeros_like(case.x) + (removed if case.x.ndim == 4 else removed.reshape(()))
+    grid = modality_of(case.x).grid(case.x)
+    empty = (torch.zeros_like(grid) + Baseline(case.baseline).replacement(grid)).reshape(case.x.shape)
     start = float(starting_relevance(case.target, case.explainer.scores(empty)).double().sum())
     total, gained = float(case.relevance.sum()), case.f - start
     note = f"ΣR = {total:.4g}, f(x) − f(x₀) = {gained:.4g}"

@@ -19,6 +19,7 @@ from lrp_widgets.engine.trace.inputs import check_input
 from lrp_widgets.evaluation.checks import at_least, fresh_explainer, one_input
 from lrp_widgets.evaluation.continuity.neighbourhoods import Between, Neighbourhood, neighbourhood_of
 from lrp_widgets.evaluation.signatures import last, result_of
+from lrp_widgets.modalities import modality_of
 
 __all__ = ["AllTheSame", "ContinuityPath", "continuity", "distances", "stream_continuity", "walk"]
 
@@ -90,7 +91,7 @@ def stream_continuity(
     if isinstance(jump, bool) or not isinstance(jump, int | float) or not jump > 0:
         raise ValueError(f"jump must be a number above 0, got {jump!r}.")
     near = neighbourhood_of(kind)
-    if near.picture and x.ndim != 4:
+    if near.picture and not modality_of(x).planar:
         raise ValueError(
             f"{type(near).__name__} needs a picture (1, channels, height, width), got shape {tuple(x.shape)}. "
             'Take kind="noise" or "brightness".'

@@ -25,10 +25,10 @@ from lrp_widgets.evaluation.continuity.neighbourhoods import Neighbourhood, Tran
 from lrp_widgets.evaluation.dataset.sparsity import gini
 from lrp_widgets.evaluation.flipping.flipping import flipping_curves
 from lrp_widgets.evaluation.flipping.ranking import in_order, relevance_of_regions
-from lrp_widgets.evaluation.flipping.regions import as_picture, patches
 from lrp_widgets.evaluation.flipping.removal import Baseline, Removal, removal_of
 from lrp_widgets.evaluation.flipping.setting import Flipping
 from lrp_widgets.evaluation.signatures import last
+from lrp_widgets.modalities import modality_of
 from lrp_widgets.params import Setting, choice, param, switch
 
 __all__ = ["METRICS", "Absorbed", "Completeness", "Continuity", "Metric", "Positivity"]
@@ -96,8 +96,8 @@ class Selectivity(Metric):
         return self._area(curve.values, curve.removed)
 
     def _again(self, explainer: Explainer, x: Tensor, target: tuple[int, ...], explanation: Explanation) -> list[float]:
-        pictures = as_picture(x)
-        labels = patches(pictures.shape[2], pictures.shape[3], self.patch)
+        modality = modality_of(x)
+        pictures, labels = modality.grid(x), modality.regions(x, self.patch)
         regions = int(labels.max()) + 1
         counts = torch.linspace(0, regions, min(self.steps or regions, regions) + 1).round().long()
         gone = torch.zeros(len(x), regions, dtype=torch.bool)
@@ -151,7 +151,7 @@ class Continuity(Metric):
         object.__setattr__(self, "near", neighbourhood_of(self.near))
 
     def measure(self, explainer: Explainer, x: Tensor, target: tuple[int, ...], explanation: Explanation) -> float:
-        if self.near.picture and x.ndim != 4:
+        if self.near.picture and not modality_of(x).planar:
             raise ValueError(
                 f"{self.near} needs a picture (1, channels, height, width), got shape {tuple(x.shape)}. "
                 'Take Continuity("noise").'

@@ -23,10 +23,10 @@ from lrp_widgets.evaluation.continuity.continuity import AllTheSame, walk
 from lrp_widgets.evaluation.continuity.neighbourhoods import Noise
 from lrp_widgets.evaluation.dataset.sparsity import gini
 from lrp_widgets.evaluation.flipping.flipping import flipping_curves
-from lrp_widgets.evaluation.flipping.regions import patch_side
 from lrp_widgets.evaluation.flipping.setting import Flipping
 from lrp_widgets.evaluation.signatures import last
 from lrp_widgets.methods import LRP, Method
+from lrp_widgets.modalities import modality_of
 from lrp_widgets.params import params_of
 
 __all__ = ["OBJECTIVES", "SweepResult", "pareto", "sweep"]
@@ -83,7 +83,7 @@ def sweep(
     at_least(0, "seed", seed)
     x = x.detach()
     methods = _settings(setting, over)
-    side = patch_side(x) if patch is None else patch
+    side = modality_of(x).side(x) if patch is None else patch
     flipping = Flipping(patch=side, baseline=baseline, output=explainer.output)
     near = Noise(max(1, neighbours), seed=seed)
     # Of their own, so that neither forgets what the other is about: the next setting is then a small change to both.

@@ -27,10 +27,11 @@ from lrp_widgets.engine.trace.tape import telling
 from lrp_widgets.evaluation.checks import at_least, one_input
 from lrp_widgets.evaluation.flipping.curve import ORDERS, Curve
 from lrp_widgets.evaluation.flipping.ranking import in_order, relevance_of_regions
-from lrp_widgets.evaluation.flipping.regions import as_picture, patches, regions_of
+from lrp_widgets.evaluation.flipping.regions import regions_of
 from lrp_widgets.evaluation.flipping.removal import Removal
 from lrp_widgets.evaluation.flipping.setting import Flipping
 from lrp_widgets.evaluation.signatures import by_keyword, last
+from lrp_widgets.modalities import modality_of
 
 __all__ = ["band_of", "flipping_curves", "pixel_flipping", "random_flipping", "stream_flipping"]
 
@@ -43,14 +44,15 @@ def flipping_curves(
     check_input(x)
     check_mode(model)
     one_input("Pixel flipping", x)
-    picture = as_picture(x)
+    modality = modality_of(x)
+    picture = modality.grid(x)
     explainer = Explainer(model, setting.output)
     explainer.check_draws(x)
     removal, explain = setting.replacement, setting.explain
     removal.check(picture)
     height, width = picture.shape[2:]
     whole = setting.regions is None
-    labels = patches(height, width, setting.patch) if whole else regions_of(setting.regions, height, width)
+    labels = modality.regions(x, setting.patch) if whole else regions_of(setting.regions, height, width)
 
     def relevance_in_regions(heatmap: Any) -> Tensor:
         return relevance_of_regions(heatmap, x, picture, labels, setting.pooling)
@@ -116,7 +118,7 @@ def random_flipping(model: nn.Module, x: Tensor, target: Target = None, *, seeds
     check_input(x)
     at_least(1, "seeds", seeds)
     one_input("Pixel flipping", x)
-    blank = np.zeros(tuple(as_picture(x).shape[-2:]), dtype=np.float32)
+    blank = np.zeros(tuple(modality_of(x).grid(x).shape[-2:]), dtype=np.float32)
     orders = [Flipping(order="random", seed=seed, **setting) for seed in range(seeds)]
     curves = [last(flipping_curves(model, x, blank, target, order)) for order in orders]
     return band_of(curves, evenly=setting.get("regions") is not None)

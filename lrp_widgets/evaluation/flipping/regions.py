@@ -11,24 +11,9 @@ from torch import Tensor
 
 from lrp_widgets.engine.trace.inputs import check_input
 from lrp_widgets.evaluation.checks import at_least, one_input
+from lrp_widgets.modalities import modality_of
 
-__all__ = ["as_picture", "patch_side", "patches", "regions_of", "superpixels"]
-
-
-def as_picture(x: Tensor) -> Tensor:
-    """x as (n, channels, height, width): of other inputs than pictures, all values of each become one row of pixels."""
-    return x if x.ndim == 4 else x.reshape(len(x), 1, 1, -1)
-
-
-def patch_side(x: Tensor) -> int:
-    """The side of patches where none is given: a seventh of a picture, a 49th of the features; in pixels."""
-    return max(1, round(x.shape[-1] / 7)) if x.ndim == 4 else max(1, x[0].numel() // 49)
-
-
-def patches(height: int, width: int, side: int) -> Tensor:
-    """(height, width) labels of square patches in reading order; the last ones of a row or column may be smaller."""
-    rows, columns = torch.arange(height) // side, torch.arange(width) // side
-    return rows[:, None] * (int(columns[-1]) + 1) + columns
+__all__ = ["regions_of", "superpixels"]
 
 
 def regions_of(given: Any, height: int, width: int) -> Tensor:
@@ -61,7 +46,7 @@ def superpixels(x: Tensor, count: int = 50, *, compactness: float = 0.1) -> np.n
     at_least(1, "count", count)
     if isinstance(compactness, bool) or not isinstance(compactness, int | float) or not compactness > 0:
         raise ValueError(f"compactness must be a number above 0, got {compactness!r}.")
-    if x.ndim != 4:
+    if not modality_of(x).planar:
         raise ValueError(
             f"superpixels needs a picture (1, channels, height, width), got shape {tuple(x.shape)}. "
             "Give your own label map."

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from lrp_widgets.apps.inputs.decoding import Picture
+from lrp_widgets.apps.inputs.decoding import DecodedPicture
 from lrp_widgets.apps.inputs.picture_file import Fit, from_file, to_input
 from lrp_widgets.params import params_of
 from lrp_widgets.samples import Samples
@@ -23,9 +23,9 @@ WIDE = Samples(torch.full((1, 3, 10, 30), 0.5, dtype=torch.float16), low=-1.0, h
 PLAIN = Samples(torch.full((1, 3, 8, 8), 0.5))
 
 
-def picture(pixels: np.ndarray) -> Picture:
+def picture(pixels: np.ndarray) -> DecodedPicture:
     pixels = np.asarray(pixels)
-    return Picture("cat.jpg", pixels if pixels.ndim == 3 else pixels[..., None], "as made here")
+    return DecodedPicture("cat.jpg", pixels if pixels.ndim == 3 else pixels[..., None], "as made here")
 
 
 def colours(height: int, width: int, channels: int = 3) -> np.ndarray:

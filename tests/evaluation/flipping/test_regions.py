@@ -12,7 +12,8 @@ from torch import nn
 
 import lrp_widgets as lw
 from lrp_widgets.evaluation import random_flipping, stream_flipping, superpixels
-from lrp_widgets.evaluation.flipping.regions import patches, regions_of
+from lrp_widgets.evaluation.flipping.regions import regions_of
+from lrp_widgets.modalities.modality import patches
 
 MAP = np.array([[7, 7, 7, 2], [7, 5, 5, 2]])  # 2: two pixels, 5: two, 7: four
 
