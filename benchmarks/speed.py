@@ -32,7 +32,7 @@ from torch import Tensor, nn
 import lrp_widgets as lw
 from lrp_widgets.apps.explore.ahead import CLOSE, NODES
 from lrp_widgets.apps.session.memory import reuse_memory
-from lrp_widgets.engine.analysis.alpha_interpolation import Surface, chebyshev
+from lrp_widgets.engine.analysis.alpha_interpolation import AlphaInterpolation, chebyshev
 from lrp_widgets.engine.propagation import propagate
 from lrp_widgets.engine.propagation.ledger import Sums
 from lrp_widgets.engine.propagation.propagate import Abandoned
@@ -103,11 +103,11 @@ def works(name: str, model: nn.Module, x: Tensor) -> dict[str, Timed]:
             explainer.explain(x, target, lw.LRP(PLUS))
 
     def without_ledger() -> None:
-        kept = {"by_row": propagate.by_row, "sums_of": propagate.sums_of, "written": propagate.written}
+        kept = {"by_row": propagate.by_row, "sums_of": propagate.sums_of, "lines_of": propagate.lines_of}
         nothing = torch.zeros(len(x))
         propagate.by_row = lambda *_, **__: nothing
         propagate.sums_of = lambda *_: Sums(nothing, nothing)
-        propagate.written = lambda *_: ()
+        propagate.lines_of = lambda *_: ()
         try:
             alpha()
         finally:
@@ -118,7 +118,7 @@ def works(name: str, model: nn.Module, x: Tensor) -> dict[str, Timed]:
         lw.pixel_flipping(model, x[:1], x[:1], 0, patch=side, batch=16)
 
     points = chebyshev(7, 1, 3)
-    surface = Surface(points, [torch.randn_like(x) for _ in points])
+    surface = AlphaInterpolation(points, [torch.randn_like(x) for _ in points])
     alpha = move(lw.alpha_beta, alpha=(2.0, 2.1))
     rest = (2.5, 0.2, 2.0) if small else (1.15, 0.02, 5.0 if name == "vgg16" else 3.6)
     recording, rule, ten_classes = 1.15 if name.endswith("64") else rest[0], *rest[1:]
@@ -306,7 +306,7 @@ def surface_error(model: nn.Module, x: Tensor) -> dict[str, float]:
     tried = [(alpha, exact(alpha)) for alpha in (1.05, 1.4, 1.9, 2.35, 2.75, 2.95)]
     for count in NODES:
         points = chebyshev(count, 1, 3)
-        surface = Surface(points, [exact(point) for point in points])
+        surface = AlphaInterpolation(points, [exact(point) for point in points])
         off = max(float((surface.at(alpha) - r).abs().max() / r.abs().max()) for alpha, r in tried)
         if off <= CLOSE:
             break
