@@ -125,7 +125,7 @@ class Explainer:
                 self._forget_weights()
             if self._tape is None or not same_inputs(self._x, given):
                 with minding_tokens(self.model, given):
-                    tape = record(self.model, given, self.select, self._layout)
+                    tape = record(self.model, given, self.select, self._channels_last)
                     tape = canonize(tape, self._weights, self._budget)
                 check_scores(tape.scores)
                 self._budget.beside(_layers_bytes(tape))
@@ -217,7 +217,7 @@ class Explainer:
     def _forget_weights(self) -> None:
         self._weights = Memo()  # what depends on the model alone
         self._budget = MemoryBudget()
-        self._layout = ChannelsLast(self._budget)
+        self._channels_last = ChannelsLast(self._budget)
 
 
 def _layers_bytes(tape: Tape) -> int:

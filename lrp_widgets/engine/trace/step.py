@@ -9,7 +9,17 @@ from typing import Any
 
 from torch import Tensor
 
-__all__ = ["Ref", "Step", "fill", "flat_tensors", "made_by", "op_name", "out_arguments", "replay", "written_by"]
+__all__ = [
+    "Ref",
+    "Step",
+    "fill",
+    "flat_tensors",
+    "op_name",
+    "out_arguments",
+    "output_tensors",
+    "replay",
+    "written_tensors",
+]
 
 
 @dataclass(frozen=True)
@@ -81,8 +91,8 @@ def replay(step: Step, tensors: list[Tensor]) -> list[Tensor]:
             args[position] = _cloned(args[position])
         elif name in kwargs:
             kwargs[name] = _cloned(kwargs[name])
-    written = written_by(step.func, args, kwargs)
-    return made_by(step.func(*args, **kwargs), written)
+    written = written_tensors(step.func, args, kwargs)
+    return output_tensors(step.func(*args, **kwargs), written)
 
 
 def _cloned(tree: Any) -> Any:
@@ -91,7 +101,7 @@ def _cloned(tree: Any) -> Any:
     return type(tree)(_cloned(item) for item in tree) if isinstance(tree, tuple | list) else tree
 
 
-def written_by(func: Any, args: Any, kwargs: dict[str, Any]) -> list[Tensor]:
+def written_tensors(func: Any, args: Any, kwargs: dict[str, Any]) -> list[Tensor]:
     """The tensors that an operation writes into."""
     targets = []
     for position, name in _written_arguments(func):
@@ -99,7 +109,7 @@ def written_by(func: Any, args: Any, kwargs: dict[str, Any]) -> list[Tensor]:
     return targets
 
 
-def made_by(result: Any, written: list[Tensor]) -> list[Tensor]:
+def output_tensors(result: Any, written: list[Tensor]) -> list[Tensor]:
     """What an operation returned, and what it wrote without returning it."""
     made = flat_tensors(result)
     return made + [tensor for tensor in written if not any(tensor is known for known in made)]

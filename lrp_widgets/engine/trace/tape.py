@@ -139,38 +139,42 @@ def _layer_hint(model: nn.Module, error: BaseException) -> str:
     return f" (The layer {paths[id(at)]!r} raised it: {said}.)"
 
 
-def record(model: nn.Module, inputs: Any, select: Callable[[Any], Tensor], layout: ChannelsLast | None = None) -> Tape:
+def record(
+    model: nn.Module, inputs: Any, select: Callable[[Any], Tensor], channels_last: ChannelsLast | None = None
+) -> Tape:
     """Run a model once, without gradients, and write down what depends on the inputs.
 
     inputs: what the model takes, tensors with the batch first: one, a tuple of arguments, or a dict of named ones. They
     are copied, so that an in-place model cannot change the caller's.
     select: picks the tensor to explain from what the model returns.
-    layout: how convolutions run; it remembers their weights from one run to the next.
+    channels_last: how convolutions run; it remembers their weights from one run to the next.
     Raises RecordingError where the model raises, or returns something that does not depend on the inputs.
     """
     given: Inputs = inputs_of(inputs)
-    layout = layout or ChannelsLast(MemoryBudget())
+    channels_last = channels_last or ChannelsLast(MemoryBudget())
     try:
-        return _recorded(model, given, select, layout)
+        return _recorded(model, given, select, channels_last)
     except Noticed:
-        layout.wanted = False
-        return _recorded(model, given, select, layout)
+        channels_last.wanted = False
+        return _recorded(model, given, select, channels_last)
 
 
 _QUANTIZED = " It has quantized layers, which compute with whole numbers: explain the floating-point model."
 
 
-def _recorded(model: nn.Module, given: Inputs, select: Callable[[Any], Tensor], layout: ChannelsLast) -> Tape:
-    layout.begin()
-    recorder = Recorder({id(module): path for path, module in model.named_modules(remove_duplicate=False)}, layout)
+def _recorded(model: nn.Module, given: Inputs, select: Callable[[Any], Tensor], channels_last: ChannelsLast) -> Tape:
+    channels_last.begin()
+    recorder = Recorder(
+        {id(module): path for path, module in model.named_modules(remove_duplicate=False)}, channels_last
+    )
     copies = tuple(tensor.detach().clone() for tensor in given.tensors)
     starts = tuple(recorder.new(tensor) for tensor in copies)
     with torch.no_grad(), _no_attention_fastpath():
         with telling(model, given), recorder:
             result = given.call(model, copies)
-        if recorder.drew and any(module.training for module in model.modules()):
+        if recorder.random_layer and any(module.training for module in model.modules()):
             raise RecordingError(
-                f"{recorder.drew} draws random numbers in training mode: no two runs would agree. "
+                f"{recorder.random_layer} draws random numbers in training mode: no two runs would agree. "
                 "Call model.eval() first."
             )
         with recorder:
@@ -183,5 +187,5 @@ def _recorded(model: nn.Module, given: Inputs, select: Callable[[Any], Tensor], 
             + (" Whole numbers carry relevance only through nn.Embedding." if given.tokens else "")
             + (_QUANTIZED if any("quantized" in type(m).__module__ for m in model.modules()) else "")
         )
-    steps = without_copies(recorder.steps, recorder.values) if layout.used else recorder.steps
+    steps = without_copies(recorder.steps, recorder.values) if channels_last.used else recorder.steps
     return Tape(_named(steps), recorder.values, starts, value, given.rows)
