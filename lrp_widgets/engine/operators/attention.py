@@ -63,14 +63,14 @@ def _attention_arguments(step: Step) -> dict[str, Any]:
     """q, k, v, mask, causal and scale of the fused ops, whose spellings differ by device."""
     schema: Any = getattr(step.func, "_schema", None)
     names = [argument.name for argument in schema.arguments]
-    given = dict(zip(names, step.args, strict=False)) | step.kwargs
+    arguments = dict(zip(names, step.args, strict=False)) | step.kwargs
     return {
-        "q": given["query"],
-        "k": given["key"],
-        "v": given["value"],
-        "mask": given.get("attn_mask", given.get("attn_bias")),
-        "causal": given.get("is_causal", False),
-        "scale": given.get("scale"),
+        "q": arguments["query"],
+        "k": arguments["key"],
+        "v": arguments["value"],
+        "mask": arguments.get("attn_mask", arguments.get("attn_bias")),
+        "causal": arguments.get("is_causal", False),
+        "scale": arguments.get("scale"),
     }
 
 

@@ -15,9 +15,9 @@ __all__ = ["fallback", "first_order", "taylor"]
 
 
 def first_order(step: Step, tape: Tape, cause: str) -> Pullback:
-    adjoint, made = vjp(step, tape)
+    adjoint, outputs = vjp(step, tape)
     eps = 1e-9
-    over = [damped(z, eps) for z in made]
+    over = [damped(z, eps) for z in outputs]
 
     def pullback(*relevance: Tensor | None) -> PulledBack:
         s = [None if r is None else r * o for r, o in zip(relevance, over, strict=True)]

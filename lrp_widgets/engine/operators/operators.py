@@ -1,8 +1,7 @@
 """What each ATen op is to LRP, apart from the parametric maps that take a rule (affine.py).
 
 OPERATORS says which op has which rule; the rules are in the files beside, one family each. An own op is registered in
-one line,
-`lw.operators.OPERATORS["mylib::myop"] = lw.operators.routing`. An op that is not in the table falls back to
+one line, `lw.operators.OPERATORS["mylib::myop"] = lw.operators.routing`. An op that is not in the table falls back to
 a ⊙ vjp(R / (z + ε)), and the explanation names it.
 """
 
@@ -86,6 +85,6 @@ OPERATORS: dict[str, OperatorRule] = {
 
 def operator_rule(step: Step) -> OperatorRule:
     """The rule of a step without a rule; `fallback` where the table has none."""
-    known = OPERATORS.get(step.op, fallback)
+    rule = OPERATORS.get(step.op, fallback)
     # An elementwise op of two active tensors (x ** y) is not the identity for either of them.
-    return fallback if known is identity and len(step.inputs) > 1 else known
+    return fallback if rule is identity and len(step.inputs) > 1 else rule

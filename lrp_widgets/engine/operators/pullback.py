@@ -27,17 +27,17 @@ OperatorRule = Callable[[Step, Tape, Options], Pullback]
 
 def vjp(step: Step, tape: Tape) -> tuple[Callable[..., list[Tensor]], list[Tensor]]:
     """The step's adjoint at the recorded values, one tensor per input occurrence, and what it gives there."""
-    if (known := adjoint_of(step, tape.values[step.inputs[0]])) is not None:
-        made = [tape.values[value] for value in step.outputs if value is not None]
-        return lambda s: [known(s.to(made[0].dtype) if made[0].is_floating_point() else s)], made
+    if (own := adjoint_of(step, tape.values[step.inputs[0]])) is not None:
+        outputs = [tape.values[value] for value in step.outputs if value is not None]
+        return lambda s: [own(s.to(outputs[0].dtype) if outputs[0].is_floating_point() else s)], outputs
     with torch.enable_grad():
         leaves = [_floating(tape.values[value]).detach().requires_grad_() for value in step.inputs]
-        made = replay(step, leaves)
-        outputs = [t for t, value in zip(made, step.outputs, strict=False) if value is not None]
+        replayed = replay(step, leaves)
+        outputs = [t for t, value in zip(replayed, step.outputs, strict=False) if value is not None]
 
     def adjoint(*cotangents: Tensor | None) -> list[Tensor]:
-        given = zip(outputs, cotangents, strict=True)
-        pairs = [(t, s.to(t.dtype)) for t, s in given if s is not None and t.requires_grad]
+        both = zip(outputs, cotangents, strict=True)
+        pairs = [(t, s.to(t.dtype)) for t, s in both if s is not None and t.requires_grad]
         if not pairs:
             return [torch.zeros_like(leaf) for leaf in leaves]
         try:

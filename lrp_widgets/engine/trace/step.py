@@ -38,7 +38,7 @@ class Step:
     outputs: the value of each tensor it made or wrote, None for those that carry no relevance (indices, masks).
     module: path of the innermost module that ran it; `modules` adds those folded into it.
     affine: the parametric map, where canonize() has found one.
-    aside: what else it made, without relevance, that its way back wants (the winners of a max pooling).
+    aside: further outputs that carry no relevance and that its adjoint needs (the winners of a max pooling).
     """
 
     name: str
@@ -111,8 +111,8 @@ def written_tensors(func: Any, args: Any, kwargs: dict[str, Any]) -> list[Tensor
 
 def output_tensors(result: Any, written: list[Tensor]) -> list[Tensor]:
     """What an operation returned, and what it wrote without returning it."""
-    made = flat_tensors(result)
-    return made + [tensor for tensor in written if not any(tensor is known for known in made)]
+    outputs = flat_tensors(result)
+    return outputs + [tensor for tensor in written if not any(tensor is output for output in outputs)]
 
 
 @cache
@@ -130,7 +130,7 @@ def out_arguments(func: Any) -> frozenset[str]:
 
 @cache
 def op_name(func: Any) -> str:
-    """The name an op is known by in operators.py: without namespace 'aten', overload and in-place underscore."""
+    """The name of an op in the table of operators: without namespace 'aten', overload and in-place underscore."""
     schema = getattr(func, "_schema", None)
     if schema is None:
         return getattr(func, "__name__", str(func))
