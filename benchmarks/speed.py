@@ -103,11 +103,11 @@ def works(name: str, model: nn.Module, x: Tensor) -> dict[str, Timed]:
             explainer.explain(x, target, lw.LRP(PLUS))
 
     def without_ledger() -> None:
-        kept = {"by_row": propagate.by_row, "sums_of": propagate.sums_of, "written": propagate.written}
+        kept = {"by_row": propagate.by_row, "sums_of": propagate.sums_of, "lines_of": propagate.lines_of}
         nothing = torch.zeros(len(x))
         propagate.by_row = lambda *_, **__: nothing
         propagate.sums_of = lambda *_: Sums(nothing, nothing)
-        propagate.written = lambda *_: ()
+        propagate.lines_of = lambda *_: ()
         try:
             alpha()
         finally:

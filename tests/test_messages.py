@@ -100,7 +100,7 @@ lw.rules.ZBox((0, "a")) → TypeError: ZBox.low must be a number or one number p
 lw.epsilon_gamma_box(1, 2) → ValueError: epsilon_gamma_box.low must be at most 0 (the box must hold 0), got 1.0.
 lw.epsilon(low="a") → TypeError: epsilon.low must be a number or one number per channel, got 'a'.
 lw.Entry(lw.rules.Zero) → TypeError: Entry.rule must be a rule such as lw.rules.Epsilon(), got <class
-    'lrp_widgets.engine.rules.Zero'>.
+    'lrp_widgets.engine.rules.zero_epsilon.Zero'>.
 lw.Entry(lw.rules.Zero(), 3) → TypeError: Entry.where must be a name, a pattern or a Depth, got 3.
 lw.Composite(lw.rules.Zero()) → TypeError: Composite.entries must be a list of Entry(rule, where), got Zero().
 lw.Composite("any") → TypeError: Composite.entries must be a list of Entry(rule, where), got 'any'.

@@ -10,7 +10,13 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from lrp_widgets.engine.propagation.explainer import Explainer, check_mode, check_scores, check_weights, minding_tokens
+from lrp_widgets.engine.propagation.explainer import (
+    Explainer,
+    check_mode,
+    check_scores,
+    check_weights,
+    telling_of_tokens,
+)
 from lrp_widgets.engine.propagation.explanation import Explanation
 from lrp_widgets.engine.propagation.method import Method, never
 from lrp_widgets.engine.propagation.target import resolve_target, starting_relevance
@@ -42,7 +48,7 @@ class Gradient(Method):
         given = inputs_of(x)
         check_mode(explainer.model)
         explainer.check_draws(given)
-        with torch.enable_grad(), minding_tokens(explainer.model, given):
+        with torch.enable_grad(), telling_of_tokens(explainer.model, given):
             leaves = [tensor.detach().clone() for tensor in given.tensors]
             leaves = [leaf.requires_grad_() if floating(leaf) else leaf for leaf in leaves]
             looked_up: list[tuple[Tensor, Tensor]] = []
@@ -61,7 +67,7 @@ class Gradient(Method):
         return Explanation(
             relevance=given.like(relevance),
             scores=scores.detach(),
-            inputs=copied(given).given,
+            inputs=copied(given).form,
             target=resolved,
             method=self,
             start=start,

@@ -9,7 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lrp_widgets.engine.propagation.explainer import Explainer, check_mode, check_scores, check_weights, minding_tokens
+from lrp_widgets.engine.propagation.explainer import (
+    Explainer,
+    check_mode,
+    check_scores,
+    check_weights,
+    telling_of_tokens,
+)
 from lrp_widgets.engine.propagation.explanation import Explanation
 from lrp_widgets.engine.propagation.propagate import Abandoned
 from lrp_widgets.engine.propagation.target import Contrast, resolve_target, starting_relevance
@@ -50,7 +56,7 @@ class Question:
         return Explanation(
             relevance=self.given.like(relevance),
             scores=self.scores,
-            inputs=copied(self.given).given,
+            inputs=copied(self.given).form,
             target=self.target,
             method=method,
             start=self.start,
@@ -63,7 +69,7 @@ def ask(explainer: Explainer, x: Any, target: Any) -> Question:
     given = inputs_of(x)
     check_mode(explainer.model)
     explainer.check_draws(given)
-    with minding_tokens(explainer.model, given):
+    with telling_of_tokens(explainer.model, given):
         scores = explainer.scores(given).detach()
     return _question(explainer, given, scores, target)
 
@@ -72,7 +78,7 @@ def ask_of_tape(explainer: Explainer, x: Any, target: Any) -> tuple[Tape, Questi
     """Record the model as it is written (BatchNorm by itself, what is detached detached): what its gradients see."""
     given = inputs_of(x)
     check_mode(explainer.model)
-    with minding_tokens(explainer.model, given):
+    with telling_of_tokens(explainer.model, given):
         tape = record(explainer.model, given, explainer.select)
     return tape, _question(explainer, given, tape.scores.clone(), target)
 
@@ -87,7 +93,7 @@ def _question(explainer: Explainer, given: Inputs, scores: Tensor, target: Any) 
 
 def one_tensor(method: Any, explainer: Explainer, x: Any) -> Tensor:
     """x where it is one floating-point tensor. Raises TypeError where a method that alters its input gets another."""
-    given = inputs_of(x).given
+    given = inputs_of(x).form
     looked_up = any(isinstance(module, nn.Embedding) for module in explainer.model.modules())
     if isinstance(given, Tensor) and (floating(given) or not looked_up):
         check_input(given)

@@ -66,7 +66,7 @@ class Composite(Options):
     def equation_of(self, name: str = "") -> str:
         """Of the rules that have a parameter of this name; where none has, of all rules."""
         rules = [entry.rule for entry in self.entries]
-        own = [rule for rule in rules if any(known.name == name for known in params_of(rule))]
+        own = [rule for rule in rules if any(param.name == name for param in params_of(rule))]
         return "\n".join(dict.fromkeys(rule.equation for rule in own or rules if rule.equation))
 
 
@@ -78,7 +78,7 @@ def parametric_steps(tape: Tape) -> tuple[Step, ...]:
 def _first_steps(tape: Tape) -> set[str]:
     """Names of the parametric steps that see nothing but the input, through no other parametric step.
 
-    One that also sees what other layers made (the input concatenated to their answers) is not in the input's domain,
+    One that also sees the answers of other layers (the input concatenated to their answers) is not in the input's domain,
     nor is one that sees embeddings.
     """
     fresh, first = set(tape.inputs), set()
@@ -106,17 +106,19 @@ def resolve(composite: Composite, tape: Tape) -> dict[str, Rule]:
             if _matches(entry.where, step, first, (i + 0.5) / count):
                 matched = True
                 rules.setdefault(step.name, entry.rule)
-        known = isinstance(entry.where, Depth) or entry.where in ("any", "input", *KINDS)
-        if not matched and not known:
-            raise ValueError(f"Entry({entry.rule}, {entry.where!r}) matches no layer. {_layers_said(steps)}")
+        general = isinstance(entry.where, Depth) or entry.where in ("any", "input", *KINDS)
+        if not matched and not general:
+            raise ValueError(f"Entry({entry.rule}, {entry.where!r}) matches no layer. {_layers_text(steps)}")
     missing = [step.name for step in steps if step.name not in rules]
     if missing:
-        said = ", ".join(repr(name) for name in missing[:5]) + (", …" if len(missing) > 5 else "")
-        raise ValueError(f'The composite has no rule for {said}. End it with Entry(rule, "any"). {_layers_said(steps)}')
+        names = ", ".join(repr(name) for name in missing[:5]) + (", …" if len(missing) > 5 else "")
+        raise ValueError(
+            f'The composite has no rule for {names}. End it with Entry(rule, "any"). {_layers_text(steps)}'
+        )
     return rules
 
 
-def _layers_said(steps: tuple[Step, ...]) -> str:
+def _layers_text(steps: tuple[Step, ...]) -> str:
     return f"Layers that take a rule: {', '.join(step.name for step in steps) or 'none'}."
 
 

@@ -25,13 +25,13 @@ _DEPTH = "depth of layer i of n = (i + ½) / n"
 
 
 def _input_rule(default: str | None) -> Any:
-    said = "The rule of the layers that see the input: it must know the domain the input lives in."
+    text = "The rule of the layers that see the input: it must know the domain the input lives in."
     kinds: tuple[type[Rule], ...] = (ZBox, WSquare, ZPlus, Flat, Epsilon)
     each = "\n".join(
         f"{label.split(' ')[0]}: {kind.equation}" for label, kind in zip(INPUT_LABELS[1:], kinds, strict=True)
     )
     return choice(
-        default, INPUT_RULES, labels=INPUT_LABELS, symbol="input rule", help=said, equation=each, kw_only=True
+        default, INPUT_RULES, labels=INPUT_LABELS, symbol="input rule", help=text, equation=each, kw_only=True
     )
 
 
@@ -293,22 +293,22 @@ class by_depth(_Preset):
 
         def most(start: int, stop: int) -> tuple[Rule | None, int]:
             """The rule of most layers between two, and how many these are."""
-            found = Counter(rules[names[i]] for i in counted if start <= i < stop)
-            return found.most_common(1)[0] if found else (None, 0)
+            counts = Counter(rules[names[i]] for i in counted if start <= i < stop)
+            return counts.most_common(1)[0] if counts else (None, 0)
 
         def matched(cut: tuple[int, int]) -> int:
             return sum(most(*part)[1] for part in ((0, cut[0]), cut, (cut[1], count)))
 
         first, second = max(combinations_with_replacement(sorted(set(changes))[:MOST_CHANGES], 2), key=matched)
         parts = [most(*part)[0] for part in ((0, first), (first, second), (second, count))]
-        given = next((rule for rule in parts if rule is not None), rules[names[-1]])
-        lower, middle, upper = (given if rule is None else rule for rule in parts)
+        fallback = next((rule for rule in parts if rule is not None), rules[names[-1]])
+        lower, middle, upper = (fallback if rule is None else rule for rule in parts)
         by_part = [lower if i < first else middle if i < second else upper for i in range(count)]
         overrides = tuple(Entry(rules[names[i]], names[i]) for i in counted if rules[names[i]] != by_part[i])
         if lower != middle or middle != upper:  # else any split will do
-            said = getattr(composite, "split", (0.0, 0.0))
-            same = tuple(sum((i + 0.5) / count < end for i in range(count)) for end in said) == (first, second)
-            box["split"] = said if same else (first / count, second / count)
+            split = getattr(composite, "split", (0.0, 0.0))
+            same = tuple(sum((i + 0.5) / count < end for i in range(count)) for end in split) == (first, second)
+            box["split"] = split if same else (first / count, second / count)
         return cls(lower=lower, middle=middle, upper=upper, overrides=overrides, **box)
 
 

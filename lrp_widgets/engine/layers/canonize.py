@@ -22,17 +22,17 @@ from lrp_widgets.engine.trace.tape import Ref, Step, Tape
 __all__ = ["canonize"]
 
 # Steps whose output is their input, tensor object aside.
-NOTHING = ("detach", "alias", "lift_fresh", "clone", "contiguous")
+COPIES = ("detach", "alias", "lift_fresh", "clone", "contiguous")
 
 
 def canonize(tape: Tape, weights: Memo, budget: MemoryBudget | None = None) -> Tape:
     """The same computation with every parametric step as an Affine, biases and BatchNorm folded into their neighbour.
 
     weights: remembers what depends on the model alone, so that a second input folds nothing again.
-    budget: where copies of weights may be kept; nowhere if not given.
+    budget: where copies of weights may be kept; nowhere by default.
     """
-    tape = _with_affine(_without_nothing(tape), weights, budget or MemoryBudget())
-    return _without_strangers(_fold_batch_norm(_fold_bias(tape, weights), weights))
+    tape = _with_affine(_without_copies(tape), weights, budget or MemoryBudget())
+    return _without_unread(_fold_batch_norm(_fold_bias(tape, weights), weights))
 
 
 def _renamed(tree: Any, names: dict[int, int]) -> Any:
@@ -53,19 +53,19 @@ def _rewired(step: Step, names: dict[int, int]) -> Step:
     return step.but(args=_renamed(step.args, names), kwargs=_renamed(step.kwargs, names), inputs=inputs)
 
 
-def _without_nothing(tape: Tape) -> Tape:
+def _without_copies(tape: Tape) -> Tape:
     names: dict[int, int] = {}
     steps = []
     for step in tape.steps:
         step = _rewired(step, names)
-        made = step.outputs[0]
+        output = step.outputs[0]
         if (
-            step.op in NOTHING
+            step.op in COPIES
             and len(step.inputs) == 1
-            and made is not None
-            and _same_strides(tape, step.inputs[0], made)
+            and output is not None
+            and _same_strides(tape, step.inputs[0], output)
         ):
-            names[made] = step.inputs[0]
+            names[output] = step.inputs[0]
         else:
             steps.append(step)
     return dataclasses.replace(tape, steps=tuple(steps), output=names.get(tape.output, tape.output))
@@ -93,8 +93,8 @@ def _with_affine(tape: Tape, weights: Memo, budget: MemoryBudget) -> Tape:
     return dataclasses.replace(tape, steps=tuple(steps))
 
 
-class _Looked:
-    """A constant tensor as it was when looked at: equal to another look at the same, unwritten memory."""
+class _ConstantState:
+    """The state of a constant tensor: equal to a later one as long as nothing was written into its memory."""
 
     def __init__(self, tensor: Tensor) -> None:
         self.tensor = tensor  # kept alive, so that its address is not given to another
@@ -102,21 +102,21 @@ class _Looked:
         self.key = (tensor.data_ptr(), version, tuple(tensor.shape), tensor.stride(), tensor.dtype, tensor.device)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Looked) and self.key == other.key
+        return isinstance(other, _ConstantState) and self.key == other.key
 
     __hash__ = None  # type: ignore[assignment]
 
 
 def _identity(arg: Any) -> Any:
     if isinstance(arg, Tensor):
-        return _Looked(arg)
+        return _ConstantState(arg)
     return "value" if isinstance(arg, Ref) else str(arg)
 
 
-def _without_strangers(tape: Tape) -> Tape:
-    """Nobody reads what was between two steps that are one now: in ResNet50 that is a third of the activations."""
+def _without_unread(tape: Tape) -> Tape:
+    """Without the values that no step reads any more because two steps became one: a third of ResNet50."""
     read = {value for step in tape.steps for value in (*step.inputs, *step.outputs)} | {*tape.inputs, tape.output}
-    values = {value: known for value, known in tape.values.items() if value in read}
+    values = {value: tensor for value, tensor in tape.values.items() if value in read}
     return dataclasses.replace(tape, values=values)
 
 
@@ -136,24 +136,24 @@ def _fold_bias(tape: Tape, weights: Memo) -> Tape:
             continue
         # torch adds the bias behind the view that gives the answer back its axes.
         value, views = step.inputs[0], []
-        while value in maker and reads[value] == 1 and (made := steps[maker[value]]) is not None and made.op in VIEWS:
+        while value in maker and reads[value] == 1 and (view := steps[maker[value]]) is not None and view.op in VIEWS:
             views.append(maker[value])
-            value = made.inputs[0]
+            value = view.inputs[0]
         layer = steps[maker[value]] if value in maker and reads[value] == 1 else None
         if layer is None or layer.affine is None or not _is_bias(constant, layer.affine, values[value], bool(views)):
             continue
-        folded = weights(("bias", i), _with_bias, layer.affine, _Looked(constant))
+        folded = weights(("bias", i), _with_bias, layer.affine, _ConstantState(constant))
         modules = tuple(dict.fromkeys((*layer.modules, *step.modules)))
         layer = layer.but(affine=folded, modules=modules, outputs=(layer.outputs[0],))
         steps[i] = None
         if views:
             last = views[0]
             steps[last] = tape.steps[last].but(outputs=step.outputs)
-            maker[_made(step)] = last
-            values[value] = values[_made(step)].reshape(values[value].shape)
+            maker[_output(step)] = last
+            values[value] = values[_output(step)].reshape(values[value].shape)
         else:
             layer = layer.but(outputs=step.outputs)
-            maker[_made(step)] = maker[value]
+            maker[_output(step)] = maker[value]
         steps[maker[value]] = layer
     return dataclasses.replace(tape, steps=tuple(step for step in steps if step is not None), values=values)
 
@@ -184,7 +184,7 @@ def _is_bias(constant: Tensor, affine: Affine, z: Tensor, viewed: bool) -> bool:
     return constant.shape[rows - z.ndim] == 1 and isinstance(owner, nn.Parameter)
 
 
-def _with_bias(affine: Affine, constant: _Looked) -> Affine:
+def _with_bias(affine: Affine, constant: _ConstantState) -> Affine:
     bias = constant.tensor if affine.bias is None else affine.bias + constant.tensor
     return dataclasses.replace(affine, bias=bias)
 
@@ -213,22 +213,22 @@ def _fold_batch_norm(tape: Tape, weights: Memo) -> Tape:
             fold = partial(_fold_after, step=step)  # the step is new in every run, what it says of weights is not
             folded = weights(("after", i), fold, neighbour.affine, step.affine)
             steps[before] = _joined(neighbour, step, folded, neighbour.args, neighbour.inputs, step.outputs)
-            maker[_made(step)] = before
+            maker[_output(step)] = before
             steps[i] = None
             continue
-        after = readers.get(_made(step), [])
-        neighbour = steps[after[0]] if len(after) == 1 and reads[_made(step)] == 1 else None
+        after = readers.get(_output(step), [])
+        neighbour = steps[after[0]] if len(after) == 1 and reads[_output(step)] == 1 else None
         if neighbour is not None and _takes(neighbour.affine, "scaled_inputs", entering):
             shape = tuple(entering.shape[1:])
             fold = partial(_fold_before, step=step)
             folded = weights(("before", i), fold, neighbour.affine, step.affine, shape)
-            args = _renamed(neighbour.args, {_made(step): step.inputs[0]})
+            args = _renamed(neighbour.args, {_output(step): step.inputs[0]})
             steps[after[0]] = _joined(neighbour, step, folded, args, step.inputs, neighbour.outputs)
             steps[i] = None
     return dataclasses.replace(tape, steps=tuple(step for step in steps if step is not None))
 
 
-def _made(step: Step) -> int:
+def _output(step: Step) -> int:
     """The value that a step of one answer makes."""
     value = step.outputs[0]
     assert value is not None

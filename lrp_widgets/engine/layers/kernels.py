@@ -91,12 +91,12 @@ class Whole:
 
     def weights(self, part: Part) -> Tensor:
         """The part of the weights, remembered where there is room."""
-        if (known := self._parts.get(part)) is not None:
-            return known
-        made = part.of(self.affine.weight)
-        if part != ALL and part in KEPT and self.budget.take(made.nbytes):
-            self._parts[part] = made
-        return made
+        if (weights := self._parts.get(part)) is not None:
+            return weights
+        weights = part.of(self.affine.weight)
+        if part != ALL and part in KEPT and self.budget.take(weights.nbytes):
+            self._parts[part] = weights
+        return weights
 
     def forward(self, a: Tensor, part: Part) -> Tensor:
         return self.affine.forward(a, self.weights(part))
@@ -200,7 +200,7 @@ def back_at_each_place(s: Tensor, w: Tensor, a: Tensor, geometry: tuple[Any, ...
 
 
 def convolve_back(s: Tensor, w: Tensor, a: Tensor, geometry: tuple[Any, ...]) -> Tensor:
-    """The adjoint of any convolution with weights that nothing is known of."""
+    """The adjoint of any convolution with any weights."""
     if to_few(s, w, geometry):
         return spread(s, w, a, geometry)
     return aten.convolution_backward.default(s, a, w, None, *geometry, [True, False, False])[0]
@@ -215,14 +215,14 @@ def spread(s: Tensor, w: Tensor, a: Tensor, geometry: tuple[Any, ...]) -> Tensor
     """The adjoint of a convolution of few channels: one matrix product, and what each weight makes put in its place."""
     stride, padding, dilation = geometry[:3]
     (channels, *kernel), (height, width) = w.shape[1:], s.shape[2:]
-    made = (w.reshape(len(w), -1).mT @ places(s).mT).reshape(channels, *kernel, len(s), height, width)
+    products = (w.reshape(len(w), -1).mT @ places(s).mT).reshape(channels, *kernel, len(s), height, width)
     around = [size + 2 * pad for size, pad in zip(a.shape[2:], padding, strict=True)]
     total = s.new_zeros(channels, len(s), *around)
     for y in range(kernel[0]):
         down = slice(y * dilation[0], y * dilation[0] + (height - 1) * stride[0] + 1, stride[0])
         for x in range(kernel[1]):
             across = slice(x * dilation[1], x * dilation[1] + (width - 1) * stride[1] + 1, stride[1])
-            total[:, :, down, across] += made[:, y, x]
+            total[:, :, down, across] += products[:, y, x]
     inside = [slice(pad, pad + size) for size, pad in zip(a.shape[2:], padding, strict=True)]
     return total[:, :, inside[0], inside[1]].transpose(0, 1)
 

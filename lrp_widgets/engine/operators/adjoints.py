@@ -19,14 +19,14 @@ SHAPES = frozenset({"view", "_unsafe_view", "reshape", "unsqueeze", "squeeze", "
 
 def adjoint_of(step: Step, a: Tensor) -> Adjoint | None:
     """What takes a cotangent of the step's output to one of its only input `a`; None where autograd has to say."""
-    known = _KNOWN.get(step.op)
+    make = _ADJOINTS.get(step.op)
     if step.op in SHAPES:
-        known = _shape
-    if known is None or len(step.inputs) != 1 or step.kwargs or not isinstance(step.args[0], Ref):
+        make = _shape
+    if make is None or len(step.inputs) != 1 or step.kwargs or not isinstance(step.args[0], Ref):
         return None
     if step.aside:
         return _max_pool2d(a, *step.args[1:], winners=step.aside[0])
-    return known(a, *fill(step.args[1:], iter(())))
+    return make(a, *fill(step.args[1:], iter(())))
 
 
 def _shape(a: Tensor, *_: Any) -> Adjoint:
@@ -89,7 +89,7 @@ def _ordered(s: Tensor, a: Tensor) -> Tensor:
     return s.contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
 
 
-_KNOWN: dict[str, Callable[..., Adjoint]] = {
+_ADJOINTS: dict[str, Callable[..., Adjoint]] = {
     "transpose": _transpose,
     "t": _t,
     "permute": _permute,

@@ -1,6 +1,6 @@
-"""What attention, softmax and the normalizations are to LRP.
+"""What attention and softmax are to LRP.
 
-Achtibat et al. 2024 (AttnLRP); Ali et al. 2022 (CP-LRP: attention held constant).
+Achtibat et al. 2024 (AttnLRP); Ali et al. 2022 (CP-LRP: attention constant constant).
 """
 
 from __future__ import annotations
@@ -10,15 +10,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lrp_widgets.engine.layers.reciprocal import reciprocal, reciprocal_and_zeros
-from lrp_widgets.engine.operators.treatments import Options, Pullback, PulledBack, first_order
+from lrp_widgets.engine.layers.reciprocal import reciprocal
+from lrp_widgets.engine.operators.first_order import first_order
+from lrp_widgets.engine.operators.options import Options
+from lrp_widgets.engine.operators.pullback import Pullback, PulledBack
 from lrp_widgets.engine.trace.tape import Ref, Step, Tape
 
-__all__ = ["attention", "batch_statistics", "group_norm", "layer_norm", "softmax"]
+__all__ = ["attention", "softmax"]
 
 
 def softmax(step: Step, tape: Tape, options: Options) -> Pullback:
-    """R_i = x_i (R_i − s_i Σ_j R_j), or nothing where attention is held constant; −∞ logits count 0."""
+    """R_i = x_i (R_i − s_i Σ_j R_j), or nothing where attention is constant constant; −∞ logits count 0."""
     return first_order(step, tape, "softmax")
 
 
@@ -35,13 +37,13 @@ def attention(step: Step, tape: Tape, options: Options) -> Pullback:
     one_over_o, one_over_raw = reciprocal(o), reciprocal(raw)
     # Which of the three depend on the input: what is constant in a product leaves all to the other side.
     of_q, of_k, of_v = (isinstance(named[name], Ref) for name in ("q", "k", "v"))
-    held = of_v and (options.attention == "held constant" or not (of_q or of_k))
+    constant = of_v and (options.attention == "constant constant" or not (of_q or of_k))
 
     def pullback(relevance: Tensor, *_: Any) -> PulledBack:
-        s = relevance * one_over_o * (0.5 if of_v and not held else 1.0)
+        s = relevance * one_over_o * (0.5 if of_v and not constant else 1.0)
         r_v = _heads_together(v_all * (weights.mT @ s), v)
         r_q, r_k = torch.zeros_like(q), torch.zeros_like(k)
-        if not held:
+        if not constant:
             r_weights = weights * (s @ v_all.mT)
             finite = torch.nan_to_num(logits, nan=0.0, posinf=0.0, neginf=0.0)
             r_logits = finite * (r_weights - weights * r_weights.sum(-1, keepdim=True))
@@ -61,14 +63,14 @@ def _attention_arguments(step: Step) -> dict[str, Any]:
     """q, k, v, mask, causal and scale of the fused ops, whose spellings differ by device."""
     schema: Any = getattr(step.func, "_schema", None)
     names = [argument.name for argument in schema.arguments]
-    given = dict(zip(names, step.args, strict=False)) | step.kwargs
+    arguments = dict(zip(names, step.args, strict=False)) | step.kwargs
     return {
-        "q": given["query"],
-        "k": given["key"],
-        "v": given["value"],
-        "mask": given.get("attn_mask", given.get("attn_bias")),
-        "causal": given.get("is_causal", False),
-        "scale": given.get("scale"),
+        "q": arguments["query"],
+        "k": arguments["key"],
+        "v": arguments["value"],
+        "mask": arguments.get("attn_mask", arguments.get("attn_bias")),
+        "causal": arguments.get("is_causal", False),
+        "scale": arguments.get("scale"),
     }
 
 
@@ -89,61 +91,3 @@ def _masked(raw: Tensor, named: dict[str, Any]) -> Tensor:
     if isinstance(mask, Tensor):
         raw = raw.masked_fill(~mask, -torch.inf) if mask.dtype == torch.bool else raw + mask
     return raw
-
-
-def _centred(x: Tensor, z: Tensor, scale: Tensor, bias: Tensor | None, axes: tuple[int, ...]) -> Pullback:
-    """z = scale (x − mean x) + bias with the scale held constant: linear in x, the shift is a bias."""
-    one_over_z, dead = reciprocal_and_zeros(z)
-
-    def pullback(relevance: Tensor, *_: Any) -> PulledBack:
-        s = relevance * one_over_z
-        c = s * scale
-        absorbed = {} if dead is None else {"no input": relevance * dead}
-        if bias is not None:
-            absorbed["bias"] = s * bias
-        return [x * (c - c.mean(dim=axes, keepdim=True))], absorbed
-
-    return pullback
-
-
-def _made(step: Step, tape: Tape) -> Tensor:
-    return tape.values[next(value for value in step.outputs if value is not None)]
-
-
-def layer_norm(step: Step, tape: Tape, options: Options) -> Pullback:
-    """LayerNorm with its standard deviation held constant."""
-    x = tape.values[step.inputs[0]]
-    shape, weight, bias, eps = step.args[1:5]
-    axes = tuple(range(-len(shape), 0))
-    scale = (x.var(dim=axes, correction=0, keepdim=True) + eps).rsqrt()
-    return _centred(x, _made(step, tape), scale if weight is None else scale * weight, bias, axes)
-
-
-def group_norm(step: Step, tape: Tape, options: Options) -> Pullback:
-    """GroupNorm with its standard deviation held constant."""
-    x, z = tape.values[step.inputs[0]], _made(step, tape)
-    weight, bias, n, channels, size, groups, eps = step.args[1:8]
-    grouped = x.reshape(n, groups, channels // groups, size)
-    scale = (grouped.var(dim=(2, 3), correction=0, keepdim=True) + eps).rsqrt()
-    per_channel = (1, groups, channels // groups, 1)
-    scale = scale if weight is None else scale * weight.reshape(per_channel)
-    shift = None if bias is None else bias.reshape(per_channel)
-    inner = _centred(grouped, z.reshape(grouped.shape), scale, shift, (2, 3))
-
-    def pullback(relevance: Tensor, *_: Any) -> PulledBack:
-        (handed,), absorbed = inner(relevance.reshape(grouped.shape))
-        assert handed is not None
-        return [handed.reshape(x.shape)], absorbed
-
-    return pullback
-
-
-def batch_statistics(step: Step, tape: Tape, options: Options) -> Pullback:
-    """Normalization by the statistics of this input (InstanceNorm): standard deviation held constant."""
-    x, z = tape.values[step.inputs[0]], _made(step, tape)
-    weight, bias, eps = step.args[1], step.args[2], step.args[-1]
-    axes = (0, *range(2, x.ndim))
-    shape = (1, -1) + (1,) * (x.ndim - 2)
-    scale = (x.var(dim=axes, correction=0, keepdim=True) + eps).rsqrt()
-    scale = scale if weight is None else scale * weight.reshape(shape)
-    return _centred(x, z, scale, None if bias is None else bias.reshape(shape), axes)

@@ -1,30 +1,22 @@
 """What each ATen op is to LRP, apart from the parametric maps that take a rule (affine.py).
 
-OPERATORS says which op has which rule (treatments.py, attention.py); an own op is registered in one line,
-`lw.operators.OPERATORS["mylib::myop"] = lw.operators.routing`. An op that is not in the table falls back to
+OPERATORS says which op has which rule; the rules are in the files beside, one family each. An own op is registered in
+one line, `lw.operators.OPERATORS["mylib::myop"] = lw.operators.routing`. An op that is not in the table falls back to
 a ⊙ vjp(R / (z + ε)), and the explanation names it.
 """
 
 from __future__ import annotations
 
-from lrp_widgets.engine.operators.attention import attention, batch_statistics, group_norm, layer_norm, softmax
-from lrp_widgets.engine.operators.treatments import (
-    OperatorRule,
-    Options,
-    Pullback,
-    first_order,
-    identity,
-    lookup,
-    matrix_product,
-    max_pool,
-    overwriting,
-    pool,
-    product,
-    quotient,
-    residual_sum,
-    routing,
-)
-from lrp_widgets.engine.trace.tape import Step, Tape
+from lrp_widgets.engine.operators.attention import attention, softmax
+from lrp_widgets.engine.operators.first_order import fallback, taylor
+from lrp_widgets.engine.operators.normalization import batch_statistics, group_norm, layer_norm
+from lrp_widgets.engine.operators.options import Options
+from lrp_widgets.engine.operators.pooling import max_pool, pool
+from lrp_widgets.engine.operators.products import matrix_product, product, quotient
+from lrp_widgets.engine.operators.pullback import OperatorRule
+from lrp_widgets.engine.operators.routing import identity, lookup, overwriting, routing
+from lrp_widgets.engine.operators.sums import residual_sum
+from lrp_widgets.engine.trace.step import Step
 
 __all__ = [
     "OPERATORS",
@@ -38,16 +30,6 @@ __all__ = [
     "routing",
     "taylor",
 ]
-
-
-def taylor(step: Step, tape: Tape, options: Options) -> Pullback:
-    """R_in = x ⊙ Jᵀ(R / z), for a softmax x_i (R_i − s_i Σ_j R_j) (AttnLRP): what is not linear stays, by name."""
-    return first_order(step, tape, step.op.strip("_"))
-
-
-def fallback(step: Step, tape: Tape, options: Options) -> Pullback:
-    """An op nobody thought of: R_in = a ⊙ vjp(R / (z + ε)); the difference is absorbed as "fallback"."""
-    return first_order(step, tape, "fallback")
 
 
 _ELEMENTWISE = (
@@ -103,6 +85,6 @@ OPERATORS: dict[str, OperatorRule] = {
 
 def operator_rule(step: Step) -> OperatorRule:
     """The rule of a step without a rule; `fallback` where the table has none."""
-    known = OPERATORS.get(step.op, fallback)
+    rule = OPERATORS.get(step.op, fallback)
     # An elementwise op of two active tensors (x ** y) is not the identity for either of them.
-    return fallback if known is identity and len(step.inputs) > 1 else known
+    return fallback if rule is identity and len(step.inputs) > 1 else rule

@@ -76,8 +76,8 @@ class Explainer:
         x: what the model takes, batch first: a tensor, a tuple of its arguments or a dict of the named ones. Floating
         point, or whole numbers that an embedding looks up: each of these tokens has one relevance.
         target: a class, one class a row, None for each row's top class, or lw.contrast(a, b).
-        method: lw.LRP(composite), lw.Gradient(), …; deep Taylor LRP where none is given.
-        abandoned: asked between steps; where it says True, Abandoned is raised and nothing known is lost.
+        method: lw.LRP(composite), lw.Gradient(), …; deep Taylor LRP by default.
+        abandoned: asked between steps; where it says True, Abandoned is raised and nothing remembered is lost.
         show: called with the relevance of each value on its way down, for a first, coarse picture of a long one (LRP).
         aside: use what is remembered and leave it as it is, so that the next move from here stays a small one.
         Raises TypeError, ValueError or RecordingError that names what is wrong.
@@ -97,15 +97,15 @@ class Explainer:
     def remembers(self, x: Any) -> bool:
         """Whether what was last explained was `x`, and no weight has changed since."""
         with self._lock:
-            known = self._tape is not None and same_inputs(self._x, inputs_of(x))
-            return known and _same_state(self._state, model_state(self.model))
+            same_input = self._tape is not None and same_inputs(self._x, inputs_of(x))
+            return same_input and _same_state(self._state, model_state(self.model))
 
     def scores(self, x: Any) -> Tensor:
         """What the model answers at x, without gradients."""
-        given = inputs_of(x)
+        inputs = inputs_of(x)
         check_mode(self.model)
-        with torch.no_grad(), telling(self.model, given):
-            result = given.call(self.model, copied(given).tensors)  # a copy, for models that write in place
+        with torch.no_grad(), telling(self.model, inputs):
+            result = inputs.call(self.model, copied(inputs).tensors)  # a copy, for models that write in place
         return self.select(result)
 
     def check_draws(self, x: Any) -> None:
@@ -116,20 +116,20 @@ class Explainer:
     def tape(self, x: Any) -> Tape:
         """The canonical tape of the model at x: recorded anew only where x or a weight has changed."""
         with self._lock:
-            given = inputs_of(x)
+            inputs = inputs_of(x)
             check_mode(self.model)
             state = model_state(self.model)
             if not _same_state(self._state, state):
                 check_weights(self.model)
                 self._tape, self._state = None, state
                 self._forget_weights()
-            if self._tape is None or not same_inputs(self._x, given):
-                with minding_tokens(self.model, given):
-                    tape = record(self.model, given, self.select, self._layout)
+            if self._tape is None or not same_inputs(self._x, inputs):
+                with telling_of_tokens(self.model, inputs):
+                    tape = record(self.model, inputs, self.select, self._channels_last)
                     tape = canonize(tape, self._weights, self._budget)
                 check_scores(tape.scores)
                 self._budget.beside(_layers_bytes(tape))
-                self._tape, self._memo, self._x = tape, Memo(), copied(given)
+                self._tape, self._memo, self._x = tape, Memo(), copied(inputs)
             return self._tape
 
     def recording(self, x: Any, aside: bool = False) -> Recording:
@@ -177,21 +177,23 @@ class Explainer:
             )
         if self.output is None and len(choices) == 1:
             return result[choices[0]]
-        said = ", ".join(map(repr, choices))
+        choice_names = ", ".join(map(repr, choices))
         if self.output is None:
             raise TypeError(
                 f"The model returns {_kind(result)}, not a tensor. Say which output to explain: "
-                f"output=…, one of {said}."
+                f"output=…, one of {choice_names}."
             )
         try:
             chosen = result[self.output]
         except (KeyError, IndexError, TypeError):
-            raise TypeError(f"output must be one of the model's outputs ({said}), got {self.output!r}.") from None
+            raise TypeError(
+                f"output must be one of the model's outputs ({choice_names}), got {self.output!r}."
+            ) from None
         if isinstance(chosen, Tensor):
             return chosen
         raise TypeError(
             f"output={self.output!r} must be a tensor of scores, the model returns {_kind(chosen)} there. "
-            f"Choose one of {said}."
+            f"Choose one of {choice_names}."
         )
 
     def _made(self, result: Any) -> Tensor:
@@ -217,13 +219,13 @@ class Explainer:
     def _forget_weights(self) -> None:
         self._weights = Memo()  # what depends on the model alone
         self._budget = MemoryBudget()
-        self._layout = ChannelsLast(self._budget)
+        self._channels_last = ChannelsLast(self._budget)
 
 
 def _layers_bytes(tape: Tape) -> int:
     """What the answers of the layers take in memory."""
-    made = [tape.values[value] for step in tape.steps if step.affine for value in step.outputs if value is not None]
-    return sum(t.nbytes for t in made)
+    outputs = [tape.values[value] for step in tape.steps if step.affine for value in step.outputs if value is not None]
+    return sum(t.nbytes for t in outputs)
 
 
 def _kind(result: Any) -> str:
@@ -241,13 +243,13 @@ def _choices(result: Any) -> list[Any]:
 
 
 @contextmanager
-def minding_tokens(model: nn.Module, given: Inputs) -> Iterator[None]:
+def telling_of_tokens(model: nn.Module, inputs: Inputs) -> Iterator[None]:
     """Where a model cannot run on whole numbers and has nothing that looks them up, say that they are what is wrong."""
     try:
         yield
     except RecordingError:
-        if isinstance(given.given, Tensor) and not any(isinstance(m, nn.Embedding) for m in model.modules()):
-            check_input(given.given)
+        if isinstance(inputs.form, Tensor) and not any(isinstance(m, nn.Embedding) for m in model.modules()):
+            check_input(inputs.form)
         raise
 
 
@@ -256,9 +258,9 @@ def model_state(model: nn.Module) -> tuple[Any, ...]:
     modules = tuple(model.modules())
     # Each module's own: parameters() and buffers() walk through all of them twice more.
     tensors = [t for m in modules for t in (*m._parameters.values(), *m._buffers.values()) if t is not None]
-    # The memory is kept alive with them, so that its address is not given to other weights.
-    known = [(t, t.data_ptr(), 0 if t.is_inference() else t._version, t.untyped_storage()) for t in tensors]
-    return (*((module, module.training) for module in modules), *known)
+    # The memory is kept alive with them, so that its address is not inputs to other weights.
+    states = [(t, t.data_ptr(), 0 if t.is_inference() else t._version, t.untyped_storage()) for t in tensors]
+    return (*((module, module.training) for module in modules), *states)
 
 
 def _same_state(before: tuple[Any, ...] | None, now: tuple[Any, ...]) -> bool:
@@ -268,7 +270,7 @@ def _same_state(before: tuple[Any, ...] | None, now: tuple[Any, ...]) -> bool:
 
 
 def check_model(owner: str, model: Any) -> None:
-    """Raise TypeError where `owner` was given something else than a Module."""
+    """Raise TypeError where `owner` got something else than a Module."""
     if isinstance(model, type):
         raise TypeError(f"{owner} needs a torch.nn.Module, got the class {model.__name__}. Make a network of it first.")
     if not isinstance(model, nn.Module):
@@ -279,8 +281,10 @@ def check_mode(model: nn.Module) -> None:
     """Raise ValueError where a layer that behaves differently in training is in training mode."""
     modal = [name or type(m).__name__ for name, m in model.named_modules() if m.training and isinstance(m, _MODAL)]
     if modal:
-        said = ", ".join(modal[:3]) + (", …" if len(modal) > 3 else "")
-        raise ValueError(f"The model must be in evaluation mode, got training mode in {said}. Call model.eval() first.")
+        layer_names = ", ".join(modal[:3]) + (", …" if len(modal) > 3 else "")
+        raise ValueError(
+            f"The model must be in evaluation mode, got training mode in {layer_names}. Call model.eval() first."
+        )
 
 
 def check_weights(model: nn.Module) -> None:

@@ -96,17 +96,17 @@ def _is_polygon(region: object) -> bool:
         return True
     points = [point for point in region if isinstance(point, tuple) and len(point) == 2]
     numbers = [number for point in points for number in point]
-    known = all(isinstance(n, int | float) and not isinstance(n, bool) and math.isfinite(n) for n in numbers)
-    return len(points) == len(region) >= 3 and known and all(0 <= n <= 1 for n in numbers)
+    finite = all(isinstance(n, int | float) and not isinstance(n, bool) and math.isfinite(n) for n in numbers)
+    return len(points) == len(region) >= 3 and finite and all(0 <= n <= 1 for n in numbers)
 
 
 def filters_at(filters: tuple[Filter, ...], tape: Tape) -> dict[int, tuple[Filter, ...]]:
-    """The filters of each value of a tape. Raises ValueError where a layer is not known."""
-    found: dict[int, tuple[Filter, ...]] = {}
-    for known in filters:
+    """The filters of each value of a tape. Raises ValueError where no layer has the name."""
+    by_value: dict[int, tuple[Filter, ...]] = {}
+    for filter_ in filters:
         try:
-            value = tape.value_at(known.layer)
+            value = tape.value_at(filter_.layer)
         except KeyError as error:
             raise ValueError(f"Filter.layer: {error.args[0]}") from None
-        found[value] = (*found.get(value, ()), known)
-    return found
+        by_value[value] = (*by_value.get(value, ()), filter_)
+    return by_value

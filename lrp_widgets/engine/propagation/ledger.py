@@ -1,12 +1,13 @@
 """The ledger: what arrives at a step, what it hands on and what it keeps, added up on the way and written at the end.
 
-On the way there are only sums, one number a row of the batch, where the relevance lies; all of them are fetched and
-put into lines at once, because many small calculations take longer than the explanation of a small network.
+On the way down only sums are taken, one number a row of the batch, on the device of the relevance. All of them are
+fetched and put into lines at the end, because many small calculations take longer than the explanation of a small
+network.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -15,11 +16,11 @@ import torch
 from torch import Tensor
 
 from lrp_widgets.engine.propagation.explanation import LayerRelevance
-from lrp_widgets.engine.propagation.rows import Layout, by_row
+from lrp_widgets.engine.propagation.rows import Rows, by_row
 from lrp_widgets.engine.rules import Rule
 from lrp_widgets.engine.trace.step import Step
 
-__all__ = ["Entry", "Sums", "sums_of", "written"]
+__all__ = ["LedgerEntry", "Sums", "lines_of", "sums_of"]
 
 
 class Sums(NamedTuple):
@@ -29,91 +30,104 @@ class Sums(NamedTuple):
     size: Tensor
 
 
-def sums_of(relevance: Tensor, batch: int, layout: Layout | None) -> Sums:
-    """The sums of a tensor whose rows lie as the layout says."""
-    row_sum = partial(by_row, batch=batch, layout=layout)
+def sums_of(relevance: Tensor, batch: int, rows: Rows | None) -> Sums:
+    """The sums of a tensor whose rows lie as `rows` says."""
+    row_sum = partial(by_row, batch=batch, rows=rows)
     return Sums(row_sum(relevance), row_sum(relevance, size=True))
 
 
 @dataclass(frozen=True, eq=False)
-class Entry:
-    """What a line is made of.
+class LedgerEntry:
+    """What a line of the ledger is made of: the sums that were taken while the relevance passed.
 
-    out, handed: the sums of what arrives at the step and of what it hands to each input.  kept: what it absorbs, by
-    cause; one name alone is the cause of the whole difference.  held: what filters at its output hold back.
-    eps: the coarsest of the dtypes it works in; eps_out: that of what arrives.
+    arriving: for each output of the step.  handed_on: for each input.  filtered: what filters at its outputs hold back.
+    absorbed: what stays in the step, by cause; a cause alone stands for the whole difference.
+    eps: of the coarsest dtype that the step works in; eps_arriving: of the dtype of what arrives.
     """
 
     step: Step
     rule: Rule | None = None
-    out: tuple[Sums, ...] = ()
-    handed: tuple[Sums, ...] = ()
-    kept: dict[str, Tensor] | str = ""
+    arriving: tuple[Sums, ...] = ()
+    handed_on: tuple[Sums, ...] = ()
+    absorbed: dict[str, Tensor] | str = ""
     eps: float = 0.0
-    eps_out: float = 0.0
-    held: tuple[Sums, ...] = ()
-
-    def numbers(self) -> Iterable[Tensor]:
-        """All the sums, in the order in which `written` reads them."""
-        for known in (*self.out, *self.held, *self.handed):
-            yield from known
-        if not isinstance(self.kept, str):
-            yield from self.kept.values()
+    eps_arriving: float = 0.0
+    filtered: tuple[Sums, ...] = ()
 
 
-def written(entries: Sequence[Entry], batch: int) -> tuple[LayerRelevance, ...]:
+class _Column:
+    """One column of the ledger while it is put together: which of the collected numbers belong to which line."""
+
+    def __init__(self) -> None:
+        self.lines: list[int] = []
+        self.places: list[int] = []
+
+    def add(self, line: int, place: int) -> None:
+        self.lines.append(line)
+        self.places.append(place)
+
+    def total(self, numbers: Tensor, count: int) -> Tensor:
+        """The sum of each line's numbers: (lines, batch)."""
+        zeros = torch.zeros(count, numbers.shape[1], dtype=torch.float64)
+        lines, places = (torch.tensor(indices, dtype=torch.long) for indices in (self.lines, self.places))
+        return zeros.index_add_(0, lines, numbers[places])
+
+
+def lines_of(entries: Sequence[LedgerEntry], batch: int) -> tuple[LayerRelevance, ...]:
     """A line for each entry, in their order."""
-    numbers = _fetched([number for entry in entries for number in entry.numbers()], batch)
-    # Where the numbers of each kind stand, and to which line they belong.
-    totals, sizes, handed, held = [list[tuple[int, int]]() for _ in range(4)]
-    kept: list[dict[str, int]] = []
-    at = 0
+    numbers: list[Tensor] = []
+    arriving, sizes, handed_on, filtered = (_Column() for _ in range(4))
+    causes: list[dict[str, int]] = []  # of each line: where the absorbed amounts stand
     for line, entry in enumerate(entries):
-        for place in range(at, at + 2 * len(entry.out), 2):
-            totals.append((line, place))
-            sizes.append((line, place + 1))
-        at += 2 * len(entry.out)
-        for place in range(at, at + 2 * len(entry.held), 2):
-            held.append((line, place))
-            sizes.append((line, place + 1))
-        at += 2 * len(entry.held)
-        handed.extend((line, place) for place in range(at, at + 2 * len(entry.handed), 2))
-        at += 2 * len(entry.handed)
-        kept.append({} if isinstance(entry.kept, str) else {cause: at + i for i, cause in enumerate(entry.kept)})
-        at += len(kept[-1])
-
-    def added(places: list[tuple[int, int]]) -> Tensor:
-        lines, chosen = torch.tensor(places, dtype=torch.long).reshape(-1, 2).unbind(1)
-        return torch.zeros(len(entries), batch, dtype=torch.float64).index_add_(0, lines, numbers[chosen])
-
-    total, passed, back, size = added(totals), added(handed), added(held), added(sizes)
+        for column, sums in ((arriving, entry.arriving), (filtered, entry.filtered), (handed_on, entry.handed_on)):
+            for pair in sums:
+                column.add(line, len(numbers))
+                if column is not handed_on:
+                    sizes.add(line, len(numbers) + 1)
+                numbers += pair
+        amounts = {} if isinstance(entry.absorbed, str) else entry.absorbed
+        causes.append({cause: len(numbers) + place for place, cause in enumerate(amounts)})
+        numbers += amounts.values()
+    fetched = _fetched(numbers, batch)
+    total, passed, back, size = (
+        column.total(fetched, len(entries)) for column in (arriving, handed_on, filtered, sizes)
+    )
     rest = total - passed
-    rounding = 16 * torch.tensor([entry.eps_out for entry in entries], dtype=torch.float64)[:, None]
-    unexplained = (~(rest.abs() <= rounding * size)).any(1).tolist()  # NaN is, too
-    there, filtered = (numbers != 0).any(1).tolist(), (back != 0).any(1).tolist()
+    rounding = torch.tensor([_rounding(entry.eps_arriving) for entry in entries], dtype=torch.float64)[:, None]
+    unexplained = (~(rest.abs() <= rounding * size)).any(1).tolist()  # also where it is NaN
+    nonzero, held_back = (fetched != 0).any(1).tolist(), (back != 0).any(1).tolist()
     total += back
     positive, negative = (total + size) / 2, (total - size) / 2
     columns = zip(*(t.unbind(0) for t in (total, passed, positive, negative, rest, back)), strict=True)
-    made = []
+    lines = []
     for line, (entry, (out, into, plus, minus, missing, cut)) in enumerate(zip(entries, columns, strict=True)):
-        absorbed = {cause: numbers[place] for cause, place in kept[line].items() if there[place]}
-        if isinstance(entry.kept, str) and entry.kept and unexplained[line]:
-            absorbed[entry.kept] = missing
-        if filtered[line]:
+        absorbed = {cause: fetched[place] for cause, place in causes[line].items() if nonzero[place]}
+        if isinstance(entry.absorbed, str) and entry.absorbed and unexplained[line]:
+            absorbed[entry.absorbed] = missing
+        if held_back[line]:
             absorbed["filter"] = cut
-        # A cast is as exact as the coarser of its sides.
-        tolerance = 0.3 * entry.eps**0.5
-        told = {"rule": entry.rule, "tolerance": tolerance} if entry.out else {"reached": False}
-        made.append(LayerRelevance(entry.step.name, entry.step.op, out, into, plus, minus, absorbed, **told))
-    return tuple(made)
+        # A change of dtype is as exact as the coarser of its sides.
+        about = {"rule": entry.rule, "tolerance": _tolerance(entry.eps)} if entry.arriving else {"reached": False}
+        lines.append(LayerRelevance(entry.step.name, entry.step.op, out, into, plus, minus, absorbed, **about))
+    return tuple(lines)
+
+
+def _tolerance(eps: float) -> float:
+    """The share of Σ|R| within which a line counts as closed."""
+    return 0.3 * eps**0.5
+
+
+def _rounding(eps: float) -> float:
+    """The share of Σ|R| below which a difference is rounding and needs no cause; never more than a line may miss."""
+    return min(16 * eps, _tolerance(eps) / 4)
 
 
 def _fetched(numbers: list[Tensor], batch: int) -> Tensor:
-    """All of them under each other: float64, on the CPU."""
-    made = torch.zeros(len(numbers), batch, dtype=torch.float64)
+    """All of them under each other: (numbers, batch), float64, on the CPU."""
+    table = torch.zeros(len(numbers), batch, dtype=torch.float64)
     alike: dict[tuple[torch.device, torch.dtype], list[int]] = {}
     for place, number in enumerate(numbers):
         alike.setdefault((number.device, number.dtype), []).append(place)
     for places in alike.values():
-        made[places] = torch.stack([numbers[place] for place in places]).cpu().double()
-    return made
+        table[places] = torch.stack([numbers[place] for place in places]).cpu().double()
+    return table

@@ -35,7 +35,7 @@ class Recording:
 class LRP(Method):
     """Σ_i R_i = … = Σ_j R_j = Σ_k R_k = … = f(x): relevance is handed down layer by layer.
 
-    composite: which rule where; deep Taylor (z⁺ everywhere) where none is given.
+    composite: which rule where; deep Taylor (z⁺ everywhere) by default.
     filters: lw.Filter(layer, …): what relevance may flow through.
     """
 
@@ -50,7 +50,7 @@ class LRP(Method):
         super().__post_init__()
         if not isinstance(self.composite, Composite):
             raise TypeError(f"LRP.composite must be a composite such as lw.epsilon(), got {self.composite!r}.")
-        if not isinstance(self.filters, tuple) or not all(isinstance(known, Filter) for known in self.filters):
+        if not isinstance(self.filters, tuple) or not all(isinstance(filter_, Filter) for filter_ in self.filters):
             raise TypeError(f"LRP.filters must be a tuple of lw.Filter(layer, …), got {self.filters!r}.")
 
     def relevance(
@@ -98,7 +98,7 @@ class LRP(Method):
         return Explanation(  # of copies: what is done to them must not reach what the explainer remembers
             relevance=inputs.like([_copied(passed.relevance[value]) for value in tape.inputs]),
             scores=tape.scores.clone(),
-            inputs=copied(inputs).given,
+            inputs=copied(inputs).form,
             target=target,
             method=self,
             start=start.clone(),

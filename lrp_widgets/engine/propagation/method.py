@@ -34,7 +34,7 @@ class Method(Setting):
         raise NotImplementedError
 
 
-def check_method(said: str, method: Any) -> None:
-    """Raise TypeError where a wrapper was given something that does not explain."""
+def check_method(name: str, method: Any) -> None:
+    """Raise TypeError where a wrapper got something that does not explain."""
     if not hasattr(method, "relevance") or isinstance(method, type):
-        raise TypeError(f"{said} must be a method such as lw.LRP(lw.epsilon()), got {method!r}.")
+        raise TypeError(f"{name} must be a method such as lw.LRP(lw.epsilon()), got {method!r}.")

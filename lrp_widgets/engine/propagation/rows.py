@@ -12,7 +12,7 @@ from lrp_widgets.engine.trace.convolution import as_it_lies
 from lrp_widgets.engine.trace.step import Step, replay
 from lrp_widgets.engine.trace.tape import Tape
 
-__all__ = ["Layout", "by_row", "row_layouts", "row_mean"]
+__all__ = ["Rows", "by_row", "row_mean", "rows_of_values"]
 
 # What can move the batch away from the front.
 _TURNING = frozenset({"permute", "transpose", "t", "movedim", "swapaxes", "select", "unbind", "stack"})
@@ -20,62 +20,62 @@ _REDUCING = frozenset({"mean", "sum"})
 
 
 @dataclass(frozen=True, eq=False)
-class Layout:
+class Rows:
     """The axis that tells the rows apart, and the row of each index along it."""
 
     axis: int
     row: Tensor
 
 
-NOBODYS = Layout(0, torch.empty(0, dtype=torch.long))  # of a value that holds constants alone
+NO_ROWS = Rows(0, torch.empty(0, dtype=torch.long))  # of a value that holds nothing but constants
 
 
-def by_row(t: Tensor, batch: int, layout: Layout | None = None, size: bool = False) -> Tensor:
+def by_row(t: Tensor, batch: int, rows: Rows | None = None, size: bool = False) -> Tensor:
     """Sums over everything but the batch, with `size` of the absolute values: one a row, where t lies.
 
-    Without a layout the batch leads, alone or multiplied by windows or heads; where even that cannot be, the rows
+    Without a rows the batch leads, alone or multiplied by windows or heads; where even that cannot be, the rows
     cannot be told apart and share the total evenly.
     """
-    if layout is not None and layout.axis < t.ndim and t.shape[layout.axis] == len(layout.row):
-        along = _sums(t.transpose(0, layout.axis).reshape(len(layout.row), -1), size).cpu().double()
-        return torch.zeros(batch, dtype=torch.float64).index_add_(0, layout.row, along)
+    if rows is not None and rows.axis < t.ndim and t.shape[rows.axis] == len(rows.row):
+        along = _sums(t.transpose(0, rows.axis).reshape(len(rows.row), -1), size).cpu().double()
+        return torch.zeros(batch, dtype=torch.float64).index_add_(0, rows.row, along)
     if t.ndim and t.shape[0] and t.shape[0] % batch == 0:
         return _sums(as_it_lies(t).reshape(batch, -1), size)
     return (t.abs() if size else t).sum(dtype=torch.float64).cpu().expand(batch) / batch
 
 
-def _sums(rows: Tensor, size: bool) -> Tensor:
+def _sums(t: Tensor, size: bool) -> Tensor:
     """The sum of each row, as precise as its dtype allows: torch adds pairwise, so that rounding hardly grows."""
-    rows = rows.abs() if size else rows
-    return rows.sum(1) if rows.dtype == torch.float32 else rows.sum(1, dtype=torch.float64)
+    t = t.abs() if size else t
+    return t.sum(1) if t.dtype == torch.float32 else t.sum(1, dtype=torch.float64)
 
 
-def row_mean(t: Tensor, batch: int, layout: Layout | None = None) -> Tensor:
+def row_mean(t: Tensor, batch: int, rows: Rows | None = None) -> Tensor:
     """The mean over each row of the batch, laid out so that it broadcasts against t."""
-    if layout is None or layout.axis >= t.ndim or t.shape[layout.axis] != len(layout.row):
+    if rows is None or rows.axis >= t.ndim or t.shape[rows.axis] != len(rows.row):
         if not t.ndim or not t.shape[0] or t.shape[0] % batch:
             return t.mean()
-        layout = Layout(0, torch.arange(batch).repeat_interleave(t.shape[0] // batch))
-    row = layout.row.to(t.device)
-    along = t.transpose(0, layout.axis).reshape(len(row), -1).mean(1)
+        rows = Rows(0, torch.arange(batch).repeat_interleave(t.shape[0] // batch))
+    row = rows.row.to(t.device)
+    along = t.transpose(0, rows.axis).reshape(len(row), -1).mean(1)
     sums = along.new_zeros(batch).index_add_(0, row, along)
     means = sums / torch.bincount(row, minlength=batch).clamp(min=1).to(sums)
-    return means[row].reshape([-1 if axis == layout.axis else 1 for axis in range(t.ndim)])
+    return means[row].reshape([-1 if axis == rows.axis else 1 for axis in range(t.ndim)])
 
 
-def row_layouts(tape: Tape) -> dict[int, Layout]:
-    """The layout of every value that can be told; empty where the batch leads everywhere."""
+def rows_of_values(tape: Tape) -> dict[int, Rows]:
+    """Where the rows lie in every value where that can be told; empty where the batch leads everywhere."""
     turned = any(step.op in _TURNING for step in tape.steps)
     if tape.batch == 1 or not (turned or any(_hidden(value, tape.batch) for value in tape.values.values())):
         return {}
-    rows = Layout(0, torch.arange(tape.batch))
+    leading = Rows(0, torch.arange(tape.batch))
     # What does not begin with the batch (positions, a table of edges) is the same for every row.
-    known = {value: rows for value in tape.inputs if len(tape.values[value]) == tape.batch}
+    rows = {value: leading for value in tape.inputs if len(tape.values[value]) == tape.batch}
     for step in tape.steps:
-        for value, layout in zip(step.outputs, _passed_on(step, tape, known), strict=False):
-            if value is not None and layout is not None:
-                known[value] = layout
-    return known
+        for value, of_output in zip(step.outputs, _passed_on(step, tape, rows), strict=False):
+            if value is not None and of_output is not None:
+                rows[value] = of_output
+    return rows
 
 
 def _hidden(t: Tensor, batch: int) -> bool:
@@ -83,63 +83,63 @@ def _hidden(t: Tensor, batch: int) -> bool:
     return bool(t.ndim) and t.shape[0] % batch != 0
 
 
-def _passed_on(step: Step, tape: Tape, known: dict[int, Layout]) -> list[Layout | None]:
-    layouts = [known.get(value) for value in step.inputs]
-    if any(layout is None for layout in layouts):
+def _passed_on(step: Step, tape: Tape, rows: dict[int, Rows]) -> list[Rows | None]:
+    """Where the rows lie in each output of a step; nothing where they cannot be followed."""
+    of_inputs = [rows[value] for value in step.inputs if value in rows]
+    if len(of_inputs) < len(step.inputs):
         return []
     if step.affine is None and OPERATORS.get(step.op) in (routing, overwriting):
-        return _routed(step, tape, [layout for layout in layouts if layout is not None])
-    first, source = layouts[0], tape.values[step.inputs[0]]
-    for layout, value in zip(layouts, step.inputs, strict=True):
-        if layout is not NOBODYS:
-            first, source = layout, tape.values[value]
+        return _routed(step, tape, of_inputs)
+    first, source = of_inputs[0], tape.values[step.inputs[0]]
+    for of_input, value in zip(of_inputs, step.inputs, strict=True):
+        if of_input is not NO_ROWS:
+            first, source = of_input, tape.values[value]
             break
-    assert first is not None
-    if first is NOBODYS:
-        return [None if value is None else NOBODYS for value in step.outputs]
-    return [None if value is None else _kept(first, source, tape.values[value], step) for value in step.outputs]
+    if first is NO_ROWS:
+        return [None if value is None else NO_ROWS for value in step.outputs]
+    return [None if value is None else _of_output(first, source, tape.values[value], step) for value in step.outputs]
 
 
-def _kept(layout: Layout, source: Tensor, made: Tensor, step: Step) -> Layout | None:
-    """The layout behind a step that works on each row by itself."""
-    axis = layout.axis
-    if step.op in _REDUCING and made.ndim < source.ndim:
+def _of_output(rows: Rows, source: Tensor, output: Tensor, step: Step) -> Rows | None:
+    """Where the rows lie behind a step that works on each row by itself."""
+    axis = rows.axis
+    if step.op in _REDUCING and output.ndim < source.ndim:
         axes = step.args[1] if len(step.args) > 1 else step.kwargs.get("dim")
         axes = [axes] if isinstance(axes, int) else list(axes or range(source.ndim))
         axis -= sum(a % source.ndim < axis for a in axes)
-    fits = 0 <= axis < made.ndim and made.shape[axis] == len(layout.row)
-    return Layout(axis, layout.row) if fits else None
+    fits = 0 <= axis < output.ndim and output.shape[axis] == len(rows.row)
+    return Rows(axis, rows.row) if fits else None
 
 
-def _routed(step: Step, tape: Tape, layouts: list[Layout]) -> list[Layout | None]:
-    """Send the rows' numbers the way of the step and see along which axis they come out.
+def _routed(step: Step, tape: Tape, of_inputs: list[Rows]) -> list[Rows | None]:
+    """Run the step on the numbers of the rows and see along which axis they come out.
 
-    Twice, the second time moved by one: what does not move with them is a constant that the step put in.
+    The step runs twice, the second time on the numbers plus one: what stays the same is a constant of the step.
     """
     ones = [torch.ones(tape.values[value].shape, dtype=torch.float64) for value in step.inputs]
-    labels = [_spread(layout, one) for layout, one in zip(layouts, ones, strict=True)]
-    by = [0 if layout is NOBODYS else 1 for layout in layouts]
+    labels = [_spread(rows, one) for rows, one in zip(of_inputs, ones, strict=True)]
+    by = [0 if rows is NO_ROWS else 1 for rows in of_inputs]
     try:
-        made = replay(step, labels)
-        moved = replay(step, [label + by_one for label, by_one in zip(labels, by, strict=True)])
+        outputs = replay(step, labels)
+        shifted = replay(step, [label + by_one for label, by_one in zip(labels, by, strict=True)])
     except (RuntimeError, TypeError, IndexError):  # it cannot run on these (a mask of another dtype, a device)
         return []
-    # A cat of constants and rows: only what moved by one is a row's.
-    pairs = zip(made, moved, strict=True)
-    # Indices are nobody's rows.
+    # In a concatenation of constants and rows, only what moved by one belongs to a row.
+    pairs = zip(outputs, shifted, strict=True)
+    # An output of whole numbers holds indices, which belong to no row.
     return [_axis_of(m, (n - m) == 1, tape.batch) if m.is_floating_point() else None for m, n in pairs]
 
 
-def _spread(layout: Layout, ones: Tensor) -> Tensor:
-    if layout is NOBODYS:
+def _spread(rows: Rows, ones: Tensor) -> Tensor:
+    if rows is NO_ROWS:
         return ones
-    shape = [-1 if axis == layout.axis else 1 for axis in range(ones.ndim)]
-    return ones * layout.row.double().reshape(shape)
+    shape = [-1 if axis == rows.axis else 1 for axis in range(ones.ndim)]
+    return ones * rows.row.double().reshape(shape)
 
 
-def _axis_of(labels: Tensor, real: Tensor, batch: int) -> Layout | None:
+def _axis_of(labels: Tensor, real: Tensor, batch: int) -> Rows | None:
     if not bool(real.any()):
-        return NOBODYS
+        return NO_ROWS
     for axis in range(labels.ndim):
         along = labels.transpose(0, axis).reshape(labels.shape[axis], -1)
         there = real.transpose(0, axis).reshape(labels.shape[axis], -1)
@@ -147,7 +147,7 @@ def _axis_of(labels: Tensor, real: Tensor, batch: int) -> Layout | None:
         high = along.masked_fill(~there, -torch.inf).amax(1)
         empty = ~there.any(1)  # constants alone
         if bool(((low == high) | empty).all()):
-            return Layout(axis, _filled(low.masked_fill(empty, 0).long(), empty, batch))
+            return Rows(axis, _filled(low.masked_fill(empty, 0).long(), empty, batch))
     return None
 
 

@@ -32,7 +32,7 @@ Target = int | Sequence[int] | Tensor | Contrast | None
 
 
 def resolve_target(target: Target, scores: Tensor) -> tuple[int, ...] | Contrast:
-    """One class a row, or a contrast. Raises IndexError or TypeError that names what was given."""
+    """One class a row, or a contrast. Raises IndexError or TypeError that names what it got."""
     classes = scores[0].numel() if scores.ndim > 1 else 1
     if isinstance(target, Contrast):
         return Contrast(_checked_class(target.a, classes), _checked_class(target.b, classes))

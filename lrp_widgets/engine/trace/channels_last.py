@@ -83,10 +83,10 @@ def without_copies(steps: list[Step], values: dict[int, Tensor]) -> list[Step]:
             readers.setdefault(value, []).append(step)
     source: dict[int, int] = {}
     for step in steps:
-        if step.func in _COPIES and len(step.inputs) == 1 and (made := step.outputs[0]) is not None:
-            moved = _turned(values[step.inputs[0]]) and values[made].is_contiguous()
-            if moved and readers.get(made) and all(reader.op in _VIEWS for reader in readers[made]):
-                source[made] = step.inputs[0]
+        if step.func in _COPIES and len(step.inputs) == 1 and (output := step.outputs[0]) is not None:
+            moved = _turned(values[step.inputs[0]]) and values[output].is_contiguous()
+            if moved and readers.get(output) and all(reader.op in _VIEWS for reader in readers[output]):
+                source[output] = step.inputs[0]
     return [
         _reshaping(step, source) if step.inputs and step.inputs[0] in source else step
         for step in steps

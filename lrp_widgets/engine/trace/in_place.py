@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["moved"]
+__all__ = ["run_in_new_memory"]
 
 aten = torch.ops.aten
 # In place, and the same with an answer of its own.
@@ -24,23 +24,23 @@ TWINS = {
     aten.leaky_relu_.default: aten.leaky_relu.default,
     aten.elu_.default: aten.elu.default,
 }
-ALONE = 2  # who holds a memory that one tensor has: the tensor, and the Python object through which it is asked
+ALONE = 2  # holders of a memory that a single tensor sees: the tensor, and the Python object that asks
 
 
-def moved(func: Any, args: Any, kwargs: dict[str, Any]) -> Tensor | None:
+def run_in_new_memory(func: Any, args: Any, kwargs: dict[str, Any]) -> Tensor | None:
     """Run an in-place operation so that its tensor holds the answer in other memory.
 
     Returns what it held before, in the old memory; None where nothing was done: another tensor sees that memory and
-    would miss the change, or the operation is none of those known.
+    would miss the change, or the operation has no twin that answers in memory of its own.
     """
     twin, tensor = TWINS.get(func), args[0] if args else None
     if twin is None or not isinstance(tensor, Tensor) or _holders(tensor) != ALONE:
         return None
-    made = twin(*args, **kwargs)
-    if (made.shape, made.stride(), made.dtype) != (tensor.shape, tensor.stride(), tensor.dtype):
+    output = twin(*args, **kwargs)
+    if (output.shape, output.stride(), output.dtype) != (tensor.shape, tensor.stride(), tensor.dtype):
         return None
     before = tensor.detach()
-    tensor.set_(made)
+    tensor.set_(output)
     return before
 
 

@@ -17,19 +17,19 @@ __all__ = ["Inputs", "check_input", "copied", "floating", "inputs_of", "same_inp
 
 @dataclass(frozen=True, eq=False)
 class Inputs:
-    """An input as it was given, and its tensors in order of appearance.
+    """An input in the form that the model takes, and its tensors in order of appearance.
 
     call(model, tensors): the model's answer on these tensors, in the places of its own.
-    like(parts): any parts, one a tensor, in the form the input was given in.
+    like(parts): any parts, one a tensor, in the form of the input.
     """
 
-    given: Any
+    form: Any
     tensors: tuple[Tensor, ...]
-    _form: Any  # the input with a Ref for each tensor
+    _template: Any  # the input with a Ref for each tensor
 
     def call(self, model: nn.Module, tensors: Sequence[Tensor] | None = None) -> Any:
         """Run the model; without tensors, on its own."""
-        x = fill(self._form, iter(self.tensors if tensors is None else tensors))
+        x = fill(self._template, iter(self.tensors if tensors is None else tensors))
         if isinstance(x, dict) and _binds(model.forward, **x):
             return model(**x)
         if isinstance(x, tuple | list) and _binds(model.forward, *x):
@@ -38,7 +38,7 @@ class Inputs:
 
     def like(self, parts: Sequence[Any]) -> Any:
         """Parts in the form of the input; what was no tensor in it is left as it is."""
-        return fill(self._form, iter(parts))
+        return fill(self._template, iter(parts))
 
     @property
     def rows(self) -> int:
@@ -89,7 +89,7 @@ def check_input(x: Any) -> None:
 
 def same_inputs(before: Inputs | None, now: Inputs) -> bool:
     """Whether two inputs are equal: form, types, devices and every number."""
-    if before is None or len(before.tensors) != len(now.tensors) or before._form != now._form:
+    if before is None or len(before.tensors) != len(now.tensors) or before._template != now._template:
         return False
     return all(
         (a.shape, a.dtype, a.device) == (b.shape, b.dtype, b.device) and torch.equal(a, b)
@@ -100,7 +100,7 @@ def same_inputs(before: Inputs | None, now: Inputs) -> bool:
 def copied(inputs: Inputs) -> Inputs:
     """The same input in tensors of its own, so that a change of the caller's is noticed."""
     tensors = tuple(tensor.detach().clone() for tensor in inputs.tensors)
-    return Inputs(inputs.like(tensors), tensors, inputs._form)
+    return Inputs(inputs.like(tensors), tensors, inputs._template)
 
 
 def _formed(x: Any, numbers: Iterator[int]) -> Any:

@@ -25,9 +25,9 @@ class Memo:
         self.computed = 0
 
     def __call__(self, cell: Hashable, make: Callable[..., Value], *inputs: Any) -> Value:
-        known = self._cells.get(cell)
-        if known is not None and _same(known[0], inputs):
-            return known[1]
+        stored = self._cells.get(cell)
+        if stored is not None and _same(stored[0], inputs):
+            return stored[1]
         value = make(*inputs)
         self._cells[cell] = (inputs, value)  # the inputs are kept alive here, so identity cannot lie
         self.computed += 1

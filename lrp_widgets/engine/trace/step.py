@@ -9,7 +9,17 @@ from typing import Any
 
 from torch import Tensor
 
-__all__ = ["Ref", "Step", "fill", "flat_tensors", "made_by", "op_name", "out_arguments", "replay", "written_by"]
+__all__ = [
+    "Ref",
+    "Step",
+    "fill",
+    "flat_tensors",
+    "op_name",
+    "out_arguments",
+    "output_tensors",
+    "replay",
+    "written_tensors",
+]
 
 
 @dataclass(frozen=True)
@@ -28,7 +38,7 @@ class Step:
     outputs: the value of each tensor it made or wrote, None for those that carry no relevance (indices, masks).
     module: path of the innermost module that ran it; `modules` adds those folded into it.
     affine: the parametric map, where canonize() has found one.
-    aside: what else it made, without relevance, that its way back wants (the winners of a max pooling).
+    aside: further outputs that carry no relevance and that its adjoint needs (the winners of a max pooling).
     """
 
     name: str
@@ -81,8 +91,8 @@ def replay(step: Step, tensors: list[Tensor]) -> list[Tensor]:
             args[position] = _cloned(args[position])
         elif name in kwargs:
             kwargs[name] = _cloned(kwargs[name])
-    written = written_by(step.func, args, kwargs)
-    return made_by(step.func(*args, **kwargs), written)
+    written = written_tensors(step.func, args, kwargs)
+    return output_tensors(step.func(*args, **kwargs), written)
 
 
 def _cloned(tree: Any) -> Any:
@@ -91,7 +101,7 @@ def _cloned(tree: Any) -> Any:
     return type(tree)(_cloned(item) for item in tree) if isinstance(tree, tuple | list) else tree
 
 
-def written_by(func: Any, args: Any, kwargs: dict[str, Any]) -> list[Tensor]:
+def written_tensors(func: Any, args: Any, kwargs: dict[str, Any]) -> list[Tensor]:
     """The tensors that an operation writes into."""
     targets = []
     for position, name in _written_arguments(func):
@@ -99,10 +109,10 @@ def written_by(func: Any, args: Any, kwargs: dict[str, Any]) -> list[Tensor]:
     return targets
 
 
-def made_by(result: Any, written: list[Tensor]) -> list[Tensor]:
+def output_tensors(result: Any, written: list[Tensor]) -> list[Tensor]:
     """What an operation returned, and what it wrote without returning it."""
-    made = flat_tensors(result)
-    return made + [tensor for tensor in written if not any(tensor is known for known in made)]
+    outputs = flat_tensors(result)
+    return outputs + [tensor for tensor in written if not any(tensor is output for output in outputs)]
 
 
 @cache
@@ -120,7 +130,7 @@ def out_arguments(func: Any) -> frozenset[str]:
 
 @cache
 def op_name(func: Any) -> str:
-    """The name an op is known by in operators.py: without namespace 'aten', overload and in-place underscore."""
+    """The name of an op in the table of operators: without namespace 'aten', overload and in-place underscore."""
     schema = getattr(func, "_schema", None)
     if schema is None:
         return getattr(func, "__name__", str(func))

@@ -50,8 +50,8 @@ class Tape:
             inside = any(path == layer or path.startswith(layer + ".") for path in paths)
             if step.name == layer or (layer and inside):
                 return self._shaped(next(value for value in step.outputs if value is not None))
-        known = ", ".join(step.name for step in self.steps)
-        raise KeyError(f"No recorded layer is called {layer!r}. The recorded ones are: {known}.")
+        names = ", ".join(step.name for step in self.steps)
+        raise KeyError(f"No recorded layer is called {layer!r}. The recorded ones are: {names}.")
 
     def _shaped(self, value: int) -> int:
         """Where a layer ends with a write through a view, its value is flat memory: the first reading of the whole."""
@@ -135,42 +135,46 @@ def _layer_hint(model: nn.Module, error: BaseException) -> str:
         traceback = traceback.tb_next
     if at is None or id(at) not in paths:
         return ""
-    said = type(at).__name__ if any(True for _ in at.children()) else repr(at)
-    return f" (The layer {paths[id(at)]!r} raised it: {said}.)"
+    text = type(at).__name__ if any(True for _ in at.children()) else repr(at)
+    return f" (The layer {paths[id(at)]!r} raised it: {text}.)"
 
 
-def record(model: nn.Module, inputs: Any, select: Callable[[Any], Tensor], layout: ChannelsLast | None = None) -> Tape:
+def record(
+    model: nn.Module, inputs: Any, select: Callable[[Any], Tensor], channels_last: ChannelsLast | None = None
+) -> Tape:
     """Run a model once, without gradients, and write down what depends on the inputs.
 
     inputs: what the model takes, tensors with the batch first: one, a tuple of arguments, or a dict of named ones. They
     are copied, so that an in-place model cannot change the caller's.
     select: picks the tensor to explain from what the model returns.
-    layout: how convolutions run; it remembers their weights from one run to the next.
+    channels_last: how convolutions run; it remembers their weights from one run to the next.
     Raises RecordingError where the model raises, or returns something that does not depend on the inputs.
     """
-    given: Inputs = inputs_of(inputs)
-    layout = layout or ChannelsLast(MemoryBudget())
+    inputs = inputs_of(inputs)
+    channels_last = channels_last or ChannelsLast(MemoryBudget())
     try:
-        return _recorded(model, given, select, layout)
+        return _recorded(model, inputs, select, channels_last)
     except Noticed:
-        layout.wanted = False
-        return _recorded(model, given, select, layout)
+        channels_last.wanted = False
+        return _recorded(model, inputs, select, channels_last)
 
 
 _QUANTIZED = " It has quantized layers, which compute with whole numbers: explain the floating-point model."
 
 
-def _recorded(model: nn.Module, given: Inputs, select: Callable[[Any], Tensor], layout: ChannelsLast) -> Tape:
-    layout.begin()
-    recorder = Recorder({id(module): path for path, module in model.named_modules(remove_duplicate=False)}, layout)
-    copies = tuple(tensor.detach().clone() for tensor in given.tensors)
+def _recorded(model: nn.Module, inputs: Inputs, select: Callable[[Any], Tensor], channels_last: ChannelsLast) -> Tape:
+    channels_last.begin()
+    recorder = Recorder(
+        {id(module): path for path, module in model.named_modules(remove_duplicate=False)}, channels_last
+    )
+    copies = tuple(tensor.detach().clone() for tensor in inputs.tensors)
     starts = tuple(recorder.new(tensor) for tensor in copies)
     with torch.no_grad(), _no_attention_fastpath():
-        with telling(model, given), recorder:
-            result = given.call(model, copies)
-        if recorder.drew and any(module.training for module in model.modules()):
+        with telling(model, inputs), recorder:
+            result = inputs.call(model, copies)
+        if recorder.random_layer and any(module.training for module in model.modules()):
             raise RecordingError(
-                f"{recorder.drew} draws random numbers in training mode: no two runs would agree. "
+                f"{recorder.random_layer} draws random numbers in training mode: no two runs would agree. "
                 "Call model.eval() first."
             )
         with recorder:
@@ -180,8 +184,8 @@ def _recorded(model: nn.Module, given: Inputs, select: Callable[[Any], Tensor], 
         raise RecordingError(
             f"The output of {type(model).__name__} does not depend on the input by any operation that torch dispatches "
             "(it left torch, for instance through .numpy() or .item()). Keep the computation in torch."
-            + (" Whole numbers carry relevance only through nn.Embedding." if given.tokens else "")
+            + (" Whole numbers carry relevance only through nn.Embedding." if inputs.tokens else "")
             + (_QUANTIZED if any("quantized" in type(m).__module__ for m in model.modules()) else "")
         )
-    steps = without_copies(recorder.steps, recorder.values) if layout.used else recorder.steps
-    return Tape(_named(steps), recorder.values, starts, value, given.rows)
+    steps = without_copies(recorder.steps, recorder.values) if channels_last.used else recorder.steps
+    return Tape(_named(steps), recorder.values, starts, value, inputs.rows)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 
 from lrp_widgets.engine.composites.composite import Composite, Entry, parametric_steps, resolve
-from lrp_widgets.engine.operators.treatments import Options
+from lrp_widgets.engine.operators.options import Options
 from lrp_widgets.engine.propagation.explainer import Explainer
 from lrp_widgets.methods import LRP
 

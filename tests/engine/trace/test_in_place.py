@@ -12,7 +12,7 @@ from torch.nn import functional
 
 import lrp_widgets as lw
 from lrp_widgets.engine.trace import recorder
-from lrp_widgets.engine.trace.in_place import TWINS, moved
+from lrp_widgets.engine.trace.in_place import TWINS, run_in_new_memory
 from lrp_widgets.engine.trace.tape import record
 
 aten = torch.ops.aten
@@ -23,7 +23,7 @@ def test_the_tensor_holds_the_answer_and_the_old_memory_the_rest(func):
     tensor = torch.randn(2, 3, 4, 5).contiguous(memory_format=torch.channels_last)
     other = [torch.randn_like(tensor)] if func is aten.add_.Tensor else []
     was, address, expected = tensor.clone(), tensor.data_ptr(), func(tensor.clone(), *other)
-    before = moved(func, (tensor, *other), {})
+    before = run_in_new_memory(func, (tensor, *other), {})
     assert before is not None and before.data_ptr() == address and torch.equal(before, was)
     assert torch.equal(tensor, expected) and tensor.stride() == was.stride() and tensor.data_ptr() != address
 
@@ -33,15 +33,15 @@ def test_memory_that_others_see_is_left_to_be_overwritten(alias):
     tensor = torch.randn(2, 3)
     seen = alias(tensor)
     was = tensor.clone()
-    assert moved(aten.relu_.default, (tensor,), {}) is None
+    assert run_in_new_memory(aten.relu_.default, (tensor,), {}) is None
     assert torch.equal(tensor, was) and seen is not None
 
 
 def test_what_has_another_type_or_shape_is_left_too():
     tensor = torch.randn(2, 3, dtype=torch.float16)
-    assert moved(aten.add_.Tensor, (tensor, torch.randn(2, 3)), {}) is None
+    assert run_in_new_memory(aten.add_.Tensor, (tensor, torch.randn(2, 3)), {}) is None
     assert tensor.dtype == torch.float16
-    assert moved(aten.sigmoid_.default, (torch.randn(2),), {}) is None  # none of those known
+    assert run_in_new_memory(aten.sigmoid_.default, (torch.randn(2),), {}) is None  # none of those known
 
 
 class Looking(nn.Module):
@@ -71,7 +71,7 @@ def test_in_place_and_not_are_the_same_to_the_last_bit(monkeypatch):
     x = torch.randn(2, 3, 10, 10)
     flat = lw.LRP(lw.alpha_beta(alpha=2, input="flat"))
     one, other = (lw.Explainer(net(inplace)).explain(x, 0, flat) for inplace in (True, False))
-    monkeypatch.setattr(recorder, "moved", lambda *_: None)
+    monkeypatch.setattr(recorder, "run_in_new_memory", lambda *_: None)
     copied = lw.Explainer(net(True)).explain(x, 0, flat)
     assert torch.equal(one.relevance, other.relevance) and torch.equal(one.relevance, copied.relevance)
 

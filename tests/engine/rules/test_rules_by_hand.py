@@ -1,4 +1,4 @@
-"""More tests of rules (part 2); see test_rules.py."""
+"""Rules on numbers worked by hand, and where a rule has a case of its own."""
 
 from __future__ import annotations
 

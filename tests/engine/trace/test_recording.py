@@ -1,4 +1,4 @@
-"""More tests of tape (part 3); see test_tape.py."""
+"""What runs is recorded, and recording leaves model, hooks, grad mode and other threads as they were."""
 
 from __future__ import annotations
 

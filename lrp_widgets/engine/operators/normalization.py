@@ -1,0 +1,73 @@
+"""Normalizations by statistics of the input itself: their standard deviation is held constant."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from lrp_widgets.engine.layers.reciprocal import reciprocal_and_zeros
+from lrp_widgets.engine.operators.options import Options
+from lrp_widgets.engine.operators.pullback import Pullback, PulledBack
+from lrp_widgets.engine.trace.step import Step
+from lrp_widgets.engine.trace.tape import Tape
+
+__all__ = ["batch_statistics", "group_norm", "layer_norm"]
+
+
+def _centred(x: Tensor, z: Tensor, scale: Tensor, bias: Tensor | None, axes: tuple[int, ...]) -> Pullback:
+    """z = scale (x − mean x) + bias with the scale held constant: linear in x, the shift is a bias."""
+    one_over_z, dead = reciprocal_and_zeros(z)
+
+    def pullback(relevance: Tensor, *_: Any) -> PulledBack:
+        s = relevance * one_over_z
+        c = s * scale
+        absorbed = {} if dead is None else {"no input": relevance * dead}
+        if bias is not None:
+            absorbed["bias"] = s * bias
+        return [x * (c - c.mean(dim=axes, keepdim=True))], absorbed
+
+    return pullback
+
+
+def _made(step: Step, tape: Tape) -> Tensor:
+    return tape.values[next(value for value in step.outputs if value is not None)]
+
+
+def layer_norm(step: Step, tape: Tape, options: Options) -> Pullback:
+    """LayerNorm with its standard deviation held constant."""
+    x = tape.values[step.inputs[0]]
+    shape, weight, bias, eps = step.args[1:5]
+    axes = tuple(range(-len(shape), 0))
+    scale = (x.var(dim=axes, correction=0, keepdim=True) + eps).rsqrt()
+    return _centred(x, _made(step, tape), scale if weight is None else scale * weight, bias, axes)
+
+
+def group_norm(step: Step, tape: Tape, options: Options) -> Pullback:
+    """GroupNorm with its standard deviation held constant."""
+    x, z = tape.values[step.inputs[0]], _made(step, tape)
+    weight, bias, n, channels, size, groups, eps = step.args[1:8]
+    grouped = x.reshape(n, groups, channels // groups, size)
+    scale = (grouped.var(dim=(2, 3), correction=0, keepdim=True) + eps).rsqrt()
+    per_channel = (1, groups, channels // groups, 1)
+    scale = scale if weight is None else scale * weight.reshape(per_channel)
+    shift = None if bias is None else bias.reshape(per_channel)
+    inner = _centred(grouped, z.reshape(grouped.shape), scale, shift, (2, 3))
+
+    def pullback(relevance: Tensor, *_: Any) -> PulledBack:
+        (handed,), absorbed = inner(relevance.reshape(grouped.shape))
+        assert handed is not None
+        return [handed.reshape(x.shape)], absorbed
+
+    return pullback
+
+
+def batch_statistics(step: Step, tape: Tape, options: Options) -> Pullback:
+    """Normalization by the statistics of this input (InstanceNorm): standard deviation held constant."""
+    x, z = tape.values[step.inputs[0]], _made(step, tape)
+    weight, bias, eps = step.args[1], step.args[2], step.args[-1]
+    axes = (0, *range(2, x.ndim))
+    shape = (1, -1) + (1,) * (x.ndim - 2)
+    scale = (x.var(dim=axes, correction=0, keepdim=True) + eps).rsqrt()
+    scale = scale if weight is None else scale * weight.reshape(shape)
+    return _centred(x, z, scale, None if bias is None else bias.reshape(shape), axes)

@@ -1,0 +1,59 @@
+"""What an operator rule is, and the adjoint that most of them are made of.
+
+An operator rule is a function `(step, tape, options) -> pullback`, and `pullback(*R_out) -> ([R_in, …], absorbed)`: one
+R_out per output of the step, one R_in per active input; `absorbed` is what stays by cause, or the one cause that
+explains the whole difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from lrp_widgets.engine.operators.adjoints import adjoint_of
+from lrp_widgets.engine.operators.options import Options
+from lrp_widgets.engine.trace.step import Step, replay
+from lrp_widgets.engine.trace.tape import Tape
+
+__all__ = ["OperatorRule", "Pullback", "PulledBack", "vjp"]
+
+
+PulledBack = tuple[list[Tensor | None], dict[str, Tensor] | str]
+Pullback = Callable[..., PulledBack]
+OperatorRule = Callable[[Step, Tape, Options], Pullback]
+
+
+def vjp(step: Step, tape: Tape) -> tuple[Callable[..., list[Tensor]], list[Tensor]]:
+    """The step's adjoint at the recorded values, one tensor per input occurrence, and what it gives there."""
+    if (own := adjoint_of(step, tape.values[step.inputs[0]])) is not None:
+        outputs = [tape.values[value] for value in step.outputs if value is not None]
+        return lambda s: [own(s.to(outputs[0].dtype) if outputs[0].is_floating_point() else s)], outputs
+    with torch.enable_grad():
+        leaves = [_floating(tape.values[value]).detach().requires_grad_() for value in step.inputs]
+        replayed = replay(step, leaves)
+        outputs = [t for t, value in zip(replayed, step.outputs, strict=False) if value is not None]
+
+    def adjoint(*cotangents: Tensor | None) -> list[Tensor]:
+        both = zip(outputs, cotangents, strict=True)
+        pairs = [(t, s.to(t.dtype)) for t, s in both if s is not None and t.requires_grad]
+        if not pairs:
+            return [torch.zeros_like(leaf) for leaf in leaves]
+        try:
+            grads = torch.autograd.grad(
+                [t for t, _ in pairs], leaves, [s for _, s in pairs], retain_graph=True, allow_unused=True
+            )
+        except RuntimeError as error:
+            raise RuntimeError(
+                f"{step.name!r} has no derivative to pass relevance by ({error}) "
+                f"Say how it passes: lw.operators.OPERATORS[{step.op!r}] = lw.operators.identity, for instance."
+            ) from error
+        return [torch.zeros_like(leaf) if g is None else g for leaf, g in zip(leaves, grads, strict=True)]
+
+    return adjoint, [t.detach() for t in outputs]
+
+
+def _floating(t: Tensor) -> Tensor:
+    """The numbers of tokens as numbers that can be derived after."""
+    return t if t.is_floating_point() else t.double()
