@@ -78,8 +78,8 @@ def parametric_steps(tape: Tape) -> tuple[Step, ...]:
 def _first_steps(tape: Tape) -> set[str]:
     """Names of the parametric steps that see nothing but the input, through no other parametric step.
 
-    One that also sees the answers of other layers (the input concatenated to their answers) is not in the input's domain,
-    nor is one that sees embeddings.
+    One that also sees the answers of other layers (the input concatenated to them) is not in the input's domain, nor
+    is one that sees embeddings.
     """
     fresh, first = set(tape.inputs), set()
     for step in tape.steps:
