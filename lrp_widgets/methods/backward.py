@@ -7,9 +7,9 @@ from typing import Any
 
 from torch import Tensor
 
+from lrp_widgets.engine.operators.identity_routing import lookup, overwriting
 from lrp_widgets.engine.operators.options import Options
 from lrp_widgets.engine.operators.pullback import vjp
-from lrp_widgets.engine.operators.routing import lookup, overwriting
 from lrp_widgets.engine.trace.step import Ref, Step
 from lrp_widgets.engine.trace.tape import Tape
 from lrp_widgets.methods.question import go_on

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from lrp_widgets.engine.operators.attention import attention, softmax
 from lrp_widgets.engine.operators.first_order import fallback, taylor
+from lrp_widgets.engine.operators.identity_routing import identity, lookup, overwriting, routing
 from lrp_widgets.engine.operators.normalization import batch_statistics, group_norm, layer_norm
 from lrp_widgets.engine.operators.options import Options
 from lrp_widgets.engine.operators.pooling import max_pool, pool
 from lrp_widgets.engine.operators.products import matrix_product, product, quotient
 from lrp_widgets.engine.operators.pullback import OperatorRule
-from lrp_widgets.engine.operators.routing import identity, lookup, overwriting, routing
 from lrp_widgets.engine.operators.sums import residual_sum
 from lrp_widgets.engine.trace.step import Step
 

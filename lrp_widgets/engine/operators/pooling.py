@@ -9,9 +9,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from lrp_widgets.engine.layers.reciprocal import reciprocal_and_zeros, uncancelled
+from lrp_widgets.engine.operators.identity_routing import routing
 from lrp_widgets.engine.operators.options import Options
 from lrp_widgets.engine.operators.pullback import Pullback, PulledBack, vjp
-from lrp_widgets.engine.operators.routing import routing
 from lrp_widgets.engine.trace.convolution import as_it_lies
 from lrp_widgets.engine.trace.step import Step, replay
 from lrp_widgets.engine.trace.tape import Tape

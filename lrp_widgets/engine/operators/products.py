@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from lrp_widgets.engine.layers.reciprocal import kept, reciprocal_and_zeros
+from lrp_widgets.engine.operators.identity_routing import identity
 from lrp_widgets.engine.operators.options import Options
 from lrp_widgets.engine.operators.pullback import Pullback, PulledBack, vjp
-from lrp_widgets.engine.operators.routing import identity
 from lrp_widgets.engine.trace.step import Ref, Step
 from lrp_widgets.engine.trace.tape import Tape
 
