@@ -23,10 +23,12 @@ from lrp_widgets.evaluation.axioms.randomization import MODES, randomization
 from lrp_widgets.evaluation.continuity.continuity import AllTheSame, walk
 from lrp_widgets.evaluation.continuity.neighbourhoods import Neighbourhood, Translation, neighbourhood_of
 from lrp_widgets.evaluation.dataset.sparsity import gini
-from lrp_widgets.evaluation.flipping.flipping import pixel_flipping
+from lrp_widgets.evaluation.flipping.flipping import flipping_curves
 from lrp_widgets.evaluation.flipping.ranking import in_order, relevance_of_regions
-from lrp_widgets.evaluation.flipping.regions import patches
+from lrp_widgets.evaluation.flipping.regions import as_picture, patches
 from lrp_widgets.evaluation.flipping.removal import Baseline, Removal, removal_of
+from lrp_widgets.evaluation.flipping.setting import Flipping
+from lrp_widgets.evaluation.signatures import last
 from lrp_widgets.params import Setting, choice, param, switch
 
 __all__ = ["METRICS", "Absorbed", "Completeness", "Continuity", "Metric", "Positivity"]
@@ -81,11 +83,7 @@ class Selectivity(Metric):
     def measure(self, explainer: Explainer, x: Tensor, target: tuple[int, ...], explanation: Explanation) -> Any:
         if self.batched:
             return self._again(explainer, x, target, explanation)
-        curve = pixel_flipping(
-            explainer.model,
-            x,
-            explanation.relevance,
-            target,
+        setting = Flipping(
             patch=self.patch,
             order=self.order,
             unit=self.unit,
@@ -94,10 +92,11 @@ class Selectivity(Metric):
             output=explainer.output,
             removal=self.removal,
         )
+        curve = last(flipping_curves(explainer.model, x, explanation.relevance, target, setting))
         return self._area(curve.values, curve.removed)
 
     def _again(self, explainer: Explainer, x: Tensor, target: tuple[int, ...], explanation: Explanation) -> list[float]:
-        pictures = x if x.ndim == 4 else x.reshape(len(x), 1, 1, -1)
+        pictures = as_picture(x)
         labels = patches(pictures.shape[2], pictures.shape[3], self.patch)
         regions = int(labels.max()) + 1
         counts = torch.linspace(0, regions, min(self.steps or regions, regions) + 1).round().long()

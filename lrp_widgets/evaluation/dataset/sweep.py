@@ -22,7 +22,10 @@ from lrp_widgets.evaluation.checks import at_least, fresh_explainer, one_input
 from lrp_widgets.evaluation.continuity.continuity import AllTheSame, walk
 from lrp_widgets.evaluation.continuity.neighbourhoods import Noise
 from lrp_widgets.evaluation.dataset.sparsity import gini
-from lrp_widgets.evaluation.flipping.flipping import pixel_flipping
+from lrp_widgets.evaluation.flipping.flipping import flipping_curves
+from lrp_widgets.evaluation.flipping.regions import patch_side
+from lrp_widgets.evaluation.flipping.setting import Flipping
+from lrp_widgets.evaluation.signatures import last
 from lrp_widgets.methods import LRP, Method
 from lrp_widgets.params import params_of
 
@@ -80,15 +83,15 @@ def sweep(
     at_least(0, "seed", seed)
     x = x.detach()
     methods = _settings(setting, over)
-    side = max(1, round(x.shape[-1] / 7)) if x.ndim == 4 else max(1, x[0].numel() // 49)
-    flipping: dict[str, Any] = {"patch": side if patch is None else patch, "baseline": baseline}
+    side = patch_side(x) if patch is None else patch
+    flipping = Flipping(patch=side, baseline=baseline, output=explainer.output)
     near = Noise(max(1, neighbours), seed=seed)
     # Of their own, so that neither forgets what the other is about: the next setting is then a small change to both.
     beside = Explainer(explainer.model, explainer.output)
     for parameters, method in methods:
         explanation = explainer.explain(x, target, method)
         chosen, r = explanation.target, explanation.relevance
-        area = pixel_flipping(explainer.model, x, r, chosen, output=explainer.output, **flipping).area
+        area = last(flipping_curves(explainer.model, x, r, chosen, flipping)).area
         yield SweepResult(
             parameters,
             method,

@@ -12,7 +12,17 @@ from torch import Tensor
 from lrp_widgets.engine.trace.inputs import check_input
 from lrp_widgets.evaluation.checks import at_least, one_input
 
-__all__ = ["patches", "regions_of", "superpixels"]
+__all__ = ["as_picture", "patch_side", "patches", "regions_of", "superpixels"]
+
+
+def as_picture(x: Tensor) -> Tensor:
+    """x as (n, channels, height, width): of other inputs than pictures, all values of each become one row of pixels."""
+    return x if x.ndim == 4 else x.reshape(len(x), 1, 1, -1)
+
+
+def patch_side(x: Tensor) -> int:
+    """The side of patches where none is given: a seventh of a picture, a 49th of the features; in pixels."""
+    return max(1, round(x.shape[-1] / 7)) if x.ndim == 4 else max(1, x[0].numel() // 49)
 
 
 def patches(height: int, width: int, side: int) -> Tensor:
