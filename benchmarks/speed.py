@@ -30,7 +30,7 @@ from memory_kept import memory_kept, memory_said
 from torch import Tensor, nn
 
 import lrp_widgets as lw
-from lrp_widgets.apps.explore.ahead import CLOSE, NODES
+from lrp_widgets.apps.explore.interpolation import CLOSE, NODES
 from lrp_widgets.apps.session.memory import reuse_memory
 from lrp_widgets.engine.analysis.alpha_interpolation import Surface, chebyshev
 from lrp_widgets.engine.propagation import propagate

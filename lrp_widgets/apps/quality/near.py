@@ -14,8 +14,8 @@ from lrp_widgets.apps.quality.averaged import Averaged
 from lrp_widgets.apps.quality.path_editor import PathEditor, paths_of
 from lrp_widgets.apps.quality.probe import Probe
 from lrp_widgets.apps.quality.scene import QualityPage, Scene
+from lrp_widgets.apps.session.formatting import number
 from lrp_widgets.apps.session.offered import image_of
-from lrp_widgets.apps.session.reading import number
 from lrp_widgets.engine.propagation.explanation import pooled
 from lrp_widgets.evaluation import ContinuityPath
 from lrp_widgets.samples import Samples

@@ -10,7 +10,7 @@ import ipywidgets
 
 from lrp_widgets.apps.quality.asking import Asked
 from lrp_widgets.apps.quality.scene import QualityPage, Scene
-from lrp_widgets.apps.session.reading import number
+from lrp_widgets.apps.session.formatting import number
 from lrp_widgets.evaluation import Limits, Score, stream_axioms
 from lrp_widgets.widgets import SettingEditor
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from lrp_widgets.apps.quality.asking import Asked, Sweeping, sweepable, values_of
 from lrp_widgets.apps.quality.scene import QualityPage, Running, Scene
-from lrp_widgets.apps.session.reading import number
+from lrp_widgets.apps.session.formatting import number
 from lrp_widgets.apps.session.settings import Settings, input_of
 from lrp_widgets.evaluation import SweepResult, pareto, sweep
 from lrp_widgets.evaluation.dataset.sweep import OBJECTIVES

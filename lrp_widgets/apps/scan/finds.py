@@ -11,12 +11,10 @@ from torch import Tensor
 
 from lrp_widgets.apps.scan.scanning import Scanning, Subject, said_range
 from lrp_widgets.apps.session.app import heading
+from lrp_widgets.apps.session.formatting import class_text, number
 from lrp_widgets.apps.session.offered import image_of
-from lrp_widgets.apps.session.reading import number
-from lrp_widgets.engine.propagation.target import Contrast
 from lrp_widgets.methods import WindowMap
 from lrp_widgets.methods.sliding_window import cut_window
-from lrp_widgets.samples import Samples
 from lrp_widgets.widgets import Folded, Gallery, HeatmapView, LookEditor
 
 __all__ = ["Finds"]
@@ -87,7 +85,7 @@ class Finds:
         assert subject is not None and photo is not None
         self._shown, self._looked = (found, asked), None
         self._ranked = found.best(BEST, OVERLAP)
-        picture, what = self._picture(photo), said_target(found, subject.photos[0])
+        picture, what = self._picture(photo), class_text(found.target, subject.photos[0].name)
         boxes = found.boxes[self._ranked]
         sides = asked.windows.sides(photo)
         self.heatmap.show(
@@ -152,10 +150,3 @@ class Finds:
             self.best.show(np.zeros((0, CUTTING, CUTTING, 3)), selected=-1)
         else:
             self.best.show(np.stack(cuttings), captions, chosen)
-
-
-def said_target(found: WindowMap, samples: Samples) -> str:
-    """The class that is looked for, by name."""
-    if isinstance(found.target, Contrast):
-        return f"{samples.name(found.target.a)} against {samples.name(found.target.b)}"
-    return samples.name(found.target)

@@ -17,24 +17,24 @@ SMALL = 1e9  # weights × positions of the input: some 10 ms on one core at most
 
 
 def is_small(model: nn.Module, x: Tensor) -> bool:
-    """Whether a run takes some milliseconds, by the size of model and input."""
+    """Whether a run of the model takes a few milliseconds only, judged by the size of model and input."""
     positions = math.prod(x.shape[2:])
     return positions * sum(parameter.numel() for parameter in model.parameters()) <= SMALL
 
 
 @contextmanager
 def cores_for(model: nn.Module, x: Tensor) -> Iterator[None]:
-    """One core for what this thread does inside if model and input are small.
+    """Inside, operations of this thread use one core if model and input are small, and all cores otherwise.
 
-    The threads of an operation wait for each other many times in a millisecond. Where the browser, or another visitor's
-    kernel, wants a core too, each of these waits lasts until it has had its turn: 70 ms instead of 4 ms were measured.
-    By size and not by the clock, because another number of threads rounds differently: what is shown stays the same.
+    The threads of an operation wait for each other many times in a millisecond. If another process needs a core, each
+    of these waits lasts until that process has had its turn: 70 ms instead of 4 ms were measured. The size decides and
+    not a measured time, because another number of threads rounds differently, and results should not depend on that.
     """
     if not is_small(model, x):
         yield
         return
-    torch.get_num_threads()  # on a new thread, torch sets the number when it is first needed: let it be now
-    # OpenMP keeps this number for each thread, so that nobody else's work is slowed down.
+    torch.get_num_threads()  # torch sets the number for a new thread when it is first needed: here, before the limit
+    # OpenMP keeps this number for each thread, so that other threads keep all cores.
     with _pools().limit(limits=1, user_api="openmp"):
         yield
 

@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from traitlets import Bytes
 
 from lrp_widgets.apps.session.cores import cores_for
+from lrp_widgets.apps.session.formatting import equations, picture_of, stamp, target_text
 from lrp_widgets.apps.session.offered import image_of
-from lrp_widgets.apps.session.reading import equations, picture_of, said_target, stamp
 from lrp_widgets.apps.sharing.positions import Grid, grid_of
 from lrp_widgets.apps.sharing.snippet import expression
 from lrp_widgets.engine.propagation.explainer import Explainer
@@ -89,7 +89,7 @@ def export_html(
     image = None if settings.layer else image_of(x[0], samples)
     names = tuple(samples.name(i) for i in range(first.scores[0].numel()))
     title = f"{type(explainer.model).__name__} · relevance of {settings.layer or 'the input'} for class "
-    title += said_target(first, names)
+    title += target_text(first, names)
     facts = _manifest(explainer.model, settings, first, grid, made, samples, names)
     facts += [("Date", date)] if date else []
     return _page(title, _data(grid, made, picture, image, look or {}, title), facts, code)
@@ -181,7 +181,7 @@ def _manifest(
         ("Model", f"{type(model).__module__}.{type(model).__qualname__}, {tensors} tensors in its state_dict"),
         ("sha256 of names and bytes", model_digest(model)),
         ("Sample", _said_sample(settings.sample, samples)),
-        ("Class", f"{said_target(first, tuple(names))}, f(x) = {float(first.explained[0]):.6g}"),
+        ("Class", f"{target_text(first, tuple(names))}, f(x) = {float(first.explained[0]):.6g}"),
         ("Map", f"relevance of {settings.layer or 'the input'}, summed over channels"),
         ("Method", expression(settings.method)),
         ("Positions", f"{len(grid)}: {axes}, {how}" if grid.axes else "1: this method has no slider"),
