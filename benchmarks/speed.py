@@ -30,7 +30,7 @@ from torch import Tensor, nn
 from torchvision_import import let_torchvision_import
 
 import lrp_widgets as lw
-from lrp_widgets.apps.explore.ahead import CLOSE, NODES
+from lrp_widgets.apps.explore.interpolation import CLOSE, NODES
 from lrp_widgets.apps.session.memory import reuse_memory
 from lrp_widgets.engine.analysis.alpha_interpolation import AlphaInterpolation, chebyshev
 from lrp_widgets.engine.propagation import propagate

@@ -6,7 +6,7 @@ import pytest
 
 import lrp_widgets as lw
 from lrp_widgets.apps.explore.explore import Settings
-from lrp_widgets.apps.session.reading import stamp
+from lrp_widgets.apps.session.formatting import stamp
 from lrp_widgets.apps.sharing.export import export_html
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 import lrp_widgets as lw
-from lrp_widgets.apps.session.reading import status
+from lrp_widgets.apps.session.formatting import status
 
 
 class Squares(nn.Module):

@@ -1,4 +1,4 @@
-"""Where the parts of the explore app stand: input and controls left, pictures in the middle, layers right."""
+"""Arrangement: where the parts of the explore app are. Controls left, pictures in the middle, layers right."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Composing: the own composite, layer by layer, and how it begins from whatever preset is in force."""
+"""Composing: the editor of the user's own composite, which begins with the rules of the preset in force."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ __all__ = ["Composing", "Elsewhere"]
 
 
 class Composing:
-    """The methods to choose from, and beside them the editor of the own composite.
+    """The methods to choose from, and beside them the editor of the user's own composite.
 
-    shown(): whether what changes in that editor is no hand's doing.
+    is_programmatic(): whether that editor changes now because the app sets its value, not because the user did.
     """
 
-    def __init__(self, explainer: Explainer, samples: Samples, shown: Callable[[], bool]) -> None:
-        self._explainer, self._memo, self._shown = explainer, Memo(), shown
+    def __init__(self, explainer: Explainer, samples: Samples, is_programmatic: Callable[[], bool]) -> None:
+        self._explainer, self._memo, self._is_programmatic = explainer, Memo(), is_programmatic
         self.editor = CompositeEditor(own_composite(samples))
         own = Elsewhere(self.editor, "Layer by layer: under “Composite”, on the right.")
         self.methods = MethodPicker(choices(samples), editors=((by_depth, lambda _: own),))
@@ -49,19 +49,19 @@ class Composing:
         self.editor.show([step.name for step in parametric_steps(tape)], rules)
 
     def _composed(self, change: Any) -> None:
-        """Whoever writes her own composite means it."""
-        if self.methods.picker.value != OWN and not self._shown():
+        """A composite that the user edits becomes the method in force."""
+        if self.methods.picker.value != OWN and not self._is_programmatic():
             self.methods.value = LRP(change["new"])
 
 
 class Elsewhere(ipywidgets.VBox):
-    """Stands where the editor of a setting would, and says where it is; `value` is linked to that one's."""
+    """A note in the place of a setting's editor that says where the editor is; both have the same `value`."""
 
     value = traitlets.Any()
     problem = traitlets.Unicode("")
 
-    def __init__(self, editor: Any, said: str) -> None:
-        note = ipywidgets.HTML(said)
+    def __init__(self, editor: Any, text: str) -> None:
+        note = ipywidgets.HTML(text)
         note.add_class("lrp-note")
         super().__init__([note], value=editor.value)
         traitlets.link((editor, "value"), (self, "value"))

@@ -17,14 +17,14 @@ from lrp_widgets.modalities import modality_of
 
 __all__ = ["Curves"]
 
-ROWS = 2  # inputs at once where the network is large: a newer request waits for no more
-SEEDS = 3  # random orders there
+ROWS = 2  # inputs at once of a large network: a newer request waits until they are through
+SEEDS = 3  # random orders for a large network
 
 
 class Curves:
     """Makes both curves: at once for a small network, row by row and open to a newer request for a large one.
 
-    The band depends on input, class and scores alone, and is kept; of an unfinished one, every order that is done.
+    The band depends on input, class and scores alone. It is kept, and so are the finished orders of an unfinished one.
     """
 
     def __init__(self, explainer: Explainer, baseline: float | tuple[float, ...]) -> None:
@@ -37,25 +37,26 @@ class Curves:
         """The curves so far; the last yield has them whole, unless a newer request waits."""
         target = explanation.target[0] if isinstance(explanation.target, tuple) else explanation.target
         patch = modality_of(x).side(x)
-        about = (x, target, tuple(explanation.scores.flatten().tolist()))  # other weights: other scores, another band
+        subject = (x, target, tuple(explanation.scores.flatten().tolist()))  # other weights give other scores
         options: dict[str, Any] = {"patch": patch, "baseline": self.baseline, "output": self.explainer.output}
         model, relevance = self.explainer.model, explanation.relevance
         if is_small(model, x):
-            random = self._memo("random", lambda x, target, _: random_flipping(model, x, target, **options), *about)
+            random = self._memo("random", lambda x, target, _: random_flipping(model, x, target, **options), *subject)
             yield pixel_flipping(model, x, relevance, target, **options), random
             return
-        done: list[Curve] = self._memo("orders", lambda *_: [], *about)
+        orders: list[Curve] = self._memo("orders", lambda *_: [], *subject)
         curve = None
         for curve in stream_flipping(model, x, relevance, target, batch=ROWS, **options):
-            yield curve, band_of(done) if done else None
+            yield curve, band_of(orders) if orders else None
             if superseded():
                 return
-        while curve is not None and len(done) < SEEDS:
-            order = [curve]
-            for order[0] in stream_flipping(
-                model, x, relevance, target, batch=ROWS, order="random", seed=len(done), **options
+        while curve is not None and len(orders) < SEEDS:
+            order = curve
+            for longer in stream_flipping(
+                model, x, relevance, target, batch=ROWS, order="random", seed=len(orders), **options
             ):
                 if superseded():
                     return
-            done.append(order[0])
-            yield curve, band_of(done)
+                order = longer
+            orders.append(order)
+            yield curve, band_of(orders)

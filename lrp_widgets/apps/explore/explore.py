@@ -1,28 +1,52 @@
 """The main app: move an explanation and watch heatmap, layerwise flow and pixel-flipping curve follow.
 
-Settings go down, explanations come up, never back: handlers only replace `Dashboard.settings`; one worker explains and
-is the only one to write what is shown.
+`Dashboard` is the live loop, and reads in its order:
+
+1. Controls → settings: a handler replaces `Dashboard.settings` and does nothing else.
+2. Settings → request: the one worker (widgets/latest.py) gets the newest settings.
+3. Request → events: the worker asks the explainer and yields events (events.py).
+4. Events → views: the worker shows each of them.
+
+Settings go down, explanations come up, never back. Only the worker writes what is shown.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import traitlets
 from torch import Tensor, nn
 
-from lrp_widgets.apps.explore.ahead import Ahead, Preview
+from lrp_widgets.apps.explore.ahead import Ahead
 from lrp_widgets.apps.explore.curves import Curves
-from lrp_widgets.apps.explore.inspection import region_filters, unfiltered, with_filters
-from lrp_widgets.apps.explore.patches import Strip
-from lrp_widgets.apps.explore.projection import Projection
+from lrp_widgets.apps.explore.events import (
+    CurveGrew,
+    Event,
+    Explained,
+    ModelExamined,
+    PatchesFound,
+    Previewed,
+    ProjectionSwitched,
+)
+from lrp_widgets.apps.explore.inspection import unfiltered, with_filters
+from lrp_widgets.apps.explore.preview import Preview
 from lrp_widgets.apps.explore.stage import Stage
+from lrp_widgets.apps.session.app import show_classes
 from lrp_widgets.apps.session.cores import cores_for, is_small
-from lrp_widgets.apps.session.offered import image_of
-from lrp_widgets.apps.session.reading import equations, findings, ledger_rows, said_target, stamp, status
+from lrp_widgets.apps.session.formatting import (
+    class_names,
+    equations,
+    findings,
+    ledger_rows,
+    stamp,
+    status,
+    target_text,
+)
+from lrp_widgets.apps.session.offered import as_samples, image_of
 from lrp_widgets.apps.session.settings import PARTS, Pixel, Settings, input_of
 from lrp_widgets.apps.sharing.sharing import Sharing
 from lrp_widgets.engine.analysis.doctor import examine
@@ -32,14 +56,13 @@ from lrp_widgets.engine.propagation.explanation import Explanation
 from lrp_widgets.engine.propagation.propagate import Abandoned
 from lrp_widgets.engine.propagation.target import Contrast
 from lrp_widgets.engine.trace.memo import Memo
-from lrp_widgets.evaluation import Curve
 from lrp_widgets.samples import Samples
 from lrp_widgets.widgets.turn import in_turn
 
 __all__ = ["Dashboard", "Settings", "explore"]
 
 EXAMINED = 16  # inputs that the model doctor looks at; of a large network one
-CURVE_EVERY = 0.15  # s: during a drag the curve is drawn at least this often
+CURVE_EVERY = 0.15  # s: while a slider moves, the curve is drawn at least this often
 
 
 def explore(
@@ -52,10 +75,7 @@ def explore(
     state: what to show first: the dict, JSON or link that the dashboard gave ("copy state").
     Raises TypeError where these are something else; whatever goes wrong later stands in the status line.
     """
-    if isinstance(samples, Tensor):
-        samples = Samples(samples)
-    if not isinstance(samples, Samples):
-        raise TypeError(f"explore() needs lw.Samples or a tensor of inputs, got {type(samples).__name__}.")
+    samples = as_samples(samples, "explore")
     dashboard = Dashboard(Explainer(model, output), samples)
     if state is not None:
         dashboard.sharing.open(state, raises=True)
@@ -76,10 +96,10 @@ class Dashboard(Stage):
         self.explainer, self.samples = explainer, samples
         self._memo, self._ahead = Memo(), Ahead(explainer)
         self._curves, self._curve_drawn = Curves(explainer, samples.low), -CURVE_EVERY
-        self._watched = False  # a browser has painted the first picture
-        self._examined = False  # the doctor has seen the model
-        self._answered: Settings | None = None  # what the picture shows
-        self._bringing = True  # the controls are brought to settings that come from elsewhere
+        self._painted = False  # whether a browser has painted the first picture
+        self._examined = False  # whether the doctor has examined the model
+        self._answered: Settings | None = None  # the settings whose explanation is shown
+        self._bringing = True  # whether the controls are being brought to settings that come from elsewhere
         super().__init__(explainer, samples)
         self.settings = Settings(0, self.methods.value)
         self._first_picture()
@@ -90,42 +110,34 @@ class Dashboard(Stage):
             put=self.bring, refuse=self.refuse, input_of=self._input, more=PARTS,
         )  # fmt: skip
         self.history = self.sharing.history
-        self._latest.request(self.settings)
+        self.again()
 
     def close(self) -> None:
         """End the worker and what is being saved, and remove the widgets."""
-        if sharing := getattr(self, "sharing", None):
+        if sharing := getattr(self, "sharing", None):  # ipywidgets also closes an app whose __init__ raised
             sharing.close()
         super().close()
 
-    # Settings down: a handler replaces one of them and does nothing else.
+    # 1. Controls → settings: a handler replaces a setting and does nothing else.
 
     def _connect(self) -> None:
-        self.observe(self._asked, "settings")
-        self.methods.observe(self._picked_method, "value")
-        self.source.observe(lambda change: self._set(sample=change["new"]), "value")
-        self.classes.observe(self._picked_class, ["selected", "auto"])
-        self.against.observe(self._picked_class, "value")
-        self.layers.observe(self._picked_layer, "selected")
-        self.heatmap.observe(self._picked_pixel, "clicked")
-        self.heatmap.on_msg(self._looked_at)
+        self.methods.observe(self._change_method, "value")
+        self.source.observe(lambda change: self._change(sample=change["new"]), "value")
+        self.classes.observe(self._change_target, ["selected", "auto"])
+        self.against.observe(self._change_target, "value")
+        self.layers.observe(self._change_layer, "selected")
+        self.heatmap.observe(self._choose_pixel, "clicked")
         self.toolbar.on_press(lambda _: self.pin())
+        self.heatmap.on_msg(self._note_painted)
         self.views.observe(lambda change: change["new"] == "Patches" and self.again(), "selected")
+        self.observe(self._request, "settings")
 
-    def _shown(self) -> bool:
-        """Whether what changes in a control now is shown there, and no choice of a hand."""
-        return self._bringing or self._latest.on_worker()
-
-    def _asked(self, change: Any) -> None:
-        self.sharing.changed(change["new"])
-        self._latest.request(change["new"])
-
-    def _set(self, **changes: Any) -> None:
+    def _change(self, **changes: Any) -> None:
         if self._bringing:
             return
         if "filters" in changes:
             changes["method"] = with_filters(self.settings, changes.pop("filters"))
-        elif "method" in changes:  # sliders know nothing of filters
+        elif "method" in changes:  # the sliders of a method do not know its filters
             changes["method"] = with_filters(
                 dataclasses.replace(self.settings, method=changes["method"]),
                 getattr(self.settings.method, "filters", ()),
@@ -150,80 +162,64 @@ class Dashboard(Stage):
             self._bringing = False
         self.settings = settings
 
-    def _picked_method(self, change: Any) -> None:
+    def _is_programmatic(self) -> bool:
+        return self._bringing or self._latest.on_worker()
+
+    def _change_method(self, change: Any) -> None:
         if isinstance(getattr(change["new"], "composite", None), by_depth):
             self.details.selected = "Composite"
-        self._set(method=change["new"])
+        self._change(method=change["new"])
 
-    def _picked_class(self, change: Any) -> None:
-        if self._shown():
+    def _change_target(self, change: Any) -> None:
+        if self._is_programmatic():
             return
         chosen, other = self.classes.selected, self.against.value
         if other >= 0 and chosen >= 0 and other != chosen:
-            self._set(target=Contrast(chosen, other))
+            self._change(target=Contrast(chosen, other))
         else:
-            self._set(target=None if self.classes.auto or chosen < 0 else chosen)
+            self._change(target=None if self.classes.auto or chosen < 0 else chosen)
 
-    def _picked_layer(self, change: Any) -> None:
-        if self._shown():
+    def _change_layer(self, change: Any) -> None:
+        if self._is_programmatic():
             return
         self.composite.choose(change["new"])
-        self._set(layer=change["new"])
+        self._change(layer=change["new"])
 
-    def _picked_pixel(self, change: Any) -> None:
+    def _choose_pixel(self, change: Any) -> None:
         at = change["new"]
-        if at and not self._shown():
+        if at and not self._is_programmatic():
             place = self.projection.position(at["y"], at["x"])
-            self._set(trail=(Pixel(self.settings.layer, *place, self.settings.channel),))
+            self._change(trail=(Pixel(self.settings.layer, *place, self.settings.channel),))
             self.views.selected = "Arithmetic"
 
-    def pin(self) -> None:
-        """Keep the present explanation beside the ones that follow."""
-        try:
-            self.pins.pin()
-        except ValueError as error:
-            self.refuse(str(error))
-        else:
-            self.views.selected = "Compare"
+    # 2. Settings → request: the worker gets the newest settings.
 
-    def filter_region(self, block: bool) -> None:
-        """Let only what lies inside of the region drawn on the picture pass the layer that is shown, or block it."""
-        filters = region_filters(self.settings, *self.projection.region(), block)
-        if filters:
-            self._set(filters=filters)
-        else:
-            self.refuse("Choose a layer and draw a region on its map first: a filter needs both.")
+    def _request(self, change: Any) -> None:
+        self.sharing.changed(change["new"])
+        self._latest.request(change["new"])
 
     def again(self) -> None:
         self._latest.request(self.settings)
 
-    def _looked_at(self, widget: Any, content: Any, buffers: Any) -> None:
-        if not self._watched and content == {"painted": True}:
-            self._watched = True
+    def _note_painted(self, widget: Any, content: Any, buffers: Any) -> None:
+        if not self._painted and content == {"painted": True}:
+            self._painted = True
             self.again()
 
-    # Explanations up: from here on everything runs on the worker's thread.
+    # 3. Request → events, on the worker's thread.
 
-    def _work(self, settings: Settings, superseded: Callable[[], bool]) -> Iterator[Any]:
+    def _work(self, settings: Settings, superseded: Callable[[], bool]) -> Iterator[Event]:
         x = self._input(settings.sample)
         explanation: Explanation | None = self.explanation  # type: ignore[assignment]
-        if explanation is None or settings is not self._answered:  # else a browser looks now and wants the curve
-            known = self._ahead.known(x, settings.method, settings.target)
-            guess = self._ahead.guess(x, settings.method, settings.target)
-            if settings.layer or settings.trail:  # maps of layers are the engine's alone
-                known = guess = None
-            if known is None and guess is not None:
-                yield guess
-            try:
-                explanation = known or self._explained(x, settings, superseded, guess is not None)
-            except Abandoned:  # a picture stands there, and a newer request waits
+        if explanation is None or settings is not self._answered:
+            explanation = yield from self._explain(x, settings, superseded)
+            if explanation is None:
                 return
-            yield settings, explanation
         elif self.projection.outdated:
-            yield self.projection
+            yield ProjectionSwitched()
         for pin in self.pins.missing(settings):
-            self.pins.know(pin, self.explainer.explain(self._input(pin.sample), pin.target, pin.method))
-            yield settings, explanation
+            self.pins.add(pin, self.explainer.explain(self._input(pin.sample), pin.target, pin.method))
+            yield Explained(settings, explanation)
         small = is_small(self.explainer.model, x)
         if superseded() and (not small or time.monotonic() - self._curve_drawn < CURVE_EVERY):
             return
@@ -233,82 +229,73 @@ class Dashboard(Stage):
                 return
         if self.samples.modality.removable:
             with cores_for(self.explainer.model, x):
-                yield from self._curves.of(x, explanation, superseded)
+                for curve, band in self._curves.of(x, explanation, superseded):
+                    yield CurveGrew(curve, band)
             if superseded():
                 return
         if not self._examined:
+            inputs = self.samples.inputs[: EXAMINED if small else 1]
             with cores_for(self.explainer.model, x):
-                found = examine(
-                    self.explainer.model, self.samples.inputs[: EXAMINED if small else 1], self.explainer.output
-                )
-            yield found
+                report = examine(self.explainer.model, inputs, self.explainer.output)
+            yield ModelExamined(report)
 
-    def _explained(self, x: Tensor, settings: Settings, superseded: Callable[[], bool], guessed: bool) -> Explanation:
-        show = None if settings.layer or settings.trail or self.explanation is None else self._show_preview
-        with cores_for(self.explainer.model, x):
-            return self._ahead.explain(x, settings.method, settings.target, show, superseded, guessed)
+    def _explain(
+        self, x: Tensor, settings: Settings, superseded: Callable[[], bool]
+    ) -> Generator[Event, None, Explanation | None]:
+        """Yields a preview where there is one, and then the explanation, which it also returns; None if abandoned."""
+        method, target = settings.method, settings.target
+        explanation, preview = self._ahead.lookup(x, method, target), self._ahead.preview(x, method, target)
+        if hidden := bool(settings.layer or settings.trail):  # only the engine has relevance of hidden layers
+            explanation = preview = None
+        if explanation is None and preview is not None:
+            yield Previewed(preview)
+        if explanation is None:
+            show = None if hidden or self.explanation is None else self._show_preview
+            try:
+                with cores_for(self.explainer.model, x):
+                    explanation = self._ahead.explain(x, method, target, show, superseded, preview is not None)
+            except Abandoned:  # its preview is shown, and a newer request waits
+                return None
+        yield Explained(settings, explanation)
+        return explanation
 
     def _rest(self, superseded: Callable[[], bool]) -> None:
-        """While nobody moves: make what is likely to be asked next."""
         if (settings := self._answered) is not None:
-            self._ahead.fill(self._input(settings.sample), settings.method, settings.target, superseded)
+            self._ahead.prefetch(self._input(settings.sample), settings.method, settings.target, superseded)
 
     def _input(self, sample: Any) -> Tensor:
         return self._memo("input", lambda sample: input_of(sample, self.samples), sample)
 
-    def _show(self, result: Any) -> None:
-        if isinstance(result, list):
-            self._examined = True
-            self.doctor.value = findings(result)
-        elif isinstance(result, Preview):
-            self._show_preview(result)
-        elif isinstance(result, Strip):
-            self.patches.show(result)
-        elif isinstance(result, Projection):
-            explanation: Any = self.explanation
-            if explanation is not None and self._answered is not None:
-                self._show_picture(self._answered, explanation)
-        elif isinstance(result[0], Curve):
-            self.curve.prepare()
-            self.curve.show(*result)
-            if self._watched:  # with its data: a browser that loads plotly may lose what comes later
-                self.curve.start()
-            self._curve_drawn = time.monotonic()
-        else:
-            self._show_explanation(*result)
+    # 4. Events → views, on the worker's thread.
+
+    def _show(self, event: Event) -> None:
+        match event:
+            case Previewed(preview):
+                self._show_preview(preview)
+            case Explained(settings, explanation):
+                self._show_explanation(settings, explanation)
+            case ProjectionSwitched():
+                self._show_projection()
+            case PatchesFound():
+                self.patches.show(event)
+            case CurveGrew(curve, band):
+                self._show_curve(curve, band)
+            case ModelExamined(report):
+                self._examined = True
+                self.doctor.value = findings(report)
 
     def _show_preview(self, preview: Preview) -> None:
-        """A picture that is not the last word: layers, scores and numbers stay until the exact one is there."""
+        """Show an approximate picture: layers, scores and numbers stay until the exact one is there."""
         image = image_of(preview.x[0], self.samples)
-        self.heatmap.show(preview.picture, image, stamp=preview.said + "\n ", description=preview.said)
-
-    def _show_picture(self, settings: Settings, explanation: Explanation) -> Any:
-        names = self._names(explanation)
-        layer = settings.layer if any(known.name == settings.layer for known in explanation.layers) else ""
-        picture = self.projection.picture(explanation, layer, settings.channel)
-        alone = layer and self.projection.field is None  # a grid of its own
-        image = None if alone else image_of(explanation.inputs[0], self.samples)
-        what = f"Relevance of {layer or 'the input'} for class {said_target(explanation, names)}"
-        said = stamp(explanation)
-        self.heatmap.show(picture, image, stamp=said, description=f"{what}. {said}")
-        return image
-
-    def _names(self, explanation: Explanation) -> tuple[str, ...]:
-        return tuple(self.samples.name(i) for i in range(explanation.scores[0].numel()))
+        self.heatmap.show(preview.picture, image, stamp=preview.caption + "\n ", description=preview.caption)
 
     def _show_explanation(self, settings: Settings, explanation: Explanation) -> None:
-        names = self._names(explanation)
-        known = {layer.name for layer in explanation.layers}
-        layer = settings.layer if settings.layer in known else ""
+        layer = _layer_in(explanation, settings.layer)
         shown = dataclasses.replace(settings, layer=layer)
-        image = self._show_picture(settings, explanation)
-        scores = explanation.scores[0].flatten().double()
-        chosen = self.settings.target  # the newest choice, so that an older answer does not move it back
-        chosen = chosen.a if isinstance(chosen, Contrast) else chosen
-        if chosen is None or not 0 <= chosen < len(names):
-            chosen = int(scores.argmax())
-        self.classes.show(names, scores.tolist(), scores.softmax(0).tolist(), chosen)
-        self.layers.show(ledger_rows(explanation), selected=self.settings.layer if self.settings.layer in known else "")
+        image = self._show_picture(shown, explanation)
+        # The newest target and layer, so that a late answer does not move the choice back.
+        show_classes(self.classes, explanation, self.samples, self.settings.target)
+        self.layers.show(ledger_rows(explanation), selected=_layer_in(explanation, self.settings.layer))
         self.equation.value = equations(explanation)
         self.composing.show(settings.method, explanation.inputs)
         self.inspection.show(shown, explanation)
@@ -316,11 +303,36 @@ class Dashboard(Stage):
         self.status.ok(status(explanation))
         self.explanation, self._answered = explanation, settings
 
+    def _show_picture(self, settings: Settings, explanation: Explanation) -> np.ndarray | None:
+        """Show the map of a layer of the explanation, "" for the input; returns the image under it."""
+        layer = settings.layer
+        picture = self.projection.picture(explanation, layer, settings.channel)
+        own_grid = layer and self.projection.field is None
+        image = None if own_grid else image_of(explanation.inputs[0], self.samples)
+        label = target_text(explanation, class_names(explanation, self.samples))
+        caption = stamp(explanation)
+        description = f"Relevance of {layer or 'the input'} for class {label}. {caption}"
+        self.heatmap.show(picture, image, stamp=caption, description=description)
+        return image
+
+    def _show_projection(self) -> None:
+        settings, explanation = self._answered, self.explanation
+        if settings is not None and isinstance(explanation, Explanation):
+            layer = _layer_in(explanation, settings.layer)
+            self._show_picture(dataclasses.replace(settings, layer=layer), explanation)
+
+    def _show_curve(self, curve: Any, band: Any) -> None:
+        self.curve.prepare()
+        self.curve.show(curve, band)
+        if self._painted:  # the figure starts with its data: a browser that still loads plotly may lose later updates
+            self.curve.start()
+        self._curve_drawn = time.monotonic()
+
     def _fail(self, error: BaseException) -> None:
         self._answered = None
         self.heatmap.stale = True
-        known = "The picture is the last one that worked" if self.heatmap.sequence else "There is no picture yet"
-        self.status.error(error, f"{known}; any move tries again.")
+        picture = "The picture is the last one that worked" if self.heatmap.sequence else "There is no picture yet"
+        self.status.error(error, f"{picture}; any move tries again.")
 
     def _first_picture(self) -> None:
         """Explain before the page is asked for, so that it opens on a picture."""
@@ -328,3 +340,8 @@ class Dashboard(Stage):
             self._show(next(self._work(self.settings, lambda: False)))
         except Exception as error:
             self._fail(error)
+
+
+def _layer_in(explanation: Explanation, layer: str) -> str:
+    """The layer's name, or "" for the input where the explanation does not have it."""
+    return layer if any(each.name == layer for each in explanation.layers) else ""

@@ -1,4 +1,4 @@
-"""Inspection: the channels of the chosen layer, what a filter lets through, and the arithmetic of a neuron."""
+"""Inspection: the channels of the chosen layer, filters of relevance, and the arithmetic of one neuron."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lrp_widgets.apps.session.reading import channel_maps, folded_shape, numbers_of
+from lrp_widgets.apps.session.formatting import channel_maps, folded_shape, params_text
 from lrp_widgets.apps.session.settings import Pixel, Settings
 from lrp_widgets.engine.analysis.neuron import Arithmetic, Calculator, Neuron
 from lrp_widgets.engine.propagation.explainer import Explainer
@@ -27,23 +27,23 @@ AXES = {1: ("neuron",), 2: ("token", "feature"), 3: ("channel", "row", "column")
 
 
 class Inspection:
-    """Fills ChannelsView and ArithmeticView from an explanation; what is done there asks for other settings.
+    """Fills ChannelsView and ArithmeticView from an explanation; what the user does there asks for other settings.
 
-    change(**changes): replaces settings.  shown(): whether what changes in a view is no hand's doing.
-    Everything named `show…` runs on the worker.
+    change(**changes): replaces settings.  is_programmatic(): whether a view changes now because the app sets its
+    value, not because the user did. Everything named `show…` runs on the worker.
     """
 
-    def __init__(self, explainer: Explainer, change: Callable[..., None], shown: Callable[[], bool]) -> None:
-        self.explainer, self._change, self._shown = explainer, change, shown
+    def __init__(self, explainer: Explainer, change: Callable[..., None], is_programmatic: Callable[[], bool]) -> None:
+        self.explainer, self._change, self._is_programmatic = explainer, change, is_programmatic
         self.channels, self.arithmetic = ChannelsView(), ArithmeticView()
         self._settings: Settings | None = None
-        self._leads: list[Neuron | None] = []  # where each row leads
-        self._turned: Neuron | None = None  # and the other direction
-        self._place: tuple[str, tuple[int, ...]] | None = None  # the neuron in sight, as a filter names it
-        self.channels.observe(self._chosen, "selected")
-        self.channels.observe(self._filtered, ["kept", "blocked"])
+        self._neighbours: list[Neuron | None] = []  # the neuron that each row leads to
+        self._opposite: Neuron | None = None  # the neuron seen in the other direction
+        self._place: tuple[str, tuple[int, ...]] | None = None  # layer and index of the neuron, as a filter names it
+        self.channels.observe(self._choose_channel, "selected")
+        self.channels.observe(self._filter_channels, ["kept", "blocked"])
         self.channels.observe(lambda _: self._refilter(region=True), "cleared")
-        self.arithmetic.observe(self._stepped, "stepped")
+        self.arithmetic.observe(self._step, "stepped")
         self.arithmetic.observe(self._turn, "direction")
         self.arithmetic.observe(self._back, "back")
         self.arithmetic.observe(self._pass, "passing")
@@ -58,9 +58,9 @@ class Inspection:
     def _show_channels(self, settings: Settings, explanation: Explanation) -> None:
         if not settings.layer or not explanation.layers:
             return
-        here = [known for known in _filters(settings) if known.layer == settings.layer and known.channels]
-        if here:  # what could pass, so that the choice among channels stays
-            others = tuple(known for known in _filters(settings) if known not in here)
+        here = [each for each in _filters(settings) if each.layer == settings.layer and each.channels]
+        if here:  # show what would pass without them: else channels that are blocked could not be chosen again
+            others = tuple(each for each in _filters(settings) if each not in here)
             method = with_filters(settings, others)
             explanation = self.explainer.explain(explanation.inputs, explanation.target, method, aside=True)
         maps = channel_maps(explanation.layer(settings.layer)[0])
@@ -76,16 +76,16 @@ class Inspection:
                 float(whole.sum()),
                 len(maps),
                 pooled=whole,
-                kept=[c for known in here if not known.block for c in known.channels],
-                blocked=[c for known in here if known.block for c in known.channels],
+                kept=[channel for each in here if not each.block for channel in each.channels],
+                blocked=[channel for each in here if each.block for channel in each.channels],
             )
             self.channels.selected = settings.channel if settings.channel in order else -1
-            self.channels.filtered = " · ".join(_said(known) for known in _filters(settings) if known not in here)
+            self.channels.filtered = " · ".join(_filter_text(each) for each in _filters(settings) if each not in here)
 
     def _show_arithmetic(self, settings: Settings, explanation: Explanation) -> None:
         if not settings.trail or not isinstance(settings.method, LRP) or not explanation.layers:
             self.arithmetic.clear()
-            self._leads, self._turned, self._place = [], None, None
+            self._neighbours, self._opposite, self._place = [], None, None
             return
         method, last = settings.method, settings.trail[-1]
         tape, passed, *_ = self.explainer.propagate(
@@ -99,34 +99,34 @@ class Inspection:
                 self._place = None
                 return
             self._place = calculator.place(neuron)
-            found = calculator.of(neuron, MOST_MESSAGES)
-            self._leads = [self._lead(calculator, message.other) for message in found.messages]
-            self._turned = calculator.above(neuron) if neuron.leaves else calculator.below(neuron)
+            arithmetic = calculator.of(neuron, MOST_MESSAGES)
+            self._neighbours = [self._follow(calculator, message.other) for message in arithmetic.messages]
+            self._opposite = calculator.above(neuron) if neuron.leaves else calculator.below(neuron)
         self.arithmetic.show(
             {
                 "layer": f"{'leaves' if neuron.leaves else 'enters'} {neuron.layer}",
-                "index": placed(neuron),
-                "activation": found.activation,
-                "relevance": found.relevance,
+                "index": place_text(neuron),
+                "activation": arithmetic.activation,
+                "relevance": arithmetic.relevance,
             },
-            [self._row(message) for message in found.messages],
-            " · ".join(filter(None, (found.rule.equation, numbers_of(found.rule)))),
-            _summed(found),
-            trail=[stop(known) for known in settings.trail],
+            [self._row(message) for message in arithmetic.messages],
+            " · ".join(filter(None, (arithmetic.rule.equation, params_text(arithmetic.rule)))),
+            _sum_text(arithmetic),
+            trail=[stop_text(stop) for stop in settings.trail],
             direction="down" if neuron.leaves else "up",
             passing=None if self._place is None else _passing(settings, *self._place),
-            filtered=" · ".join(map(_said, _filters(settings))),
+            filtered=" · ".join(map(_filter_text, _filters(settings))),
         )
 
     @staticmethod
-    def _lead(calculator: Calculator, other: Neuron) -> Neuron | None:
-        """Where following a message leads: on into the next layer, or the neuron itself at either end."""
+    def _follow(calculator: Calculator, other: Neuron) -> Neuron | None:
+        """The neuron that a message leads to, in the next layer; at either end of the network the neuron itself."""
         return (calculator.above(other) if other.leaves else calculator.below(other)) or other
 
     @staticmethod
     def _row(message: Any) -> dict[str, Any]:
         return {
-            "name": placed(message.other, short=True),
+            "name": place_text(message.other, short=True),
             "a": message.activation,
             "w": message.weight,
             "numerator": message.numerator,
@@ -136,19 +136,19 @@ class Inspection:
             "message": message.relevance,
         }
 
-    # What is done in the views.
+    # What the user does in the views.
 
-    def _chosen(self, change: Any) -> None:
-        if not self._shown():
+    def _choose_channel(self, change: Any) -> None:
+        if not self._is_programmatic():
             self._change(channel=change["new"])
 
-    def _filtered(self, change: Any) -> None:
-        if not self._shown():
+    def _filter_channels(self, change: Any) -> None:
+        if not self._is_programmatic():
             self._refilter()
 
     def _refilter(self, region: bool = False) -> None:
-        """Put the filter of the channels in place of the former one; with `region`, give up the others."""
-        if (settings := self._settings) is None or self._shown():
+        """Replace the filters of this layer's channels by those chosen now; with `region`, give up all others."""
+        if (settings := self._settings) is None or self._is_programmatic():
             return
         layer = self.channels.layer
         others = () if region else tuple(f for f in _filters(settings) if not (f.layer == layer and f.channels))
@@ -160,25 +160,25 @@ class Inspection:
         self._change(filters=(*others, *own))
 
     def _pass(self, change: Any) -> None:
-        """Keep or block the neuron in sight; of one layer only one neuron can be kept."""
-        if (settings := self._settings) is None or self._place is None or self._shown():
+        """Keep or block the neuron that is shown; of one layer only one neuron can be kept."""
+        if (settings := self._settings) is None or self._place is None or self._is_programmatic():
             return
         layer, index = self._place
         keep = change["new"] == "keep"
-        here = [known for known in _filters(settings) if known.layer == layer and known.neuron]
-        given_up = [known for known in here if keep or not known.block or known.neuron == index]
-        others = tuple(known for known in _filters(settings) if known not in given_up)
+        here = [each for each in _filters(settings) if each.layer == layer and each.neuron]
+        replaced = [each for each in here if keep or not each.block or each.neuron == index]
+        others = tuple(each for each in _filters(settings) if each not in replaced)
         own = (Filter(layer, neuron=index, block=not keep),) if change["new"] else ()
         self._change(filters=(*others, *own))
 
-    def _stepped(self, change: Any) -> None:
+    def _step(self, change: Any) -> None:
         place = change["new"].get("row")
-        if place is not None and place < len(self._leads):
-            self._go(self._leads[place])
+        if place is not None and place < len(self._neighbours):
+            self._go(self._neighbours[place])
 
     def _turn(self, change: Any) -> None:
-        if not self._shown():
-            self._go(self._turned)
+        if not self._is_programmatic():
+            self._go(self._opposite)
 
     def _back(self, change: Any) -> None:
         place = change["new"].get("position")
@@ -220,28 +220,28 @@ def region_filters(settings: Settings, region: list[Any], shape: list[int], bloc
         return ()
     height, width = shape
     polygon = tuple((x / width, y / height) for x, y in region)
-    others = tuple(known for known in _filters(settings) if known.layer != settings.layer or not known.region)
+    others = tuple(each for each in _filters(settings) if each.layer != settings.layer or not each.region)
     return (*others, Filter(settings.layer, region=polygon, block=block))
 
 
 def unfiltered(method: Any) -> Any:
-    """The method as its sliders know it."""
+    """The method without filters, which its sliders do not have."""
     return dataclasses.replace(method, filters=()) if getattr(method, "filters", ()) else method
 
 
-def placed(neuron: Neuron, short: bool = False) -> str:
-    """Where a neuron stands: channel 3, row 5, column 7."""
+def place_text(neuron: Neuron, short: bool = False) -> str:
+    """Where a neuron is in its layer: channel 3, row 5, column 7."""
     axes = AXES.get(len(neuron.index), ())
     if short or len(axes) != len(neuron.index):
         return ", ".join(map(str, neuron.index))
     return ", ".join(f"{axis} {place}" for axis, place in zip(axes, neuron.index, strict=True))
 
 
-def stop(known: Neuron | Pixel) -> str:
+def stop_text(stop: Neuron | Pixel) -> str:
     """A stop on the way through the network, in a few letters."""
-    if isinstance(known, Pixel):
-        return f"{known.layer or 'input'} {known.row}, {known.column}"
-    return f"{known.layer} {'k' if known.leaves else 'j'} {placed(known, short=True)}"
+    if isinstance(stop, Pixel):
+        return f"{stop.layer or 'input'} {stop.row}, {stop.column}"
+    return f"{stop.layer} {'k' if stop.leaves else 'j'} {place_text(stop, short=True)}"
 
 
 def _filters(settings: Settings) -> tuple[Filter, ...]:
@@ -249,21 +249,22 @@ def _filters(settings: Settings) -> tuple[Filter, ...]:
 
 
 def _passing(settings: Settings, layer: str, index: tuple[int, ...]) -> str:
-    """What a filter says of one neuron: "keep", "block" or ""."""
-    own = [known for known in _filters(settings) if known.layer == layer and known.neuron == index]
+    """What the filters do with one neuron: "keep", "block" or ""."""
+    own = [each for each in _filters(settings) if each.layer == layer and each.neuron == index]
     return ("block" if own[-1].block else "keep") if own else ""
 
 
-def _said(known: Filter) -> str:
-    what = [f"neuron {', '.join(map(str, known.neuron))}"] if known.neuron else []
-    what += [f"channels {', '.join(map(str, known.channels))}"] if known.channels else []
-    what += ["a region"] if known.region else []
-    return f"{'without' if known.block else 'only'} {' in '.join(what) or 'all'} of {known.layer}"
+def _filter_text(filter_: Filter) -> str:
+    what = [f"neuron {', '.join(map(str, filter_.neuron))}"] if filter_.neuron else []
+    what += [f"channels {', '.join(map(str, filter_.channels))}"] if filter_.channels else []
+    what += ["a region"] if filter_.region else []
+    return f"{'without' if filter_.block else 'only'} {' in '.join(what) or 'all'} of {filter_.layer}"
 
 
-def _summed(found: Arithmetic) -> str:
-    shown = sum(message.relevance for message in found.messages)
-    share = f": {100 * shown / found.total:.0f} % of {found.total:.4g}" if found.total else ""
-    if found.neuron.leaves:
-        return f"{len(found.messages)} of {found.count} givers shown{share}, all that neuron k hands on"
-    return f"{len(found.messages)} of {found.count} receivers shown{share}, all that this layer gives to neuron j"
+def _sum_text(arithmetic: Arithmetic) -> str:
+    count = len(arithmetic.messages)
+    shown = sum(message.relevance for message in arithmetic.messages)
+    share = f": {100 * shown / arithmetic.total:.0f} % of {arithmetic.total:.4g}" if arithmetic.total else ""
+    if arithmetic.neuron.leaves:
+        return f"{count} of {arithmetic.count} givers shown{share}, all that neuron k hands on"
+    return f"{count} of {arithmetic.count} receivers shown{share}, all that this layer gives to neuron j"

@@ -1,4 +1,4 @@
-"""Projection: the map of a hidden layer over the input, every position where it looks, at the flip of a switch."""
+"""Projection: the map of a hidden layer drawn over the input, each position at its receptive field."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 import ipywidgets
 import numpy as np
 
-from lrp_widgets.apps.session.reading import picture_of
+from lrp_widgets.apps.session.formatting import picture_of
 from lrp_widgets.engine.analysis.receptive_field.receptive_field import ReceptiveField, at_input, receptive_field
 from lrp_widgets.engine.propagation.explainer import Explainer
 from lrp_widgets.engine.propagation.explanation import Explanation
@@ -20,10 +20,11 @@ __all__ = ["Projection"]
 
 
 class Projection:
-    """Makes the map that a HeatmapView shows, and knows which position of the layer a place on it is.
+    """Makes the map that a HeatmapView shows, and finds the position of the layer behind a pixel of it.
 
     field: the receptive field by which the picture was drawn; None where it is the layer's own small map.
-    `row` holds the switch, which is a look of the view (`at_input`) and asks no engine, and what one position sees.
+    row: a switch between the two, and the size of the receptive field of one position. The switch is a look of the
+    view (`at_input`): it changes no settings.
     """
 
     def __init__(
@@ -31,8 +32,8 @@ class Projection:
     ) -> None:
         self.explainer, self._view = explainer, view
         self.field: ReceptiveField | None = None
-        self._known: dict[tuple[str, tuple[int, ...]], ReceptiveField | str] = {}
-        self._drawn = view.at_input
+        self._fields: dict[tuple[str, tuple[int, ...]], ReceptiveField | str] = {}  # or why there is none
+        self._at_input = view.at_input  # as the picture was drawn
         self.switch = guard(
             ipywidgets.Checkbox(
                 value=view.at_input,
@@ -42,27 +43,27 @@ class Projection:
             ),
             refuse,
         )
-        self.said = ipywidgets.HTML("")
-        self.said.add_class("lrp-note")
-        self.row = ipywidgets.HBox([self.switch, self.said])
+        self.note = ipywidgets.HTML("")
+        self.note.add_class("lrp-note")
+        self.row = ipywidgets.HBox([self.switch, self.note])
         self.row.add_class("lrp-projection")
         self.row.layout.display = "none"
-        self.switch.observe(self._switched, "value")
+        self.switch.observe(self._flip, "value")
         view.observe(lambda change: setattr(self.switch, "value", change["new"]), "at_input")
         view.observe(lambda _: redraw(), "at_input")
 
     @property
     def outdated(self) -> bool:
         """Whether the switch has been moved since the picture was made."""
-        return self._drawn != self._view.at_input
+        return self._at_input != self._view.at_input
 
     def picture(self, explanation: Explanation, layer: str, channel: int) -> np.ndarray:
-        """The map to show: of the input, or of a layer, in pixels of the input where that is wanted and known."""
+        """The map to show: of the input, or of a layer; in pixels of the input where the switch is on."""
         values = picture_of(explanation, layer, channel)
-        known = self._field_of(explanation, layer, values.shape) if layer else None
-        self._drawn = self._view.at_input
-        self._tell(known)
-        self.field = known if isinstance(known, ReceptiveField) and not known.whole and self._drawn else None
+        field = self._field_of(explanation, layer, values.shape) if layer else None
+        self._at_input = self._view.at_input
+        self._show_note(field)
+        self.field = field if isinstance(field, ReceptiveField) and not field.whole and self._at_input else None
         return values if self.field is None else at_input(values, self.field)
 
     def position(self, row: int, column: int) -> tuple[int, int]:
@@ -82,30 +83,30 @@ class Projection:
         return region, [rows, columns]
 
     def _field_of(self, explanation: Explanation, layer: str, grid: tuple[int, ...]) -> ReceptiveField | str | None:
-        """The field of a layer, or why it is not known; None for a layer without maps. Remembered for each layer."""
+        """The receptive field of a layer, or why there is none, kept for each layer; None for a layer without maps."""
         x = explanation.inputs
         if not modality_of(x).planar:
             return None
         key = (layer, (*x.shape[1:], *grid))
-        if key not in self._known:
+        if key not in self._fields:
             try:
-                self._known[key] = receptive_field(self.explainer, x, layer)
+                self._fields[key] = receptive_field(self.explainer, x, layer)
             except ValueError as error:
-                self._known[key] = str(error)
-        known = self._known[key]
-        return known if isinstance(known, str) or known.grid == grid else None
+                self._fields[key] = str(error)
+        field = self._fields[key]
+        return field if isinstance(field, str) or field.grid == grid else None
 
-    def _tell(self, known: ReceptiveField | str | None) -> None:
-        self.row.layout.display = "none" if known is None else None
-        self.switch.disabled = not isinstance(known, ReceptiveField) or known.whole
-        if isinstance(known, str):
-            self.said.value = f'<span title="{html.escape(known, quote=True)}">what a position sees is not known</span>'
-        elif known is not None:
-            (high, wide), (down, right) = known.size, known.stride
+    def _show_note(self, field: ReceptiveField | str | None) -> None:
+        self.row.layout.display = "none" if field is None else None
+        self.switch.disabled = not isinstance(field, ReceptiveField) or field.whole
+        if isinstance(field, str):
+            self.note.value = f'<span title="{html.escape(field, quote=True)}">what a position sees is not known</span>'
+        elif field is not None:
+            (high, wide), (down, right) = field.size, field.stride
             apart = f"every {down} px" if down == right else f"every {down} × {right} px"
-            sees = "every position sees the whole input" if known.whole else f"one position sees {high} × {wide} px"
-            self.said.value = sees if known.whole else f"{sees}, {apart}"
+            sees = "every position sees the whole input" if field.whole else f"one position sees {high} × {wide} px"
+            self.note.value = sees if field.whole else f"{sees}, {apart}"
 
-    def _switched(self, change: dict[str, bool]) -> None:
+    def _flip(self, change: dict[str, bool]) -> None:
         with self._view.one_message():
             self._view.at_input = change["new"]

@@ -1,4 +1,4 @@
-"""Stage: the widgets of the explore app, made and put in their places; what they do is the dashboard's."""
+"""Stage: makes the widgets of the explore app and puts them in their places; the dashboard says what they do."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import traitlets
 
 from lrp_widgets.apps.explore.arrangement import arranged, details, views
 from lrp_widgets.apps.explore.composing import Composing
-from lrp_widgets.apps.explore.inspection import Inspection
+from lrp_widgets.apps.explore.inspection import Inspection, region_filters
 from lrp_widgets.apps.explore.patches import Patches
 from lrp_widgets.apps.explore.pinning import Pins
 from lrp_widgets.apps.explore.projection import Projection
@@ -50,24 +50,26 @@ KEYS = [
 class Stage(App):
     """Every part of the app as an attribute: `heatmap`, `layers`, `methods`, `source`, `curve`, …
 
-    Whoever extends it says what happens: `_set(**changes)`, `_shown()` and `again()`.
+    A subclass defines what happens: `_change(**changes)`, `_is_programmatic()` and `again()`.
     """
 
     settings: Any
 
     def __init__(self, explainer: Explainer, samples: Samples) -> None:
         self.explainer, self.samples = explainer, samples
-        self.composing = Composing(explainer, samples, self._shown)
+        self.composing = Composing(explainer, samples, self._is_programmatic)
         self.methods, self.composite = self.composing.methods, self.composing.editor
         self.source, self.classes = Source(samples), ClassPicker()
         self.gallery, self.pad, self.upload = self.source.gallery, self.source.pad, self.source.upload
         self.against = guard(against(self._count(), samples.name), self.refuse)
         self.heatmap, self.layers, self.curve = HeatmapView(size=320, **_look(samples)), LayersView(), CurveView()
         self.look = LookEditor(self.heatmap, self.layers)
-        self.inspection = Inspection(explainer, self._set, self._shown)
-        self.pins = Pins(samples, self._set, lambda: self.settings)
+        self.inspection = Inspection(explainer, self._change, self._is_programmatic)
+        self.pins = Pins(samples, self._change, lambda: self.settings)
         self.projection = Projection(explainer, self.heatmap, self.again, self.refuse)
-        self.patches = Patches(explainer, samples, lambda sample: setattr(self.source, "value", sample), self._shown)
+        self.patches = Patches(
+            explainer, samples, lambda sample: setattr(self.source, "value", sample), self._is_programmatic
+        )
         self.equation, self.doctor, self.status = ipywidgets.HTML(""), ipywidgets.HTML(""), StatusLine()
         self.views, self.details = views(self), details(self)
         self.toolbar = Toolbar((PIN,), f"lrp_widgets · explore · {type(explainer.model).__name__}", more_keys=KEYS)
@@ -75,17 +77,34 @@ class Stage(App):
         super().__init__("explore", arranged(self))
         self._link()
 
-    def _set(self, **changes: Any) -> None:
+    def _change(self, **changes: Any) -> None:
         """Replace settings."""
         raise NotImplementedError
 
-    def _shown(self) -> bool:
-        """Whether what changes in a control now is shown there, and no choice of a hand."""
+    def _is_programmatic(self) -> bool:
+        """Whether a control changes now because the app sets its value, and not because the user chose one."""
         raise NotImplementedError
 
     def again(self) -> None:
-        """Have the worker look again at what is shown, of which something else is wanted now."""
+        """Have the worker look at the settings again, because something else of the same explanation is wanted now."""
         raise NotImplementedError
+
+    def pin(self) -> None:
+        """Keep the present explanation beside the ones that follow."""
+        try:
+            self.pins.pin()
+        except ValueError as error:
+            self.refuse(str(error))
+        else:
+            self.views.selected = "Compare"
+
+    def filter_region(self, block: bool) -> None:
+        """Let only what lies inside of the region drawn on the picture pass the layer that is shown, or block it."""
+        filters = region_filters(self.settings, *self.projection.region(), block)
+        if filters:
+            self._change(filters=filters)
+        else:
+            self.refuse("Choose a layer and draw a region on its map first: a filter needs both.")
 
     def _link(self) -> None:
         self.pins.view.observe(lambda _: setattr(self.views, "selected", "Curve"), "dismissed")
@@ -110,13 +129,14 @@ class Stage(App):
         )
 
     def _count(self) -> int:
-        """How many classes there are; none where the model cannot say yet."""
-        with suppress(Exception):  # whatever is wrong, the first explanation says it
+        """How many classes there are; 0 where the model cannot be run: the first explanation then says why."""
+        with suppress(Exception):
             return min(MOST_CLASSES, self.explainer.tape(self.samples.inputs[:1]).scores[0].numel())
         return 0
 
 
 def _look(samples: Samples) -> dict[str, Any]:
-    """How pictures look first: of fifty thousand pixels a few would have all of the colour, and none is seen square."""
+    """How pictures look first. In a photograph, single pixels are too small to be seen, and a few large values would
+    leave no colour for the others: so it is smoothed, and the colour scale ends at a percentile."""
     many = samples.modality.planar and samples.inputs[0, 0].numel() >= MANY
     return {"percentile": 99.5, "pixelated": False} if many else {}

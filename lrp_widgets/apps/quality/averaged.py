@@ -12,7 +12,7 @@ import numpy as np
 from lrp_widgets.apps.quality.page import QualityPage, Scene
 from lrp_widgets.apps.quality.path_editor import PathEditor, paths_of
 from lrp_widgets.apps.quality.request import AveragingSettings, Request
-from lrp_widgets.apps.session.reading import number
+from lrp_widgets.apps.session.formatting import number
 from lrp_widgets.engine.propagation.explainer import Explainer
 from lrp_widgets.engine.propagation.explanation import Explanation
 from lrp_widgets.evaluation import ContinuityPath

@@ -14,8 +14,8 @@ from lrp_widgets.apps.quality.page import QualityPage, Scene
 from lrp_widgets.apps.quality.path_editor import PathEditor, paths_of
 from lrp_widgets.apps.quality.probe import ProbePage
 from lrp_widgets.apps.quality.request import Request
+from lrp_widgets.apps.session.formatting import number
 from lrp_widgets.apps.session.offered import image_of
-from lrp_widgets.apps.session.reading import number
 from lrp_widgets.engine.propagation.explanation import pooled
 from lrp_widgets.evaluation import ContinuityPath
 from lrp_widgets.samples import Samples

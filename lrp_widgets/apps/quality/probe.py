@@ -14,7 +14,7 @@ from torch import Tensor
 
 from lrp_widgets.apps.quality.page import QualityPage, Scene
 from lrp_widgets.apps.quality.request import HandPosition, Request
-from lrp_widgets.apps.session.reading import number
+from lrp_widgets.apps.session.formatting import number
 from lrp_widgets.engine.propagation.explainer import Explainer
 from lrp_widgets.engine.propagation.explanation import pooled
 from lrp_widgets.engine.propagation.target import Contrast

@@ -23,11 +23,11 @@ from lrp_widgets.apps.quality.report_card import ReportCardPage
 from lrp_widgets.apps.quality.request import Request, SelectivitySettings, with_changes
 from lrp_widgets.apps.quality.response_surface import ResponseSurfacePage
 from lrp_widgets.apps.quality.selectivity import SelectivityPage
-from lrp_widgets.apps.session.app import App, column, grid
+from lrp_widgets.apps.session.app import App, column, grid, show_classes
 from lrp_widgets.apps.session.cores import cores_for
+from lrp_widgets.apps.session.formatting import status
 from lrp_widgets.apps.session.history import BUTTONS
-from lrp_widgets.apps.session.offered import OWN, choices, image_of
-from lrp_widgets.apps.session.reading import status
+from lrp_widgets.apps.session.offered import OWN, as_samples, choices, image_of
 from lrp_widgets.apps.session.settings import Settings, input_of
 from lrp_widgets.engine.propagation.explainer import Explainer, Output
 from lrp_widgets.engine.propagation.explanation import Explanation
@@ -49,11 +49,7 @@ def quality(model: nn.Module, samples: Samples | Tensor, output: Output = None) 
     output: which output to explain where the model returns several, as in lw.Explainer.
     Raises TypeError where these are something else; whatever goes wrong later stands in the status line.
     """
-    if isinstance(samples, Tensor):
-        samples = Samples(samples)
-    if not isinstance(samples, Samples):
-        raise TypeError(f"quality() needs lw.Samples or a tensor of inputs, got {type(samples).__name__}.")
-    return Quality(Explainer(model, output), samples)
+    return Quality(Explainer(model, output), as_samples(samples, "quality"))
 
 
 class Quality(App):
@@ -209,12 +205,8 @@ class Quality(App):
         )
 
     def _show_explanation(self, explanation: Explanation) -> None:
-        names = tuple(self.samples.name(i) for i in range(explanation.scores[0].numel()))
-        scores = explanation.scores[0].flatten().double()
-        chosen = self.asked.settings.target  # the newest choice, so that an older answer does not move it back
-        if not isinstance(chosen, int) or not 0 <= chosen < len(names):
-            chosen = int(scores.argmax())
-        self.classes.show(names, scores.tolist(), scores.softmax(0).tolist(), chosen)
+        # The newest target, so that a late answer does not move the choice back.
+        show_classes(self.classes, explanation, self.samples, self.asked.settings.target)
         self.status.ok(status(explanation))
         self.explanation = explanation
 

@@ -10,7 +10,7 @@ import ipywidgets
 
 from lrp_widgets.apps.quality.page import QualityPage, Scene
 from lrp_widgets.apps.quality.request import Request
-from lrp_widgets.apps.session.reading import number
+from lrp_widgets.apps.session.formatting import number
 from lrp_widgets.evaluation import Limits, Score, stream_axioms
 from lrp_widgets.widgets import SettingEditor
 

@@ -12,7 +12,7 @@ import numpy as np
 from lrp_widgets.apps.quality.page import QualityPage, Scene
 from lrp_widgets.apps.quality.progress_row import ProgressRow
 from lrp_widgets.apps.quality.request import Request, SweepPlan
-from lrp_widgets.apps.session.reading import number
+from lrp_widgets.apps.session.formatting import number
 from lrp_widgets.apps.session.settings import Settings, input_of
 from lrp_widgets.evaluation import SweepResult, pareto, sweep
 from lrp_widgets.evaluation.dataset.sweep import OBJECTIVES

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from lrp_widgets.apps.quality.page import QualityPage, Scene
 from lrp_widgets.apps.quality.request import Request, SelectivitySettings
+from lrp_widgets.apps.session.formatting import number
 from lrp_widgets.apps.session.offered import image_of
-from lrp_widgets.apps.session.reading import number
 from lrp_widgets.engine.propagation.explainer import Explainer
 from lrp_widgets.engine.propagation.explanation import pooled
 from lrp_widgets.evaluation import Curve, area_between, stream_flipping, superpixels

@@ -12,12 +12,10 @@ from torch import Tensor
 from lrp_widgets.apps.scan.request import ScanRequest, range_text
 from lrp_widgets.apps.scan.subject import Subject
 from lrp_widgets.apps.session.app import heading
+from lrp_widgets.apps.session.formatting import class_text, number
 from lrp_widgets.apps.session.offered import image_of
-from lrp_widgets.apps.session.reading import number
-from lrp_widgets.engine.propagation.target import Contrast
 from lrp_widgets.methods import WindowMap
 from lrp_widgets.methods.sliding_window import cut_window
-from lrp_widgets.samples import Samples
 from lrp_widgets.widgets import Folded, Gallery, HeatmapView, LookEditor
 
 __all__ = ["Results"]
@@ -89,7 +87,7 @@ class Results:
         assert subject is not None and photo is not None
         self._map, self._enlarged = (window_map, request), None
         self._ranked = window_map.best(BEST, OVERLAP)
-        picture, target = self._picture(photo), target_text(window_map, subject.photos[0])
+        picture, target = self._picture(photo), class_text(window_map.target, subject.photos[0].name)
         boxes = window_map.boxes[self._ranked]
         count, stride = len(window_map.values), window_map.stride
         sides = request.windows.sides(photo)
@@ -155,10 +153,3 @@ class Results:
             self.best.show(np.zeros((0, CUTTING, CUTTING, 3)), selected=-1)
         else:
             self.best.show(np.stack(cuttings), captions, rank)
-
-
-def target_text(window_map: WindowMap, samples: Samples) -> str:
-    """The name of the class that is explained, or of both classes of a contrast."""
-    if isinstance(window_map.target, Contrast):
-        return f"{samples.name(window_map.target.a)} against {samples.name(window_map.target.b)}"
-    return samples.name(window_map.target)

@@ -11,11 +11,15 @@ from typing import Any
 
 import ipywidgets
 
+from lrp_widgets.apps.session.formatting import class_names
 from lrp_widgets.apps.session.history import History
 from lrp_widgets.apps.session.memory import reuse_memory
-from lrp_widgets.widgets import Latest, StatusLine, Toolbar
+from lrp_widgets.engine.propagation.explanation import Explanation
+from lrp_widgets.engine.propagation.target import Contrast
+from lrp_widgets.samples import Samples
+from lrp_widgets.widgets import ClassPicker, Latest, StatusLine, Toolbar
 
-__all__ = ["App", "against", "column", "grid", "heading"]
+__all__ = ["App", "against", "column", "grid", "heading", "show_classes"]
 
 STYLE = Path(__file__).parent / "app.css"
 
@@ -93,7 +97,7 @@ class App(ipywidgets.VBox):
         """Answer a request with results, each of which `_show` can show; stop early where `superseded()`."""
         raise NotImplementedError
 
-    def _show(self, result: Any) -> None:
+    def _show(self, result: Any, /) -> None:
         """Show a result of `_work`; without another definition, results are functions that do so."""
         result()
 
@@ -135,6 +139,18 @@ def against(classes: int, name: Any) -> ipywidgets.Dropdown:
         style={"description_width": "76px"},
         layout={"width": "auto"},
     )
+
+
+def show_classes(
+    picker: ClassPicker, explanation: Explanation, samples: Samples, target: int | Contrast | None
+) -> None:
+    """Show the scores of an explanation's classes, and choose the target there; the top class where it is None."""
+    names = class_names(explanation, samples)
+    scores = explanation.scores[0].flatten().double()
+    chosen = target.a if isinstance(target, Contrast) else target
+    if chosen is None or not 0 <= chosen < len(names):
+        chosen = int(scores.argmax())
+    picker.show(names, scores.tolist(), scores.softmax(0).tolist(), chosen)
 
 
 def _style(*sheets: Path) -> ipywidgets.HTML:

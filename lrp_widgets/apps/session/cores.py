@@ -16,18 +16,18 @@ SMALL = 1e9  # weights × positions of the input: some 10 ms on one core at most
 
 
 def is_small(model: nn.Module, x: Tensor) -> bool:
-    """Whether a run takes some milliseconds, by the size of model and input."""
+    """Whether a run of the model takes a few milliseconds only, judged by the size of model and input."""
     positions = math.prod(x.shape[2:])
     return positions * sum(parameter.numel() for parameter in model.parameters()) <= SMALL
 
 
 @contextmanager
 def cores_for(model: nn.Module, x: Tensor) -> Iterator[None]:
-    """One core for what this thread does inside if model and input are small.
+    """Inside, operations of this thread use one core if model and input are small, and all cores otherwise.
 
-    The threads of an operation wait for each other many times in a millisecond. Where the browser, or another visitor's
-    kernel, wants a core too, each of these waits lasts until it has had its turn: 70 ms instead of 4 ms were measured.
-    By size and not by the clock, because another number of threads rounds differently: what is shown stays the same.
+    The threads of an operation wait for each other many times in a millisecond. If another process needs a core, each
+    of these waits lasts until that process has had its turn: 70 ms instead of 4 ms were measured. The size decides and
+    not a measured time, because another number of threads rounds differently, and results should not depend on that.
     """
     if not is_small(model, x):
         yield

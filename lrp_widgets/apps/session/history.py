@@ -1,4 +1,4 @@
-"""History: undo and redo over frozen values; what one drag of a slider did is one step."""
+"""History: undo and redo over frozen values, in which one drag of a slider is one step."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any, Generic, TypeVar
 __all__ = ["BUTTONS", "History", "changed_fields"]
 
 T = TypeVar("T")
-Path = tuple[str, ...]
+FieldPath = tuple[str, ...]
 
-MOST = 200  # steps kept: frozen values share their parts, so one costs little
-DRAG = 0.7  # s between two moves of the same field that are one drag
+MOST = 200  # steps that can be undone: frozen values share their parts, so each takes little memory
+DRAG = 0.7  # s: moves of the same field that follow each other within this time are one drag
 BUTTONS = (  # of a Toolbar
     {"name": "undo", "label": "↶ undo", "tooltip": "Take back the last change of a setting", "keys": ["mod+z"]},
     {
@@ -26,11 +26,12 @@ BUTTONS = (  # of a Toolbar
 
 
 class History(Generic[T]):
-    """The values something had, the present one among them.
+    """The values that something had so far, and those that were undone.
 
-    value: the one to begin with.  most: steps kept; the oldest are forgotten.
-    drag: seconds within which another value of the same single field belongs to the step before it; it takes its place.
-    now: the clock. Not for several threads at once: call it where settings are replaced.
+    value: the first one.  most: how many steps can be undone; older ones are dropped.
+    drag: seconds. A value that differs in the same single field as the one before, and comes within this time, replaces
+    it instead of making a step of its own.
+    now: the clock. It is not thread-safe: call it where settings are replaced.
     """
 
     def __init__(
@@ -40,8 +41,8 @@ class History(Generic[T]):
             raise ValueError(f"History.most must be at least 1, got {most}.")
         self._values, self._at = [value], 0
         self._most, self._drag, self._now = most, drag, now
-        self._moved: Path | None = None  # the one field that the last push moved, and when
-        self._when = 0.0
+        self._field: FieldPath | None = None  # the single field that the last push changed
+        self._time = 0.0  # of the last push
 
     @property
     def value(self) -> T:
@@ -64,22 +65,22 @@ class History(Generic[T]):
         return [name for name, can in (("undo", self.can_undo), ("redo", self.can_redo)) if not can]
 
     def push(self, value: T) -> None:
-        """Take the next value; one that equals the present is none. What could be redone is forgotten."""
+        """Add the next value, unless it equals the present one. What could be redone is dropped."""
         if value == self.value:
             return
-        fields, when = changed_fields(self.value, value), self._now()
-        moved = fields[0] if len(fields) == 1 else None
-        goes_on = moved is not None and moved == self._moved and when - self._when <= self._drag
+        fields, time_ = changed_fields(self.value, value), self._now()
+        field = fields[0] if len(fields) == 1 else None
+        is_drag = field is not None and field == self._field and time_ - self._time <= self._drag
         del self._values[self._at + 1 :]
-        if not goes_on:
+        if not is_drag:
             self._values.append(value)
         elif len(self._values) > 1 and value == self._values[-2]:  # dragged back to where it began
             del self._values[-1]
-            moved = None
+            field = None
         else:
             self._values[-1] = value
         del self._values[: -self._most - 1]
-        self._at, self._moved, self._when = len(self._values) - 1, moved, when
+        self._at, self._field, self._time = len(self._values) - 1, field, time_
 
     def undo(self) -> T:
         """Go one step back; the value there, or the first one."""
@@ -91,19 +92,19 @@ class History(Generic[T]):
 
     def _go(self, by: int) -> T:
         self._at = min(len(self._values) - 1, max(0, self._at + by))
-        self._moved = None  # what is moved from here on is a step of its own
+        self._field = None  # the next change is a step of its own
         return self.value
 
 
-def changed_fields(before: Any, now: Any) -> list[Path]:
+def changed_fields(before: Any, now: Any) -> list[FieldPath]:
     """Where two values differ: the fields, each with the names that lead to it, as in ("method", "composite", "alpha").
 
-    Values that are no dataclasses, or of different ones, differ as wholes: the path ends there.
+    Values that are no dataclasses, or of different classes, are compared as wholes: the path ends there.
     """
     return list(_changed(before, now, ()))
 
 
-def _changed(before: Any, now: Any, path: Path) -> Iterator[Path]:
+def _changed(before: Any, now: Any, path: FieldPath) -> Iterator[FieldPath]:
     if type(before) is not type(now) or not dataclasses.is_dataclass(before):
         if type(before) is not type(now) or before != now:
             yield path

@@ -1,4 +1,4 @@
-"""Memory that is used again: the tensors of a moving slider are always of the same sizes."""
+"""Memory: freed memory is kept for the next tensor, since all moves of a slider need tensors of the same sizes."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ LARGEST = 2**30
 
 @cache
 def reuse_memory() -> bool:
-    """Ask the C library to keep what is freed for the next tensor, in one arena for all threads; whether it does.
+    """Ask the C library to keep memory for the next tensor, in one arena for all threads. Returns whether it does.
 
-    By default it hands large memory back at once, and the system wipes every page of it again at the next move: a third
-    of the time of an explanation of VGG16. Worker threads have arenas of their own, which hold only small tensors.
+    By default, large blocks go back to the system at once, which has to clear every page again for the next tensor:
+    this took a third of the time of an explanation of VGG16.
     """
     if not sys.platform.startswith("linux"):
         return False

@@ -1,4 +1,4 @@
-"""What the dashboard offers: the methods to choose from, and the samples as pictures."""
+"""What the apps offer to choose from: methods, and samples as pictures."""
 
 from __future__ import annotations
 
@@ -13,9 +13,18 @@ from lrp_widgets.engine.composites.presets import PRESETS, by_depth
 from lrp_widgets.methods import LRP, METHODS, Method
 from lrp_widgets.samples import Samples
 
-__all__ = ["OWN", "captions", "choices", "image_of", "own_composite", "thumbnails"]
+__all__ = ["OWN", "as_samples", "captions", "choices", "image_of", "own_composite", "thumbnails"]
 
 OWN = by_depth.title
+
+
+def as_samples(samples: Samples | Tensor, app: str) -> Samples:
+    """Samples, or a tensor of inputs as Samples. Raises TypeError for anything else, in the name of the app."""
+    if isinstance(samples, Tensor):
+        samples = Samples(samples)
+    if not isinstance(samples, Samples):
+        raise TypeError(f"{app}() needs lw.Samples or a tensor of inputs, got {type(samples).__name__}.")
+    return samples
 
 
 def choices(samples: Samples) -> list[tuple[str, Method]]:
@@ -25,7 +34,7 @@ def choices(samples: Samples) -> list[tuple[str, Method]]:
 
 
 def own_composite(samples: Samples) -> by_depth:
-    """The composite that the user writes herself, as it begins."""
+    """What the user's own composite is at first."""
     return _boxed(by_depth, samples)
 
 

@@ -15,14 +15,15 @@ from lrp_widgets.samples import Samples
 
 __all__ = ["PARTS", "Given", "Morph", "Pixel", "Sample", "Settings", "input_of"]
 
-PAD = 28  # the side of what the drawing pad gives
+PAD = 28  # pixels along a side of a drawing
 
 
 @dataclass(frozen=True)
 class Given:
     """An input from outside, as the model takes it.
 
-    values: of numpy's `dtype`, little-endian.  shape: a batch of one.  said: where it comes from, what became of it.
+    values: numbers of numpy's `dtype`, little-endian.  shape: that of a batch of one.
+    said: where it comes from, and how it was converted.
     """
 
     values: bytes
@@ -42,7 +43,7 @@ class Given:
 
 @dataclass(frozen=True)
 class Morph:
-    """A sample on its way to another one: (1 − share) · start + share · stop."""
+    """An input between two others: (1 − share) · start + share · stop."""
 
     start: int | bytes | Given
     stop: int
@@ -55,24 +56,29 @@ class Morph:
             raise ValueError(f"Morph.share must lie in [0, 1], got {self.share!r}.")
 
 
-Sample = int | bytes | Given | Morph  # the index of a sample, the bytes of a drawn picture, …
+Sample = (
+    int | bytes | Given | Morph
+)  # the index of a sample, the bytes of a drawing, an input from outside, or one between two others
 
 
 @dataclass(frozen=True)
 class Pixel:
-    """A place on the map of a layer, "" for the input: which neuron that is, the relevance there decides."""
+    """A pixel of the map of a layer, "" for the input.
+
+    channel: −1 for the one with most relevance at this pixel; so the relevance decides which neuron it is.
+    """
 
     layer: str
     row: int
     column: int
-    channel: int = -1  # −1 for the one with most relevance
+    channel: int = -1
 
 
 @dataclass(frozen=True)
 class Settings:
     """What is explained and how.
 
-    sample: the index of a sample, the 784 bytes of a drawn picture, a file's picture, or one on its way to another.
+    sample: the index of a sample, the 784 bytes of a drawing, an input from a file, or one between two others.
     target: a class, None for the top one, or a contrast.  layer, channel: the map that is shown, "" for the input and
     −1 for the sum over channels.  trail: the neurons whose arithmetic was looked at, the present one last.
     pins: the settings of explanations to compare with, each without pins of its own.

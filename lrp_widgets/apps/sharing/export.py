@@ -18,8 +18,8 @@ from torch import Tensor
 from traitlets import Bytes
 
 from lrp_widgets.apps.session.cores import cores_for
+from lrp_widgets.apps.session.formatting import equations, picture_of, stamp, target_text
 from lrp_widgets.apps.session.offered import image_of
-from lrp_widgets.apps.session.reading import equations, picture_of, said_target, stamp
 from lrp_widgets.apps.sharing.manifest import manifest
 from lrp_widgets.apps.sharing.positions import Grid, grid_of
 from lrp_widgets.engine.propagation.explainer import Explainer
@@ -87,7 +87,7 @@ def export_html(
     image = None if settings.layer else image_of(x[0], samples)
     names = tuple(samples.name(i) for i in range(first.scores[0].numel()))
     title = f"{type(explainer.model).__name__} · relevance of {settings.layer or 'the input'} for class "
-    title += said_target(first, names)
+    title += target_text(first, names)
     size = sum(map(len, maps.maps))
     facts = manifest(explainer.model, settings, first, grid, maps.error, size, samples, names)
     facts += [("Date", date)] if date else []

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lrp_widgets.apps.session.reading import said_target
+from lrp_widgets.apps.session.formatting import target_text
 from lrp_widgets.apps.sharing.positions import Grid
 from lrp_widgets.apps.sharing.snippet import expression
 from lrp_widgets.engine.propagation.explanation import Explanation
@@ -40,7 +40,7 @@ def manifest(
         ("Model", f"{type(model).__module__}.{type(model).__qualname__}, {tensors} tensors in its state_dict"),
         ("sha256 of names and bytes", model_digest(model)),
         ("Sample", _sample_text(settings.sample, samples)),
-        ("Class", f"{said_target(first, names)}, f(x) = {float(first.explained[0]):.6g}"),
+        ("Class", f"{target_text(first, names)}, f(x) = {float(first.explained[0]):.6g}"),
         ("Map", f"relevance of {settings.layer or 'the input'}, summed over channels"),
         ("Method", expression(settings.method)),
         ("Positions", f"{len(grid)}: {axes}, {how}" if grid.axes else "1: this method has no slider"),

@@ -41,7 +41,8 @@ def residual_sum(step: Step, tape: Tape, options: Options) -> Pullback:
 
 def _sum_signs(step: Step) -> list[tuple[Any, float]]:
     alpha = step.kwargs.get("alpha", step.args[2] if len(step.args) > 2 else 1)
-    first, second = step.args[0], step.args[1]
+    terms: tuple[Any, ...] = step.args
+    first, second = terms[0], terms[1]
     if step.op == "add":
         return [(first, 1.0), (second, float(alpha))]
     if step.op == "sub":

@@ -13,9 +13,12 @@ from torch import nn
 
 import lrp_widgets as lw
 from lrp_widgets.apps.explore import ahead as ahead_module
-from lrp_widgets.apps.explore.ahead import Ahead, Preview
+from lrp_widgets.apps.explore import cache, interpolation, preview
+from lrp_widgets.apps.explore.ahead import Ahead
+from lrp_widgets.apps.explore.preview import Preview
 from lrp_widgets.apps.session.cores import cores_for
 from lrp_widgets.engine.analysis.alpha_interpolation import AlphaInterpolation, chebyshev
+from lrp_widgets.engine.propagation.propagate import Abandoned
 from lrp_widgets.params import params_of
 
 PATIENCE = 60.0
@@ -39,9 +42,9 @@ def x() -> torch.Tensor:
 @pytest.fixture
 def filled(explainer, x) -> Ahead:
     ahead = Ahead(explainer)
-    assert ahead.known(x, BOTH, None) is None
+    assert ahead.lookup(x, BOTH, None) is None
     ahead.explain(x, BOTH, None, None, never, False)
-    ahead.fill(x, BOTH, None, never)
+    ahead.prefetch(x, BOTH, None, never)
     return ahead
 
 
@@ -65,34 +68,34 @@ def counted(explainer: lw.Explainer) -> list[lw.LRP]:
 def test_the_neighbours_the_points_of_alpha_and_the_classes_are_filled_in(filled, explainer, x):
     asked = counted(explainer)
     for alpha in (1.95, 2.05, *chebyshev(7, 1, 3)):
-        assert filled.known(x, at(alpha), None) is not None, alpha
+        assert filled.lookup(x, at(alpha), None) is not None, alpha
     top = int(explainer.scores(x).argmax())
-    assert sum(filled.known(x, BOTH, which) is not None for which in range(10)) == 9
-    assert torch.equal(filled.known(x, BOTH, top).relevance, filled.known(x, BOTH, None).relevance)
-    assert filled.known(x, lw.LRP(lw.alpha_beta(alpha=2.0, input="w2")), None) is not None
+    assert sum(filled.lookup(x, BOTH, which) is not None for which in range(10)) == 9
+    assert torch.equal(filled.lookup(x, BOTH, top).relevance, filled.lookup(x, BOTH, None).relevance)
+    assert filled.lookup(x, lw.LRP(lw.alpha_beta(alpha=2.0, input="w2")), None) is not None
     assert asked == []
 
 
 def test_what_is_known_is_what_the_engine_answers_to_the_last_bit(filled, x):
     for method, target in ((at(1.95), None), (at(chebyshev(7, 1, 3)[1]), None), (BOTH, 7)):
-        known = filled.known(x, method, target)
+        cached = filled.lookup(x, method, target)
         with cores_for(filled.explainer.model, x):  # another number of cores may round differently
             fresh = lw.Explainer(filled.explainer.model).explain(x, target, method)
-        assert torch.equal(known.relevance, fresh.relevance)
-        assert (known.method, known.target, known.recomputed) == (method, fresh.target, 0)
-        assert torch.equal(known.layer("features.3"), fresh.layer("features.3"))
+        assert torch.equal(cached.relevance, fresh.relevance)
+        assert (cached.method, cached.target, cached.recomputed) == (method, fresh.target, 0)
+        assert torch.equal(cached.layer("features.3"), fresh.layer("features.3"))
 
 
 def test_every_position_of_alpha_is_guessed_closely(filled, x, measured):
     for alpha in np.arange(1, 3.01, 0.05).round(2):
-        guess = filled.guess(x, at(float(alpha)), None)
+        interpolated = filled.preview(x, at(float(alpha)), None)
         exact = filled.explainer.explain(x, None, at(float(alpha)), aside=True).heatmap()
-        off = float(np.abs(guess.picture - exact).max() / np.abs(exact).max())
+        off = float(np.abs(interpolated.picture - exact).max() / np.abs(exact).max())
         measured("guess in α against the engine, of max|R|", off)
         assert off <= 1e-5
-    assert filled.guess(x, at(4.0), None) is None  # beyond the slider
-    assert filled.guess(x, lw.LRP(lw.epsilon()), None) is None
-    assert filled.guess(x, lw.Gradient(), None) is None
+    assert filled.preview(x, at(4.0), None) is None  # beyond the slider
+    assert filled.preview(x, lw.LRP(lw.epsilon()), None) is None
+    assert filled.preview(x, lw.Gradient(), None) is None
 
 
 def test_a_polynomial_of_higher_degree_gets_more_points():
@@ -100,13 +103,13 @@ def test_a_polynomial_of_higher_degree_gets_more_points():
     layers = [part for _ in range(7) for part in (nn.Linear(24, 24), nn.ReLU())]
     explainer, x = lw.Explainer(nn.Sequential(*layers, nn.Linear(24, 3)).eval()), torch.rand(1, 24)
     ahead = Ahead(explainer)
-    ahead.known(x, BOTH, 0)
+    ahead.lookup(x, BOTH, 0)
     ahead.explain(x, BOTH, 0, None, never, False)
     asked = counted(explainer)
-    ahead.fill(x, BOTH, 0, never)
+    ahead.prefetch(x, BOTH, 0, never)
     assert set(chebyshev(13, 1, 3)) <= {method.composite.alpha for method in asked if isinstance(method, lw.LRP)}
     exact = explainer.explain(x, 0, at(2.2)).heatmap()
-    off = np.abs(ahead.guess(x, at(2.2), 0).picture - exact).max() / np.abs(exact).max()
+    off = np.abs(ahead.preview(x, at(2.2), 0).picture - exact).max() / np.abs(exact).max()
     few = AlphaInterpolation(
         chebyshev(7, 1, 3), [explainer.explain(x, 0, at(point)).relevance for point in chebyshev(7, 1, 3)]
     )
@@ -114,12 +117,12 @@ def test_a_polynomial_of_higher_degree_gets_more_points():
 
 
 def test_a_surface_that_is_off_is_not_used(explainer, x, monkeypatch):
-    monkeypatch.setattr(ahead_module, "CLOSE", 0.0)
+    monkeypatch.setattr(interpolation, "CLOSE", 0.0)
     ahead = Ahead(explainer)
-    ahead.known(x, BOTH, None)
+    ahead.lookup(x, BOTH, None)
     ahead.explain(x, BOTH, None, None, never, False)
-    ahead.fill(x, BOTH, None, never)
-    assert ahead.guess(x, at(2.2), None) is None
+    ahead.prefetch(x, BOTH, None, never)
+    assert ahead.preview(x, at(2.2), None) is None
 
 
 def test_filling_in_leaves_the_next_move_a_small_one(filled, explainer, x):
@@ -129,7 +132,7 @@ def test_filling_in_leaves_the_next_move_a_small_one(filled, explainer, x):
 
 def test_filling_in_stops_at_once(explainer, x):
     ahead = Ahead(explainer)
-    ahead.known(x, BOTH, None)
+    ahead.lookup(x, BOTH, None)
     ahead.explain(x, BOTH, None, None, never, False)
     asked, left = counted(explainer), [30]
 
@@ -137,7 +140,7 @@ def test_filling_in_stops_at_once(explainer, x):
         left[0] -= 1
         return left[0] < 0
 
-    ahead.fill(x, BOTH, None, soon)
+    ahead.prefetch(x, BOTH, None, soon)
     assert 1 <= len(asked) <= 4  # some ten steps each
 
 
@@ -146,21 +149,21 @@ def test_nothing_outlives_a_change(filled, x, change):
     if change == "input":
         other = lw.demo.data.digits().inputs[5:6]
         filled.explainer.explain(other, None, BOTH)
-        assert filled.known(other, BOTH, None) is None
+        assert filled.lookup(other, BOTH, None) is None
     else:
         with torch.no_grad():
             filled.explainer.model.features[0].weight.mul_(1.5)
-        assert filled.known(x, BOTH, None) is None
-    assert filled.guess(x, at(2.2), None) is None
+        assert filled.lookup(x, BOTH, None) is None
+    assert filled.preview(x, at(2.2), None) is None
 
 
 def test_memory_is_bounded(filled, x, monkeypatch):
-    monkeypatch.setattr(ahead_module, "BYTES", 5 * 28 * 28 * 4)
+    monkeypatch.setattr(cache, "BYTES", 5 * 28 * 28 * 4)
     for alpha in np.arange(3, 4, 0.1).round(1):
         filled.explain(x, at(float(alpha)), None, None, never, False)
-    assert len(filled._known) == 5
-    assert filled.known(x, at(3.9), None) is not None
-    assert filled.known(x, at(3.1), None) is None
+    assert len(filled.cache) == 5
+    assert filled.lookup(x, at(3.9), None) is not None
+    assert filled.lookup(x, at(3.1), None) is None
 
 
 def test_a_long_explanation_shows_coarse_pictures_that_sharpen(monkeypatch):
@@ -174,21 +177,21 @@ def test_a_long_explanation_shows_coarse_pictures_that_sharpen(monkeypatch):
     ]  # fmt: skip
     model = nn.Sequential(*blocks, nn.Flatten(), nn.Linear(8 * 16, 4)).eval()
     monkeypatch.setattr(ahead_module, "LONG", 0.0)
-    monkeypatch.setattr(ahead_module, "FIRST", 0.0)
-    monkeypatch.setattr(ahead_module, "AGAIN", 0.0)
+    monkeypatch.setattr(preview, "FIRST", 0.0)
+    monkeypatch.setattr(preview, "NEXT", 0.0)
     explainer, x, shown = lw.Explainer(model), torch.rand(1, 3, 32, 32), list[Preview]()
     ahead = Ahead(explainer)
     ahead.explain(x, lw.LRP(), 0, shown.append, never, False)
     assert shown == []  # how long it takes is not known yet
     ahead.explain(x, lw.LRP(lw.epsilon()), 0, shown.append, never, False)
-    assert [preview.picture.shape for preview in shown] == [(4, 4), (8, 8), (16, 16)]
-    assert shown[0].said == "coarse: 4 × 4 of 32 × 32, sharpening"
+    assert [each.picture.shape for each in shown] == [(4, 4), (8, 8), (16, 16)]
+    assert shown[0].caption == "coarse: 4 × 4 of 32 × 32, sharpening"
 
 
 def test_a_long_explanation_is_abandoned_only_where_something_stands(explainer, x):
     ahead = Ahead(explainer)
     ahead.explain(x, BOTH, None, None, lambda: True, False)  # nothing stands: it goes on
-    with pytest.raises(ahead_module.Abandoned):
+    with pytest.raises(Abandoned):
         ahead.explain(x, at(1.5), None, None, lambda: True, True)
 
 
@@ -203,7 +206,7 @@ def test_the_dashboard_paints_known_positions_without_the_engine(x):
             dashboard.settings.method, composite=dataclasses.replace(dashboard.settings.method.composite, alpha=near)
         )
         seen = dashboard.samples.inputs[:1]
-        while dashboard._ahead.known(seen, method, None) is None and time.monotonic() < deadline:
+        while dashboard._ahead.lookup(seen, method, None) is None and time.monotonic() < deadline:
             time.sleep(0.05)
         asked = counted(dashboard.explainer)
         dashboard.settings = dataclasses.replace(dashboard.settings, method=method)

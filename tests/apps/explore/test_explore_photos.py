@@ -12,7 +12,7 @@ from torch import nn
 
 import lrp_widgets as lw
 from lrp_widgets.apps.explore.explore import Dashboard
-from lrp_widgets.apps.session.reading import _amount
+from lrp_widgets.apps.session.formatting import _amount
 from lrp_widgets.apps.session.settings import Given
 from tests.apps.explore.test_explore import moved
 

@@ -107,28 +107,28 @@ def explainer() -> lw.Explainer:
 def test_what_is_known_of_the_top_class_is_of_this_input(explainer):
     first, second = (lw.demo.data.digits().inputs[i : i + 1] for i in (0, 1))
     ahead = Ahead(explainer)
-    ahead.known(first, METHOD, None)
+    ahead.lookup(first, METHOD, None)
     top = ahead.explain(first, METHOD, None, None, never, False).target[0]
-    assert ahead.known(first, METHOD, top) is not None  # by its number it is the same explanation
-    assert ahead.known(second, METHOD, top) is None
+    assert ahead.lookup(first, METHOD, top) is not None  # by its number it is the same explanation
+    assert ahead.lookup(second, METHOD, top) is None
     ahead.explain(second, METHOD, top, None, never, False)
     assert int(explainer.scores(second).argmax()) != top
-    assert ahead.known(second, METHOD, None) is None
+    assert ahead.lookup(second, METHOD, None) is None
     ahead.explain(second, METHOD, None, None, never, False)
-    known = ahead.known(second, METHOD, None)
+    known = ahead.lookup(second, METHOD, None)
     assert known is not None and known.target == (int(explainer.scores(second).argmax()),)
 
 
 def test_what_is_known_of_the_top_class_is_of_these_weights(explainer):
     x = lw.demo.data.digits().inputs[:1]
     ahead = Ahead(explainer)
-    ahead.known(x, METHOD, None)
+    ahead.lookup(x, METHOD, None)
     top = ahead.explain(x, METHOD, None, None, never, False).target[0]
     last = explainer.model.classifier[2]
     with torch.no_grad():  # the class before becomes the top one
         last.weight.copy_(last.weight.roll(-1, 0))
         last.bias.copy_(last.bias.roll(-1, 0))
-    assert ahead.known(x, METHOD, top) is None
+    assert ahead.lookup(x, METHOD, top) is None
     ahead.explain(x, METHOD, top, None, never, False)
     assert int(explainer.scores(x).argmax()) == top - 1
-    assert ahead.known(x, METHOD, None) is None
+    assert ahead.lookup(x, METHOD, None) is None

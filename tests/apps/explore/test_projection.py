@@ -32,7 +32,7 @@ def test_a_layer_lies_over_the_input(dashboard):
     np.testing.assert_allclose(dashboard.heatmap.relevance, expected.numpy(), atol=1e-6)
     assert dashboard.heatmap.relevance.sum() == pytest.approx(float(relevance.sum()), rel=1e-5)
     assert dashboard.heatmap.image_shape == [28, 28, 1]
-    assert dashboard.projection.said.value == "one position sees 14 × 14 px, every 2 px"
+    assert dashboard.projection.note.value == "one position sees 14 × 14 px, every 2 px"
     channels = dashboard.inspection.channels
     moved(dashboard, channels, selected=channels.channels[1])
     expected = lw.at_input(relevance[0, channels.channels[1]], field)
@@ -102,8 +102,8 @@ def test_without_a_field_there_is_the_small_map(explored):
     dashboard = explored(Behind().eval(), torch.rand(3, 1, 8, 8))
     moved(dashboard, dashboard.layers, selected="inner.end")
     assert dashboard.heatmap.shape == [12, 12] and dashboard.projection.switch.disabled
-    assert "what a position sees is not known" in dashboard.projection.said.value
-    assert "upsample_bilinear2d" in dashboard.projection.said.value
+    assert "what a position sees is not known" in dashboard.projection.note.value
+    assert "upsample_bilinear2d" in dashboard.projection.note.value
     moved(dashboard, dashboard.layers, selected="inner.conv")
     assert dashboard.heatmap.shape == [8, 8] and not dashboard.projection.switch.disabled
 
@@ -111,7 +111,7 @@ def test_without_a_field_there_is_the_small_map(explored):
 def test_where_all_is_seen_or_nothing_is_a_map(dashboard):
     moved(dashboard, dashboard.layers, selected="features.8")
     assert dashboard.heatmap.shape == [1, 1] and dashboard.projection.switch.disabled
-    assert dashboard.projection.said.value == "every position sees the whole input"
+    assert dashboard.projection.note.value == "every position sees the whole input"
     for layer in ("classifier.2", ""):
         moved(dashboard, dashboard.layers, selected=layer)
         assert dashboard.projection.row.layout.display == "none"
@@ -132,7 +132,7 @@ def test_patches_are_found_once_and_only_in_sight(dashboard, monkeypatch):
     moved(dashboard, page.crops, selected=2)
     assert dashboard.settings.sample == dashboard.gallery.selected == found[2].index
     moved(dashboard, dashboard.layers, selected="features.0")  # its sum
-    assert "Choose a layer" in page.said.value and page.signals.shape[0] == 0
+    assert "Choose a layer" in page.caption.value and page.signals.shape[0] == 0
 
 
 def test_a_newer_request_ends_the_search(dashboard):

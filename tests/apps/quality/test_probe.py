@@ -14,7 +14,7 @@ from lrp_widgets.apps.quality.averaged import NOISE, PLAIN, SHIFTS
 from lrp_widgets.apps.quality.quality import Quality
 from lrp_widgets.apps.quality.request import AveragingSettings
 from lrp_widgets.apps.session.cores import cores_for
-from lrp_widgets.apps.session.reading import number
+from lrp_widgets.apps.session.formatting import number
 from lrp_widgets.evaluation.continuity.neighbourhoods import Noise, Translation
 from lrp_widgets.params import params_of
 from tests.apps.quality.quality_cases import PATIENCE, chosen, lines, moved, pressed, turned

@@ -14,7 +14,7 @@ from torch import nn
 
 import lrp_widgets as lw
 from lrp_widgets.apps.explore.explore import Settings
-from lrp_widgets.apps.session.reading import stamp
+from lrp_widgets.apps.session.formatting import stamp
 from lrp_widgets.apps.sharing.export import export_html
 from lrp_widgets.apps.sharing.manifest import model_digest
 from lrp_widgets.apps.sharing.positions import grid_of

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 import lrp_widgets as lw
-from lrp_widgets.apps.session.reading import ledger_rows
+from lrp_widgets.apps.session.formatting import ledger_rows
 from lrp_widgets.engine.analysis.unbalanced import unbalanced
 from lrp_widgets.engine.rules import Epsilon, Rule
 

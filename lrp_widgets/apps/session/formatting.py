@@ -1,8 +1,9 @@
-"""An explanation in words and rows: what the views show of it."""
+"""Formatting: an explanation as the captions, rows, maps and equations that the views show."""
 
 from __future__ import annotations
 
 import html
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,39 +13,49 @@ from lrp_widgets.engine.analysis.doctor import Finding
 from lrp_widgets.engine.analysis.unbalanced import unbalanced
 from lrp_widgets.engine.composites.composite import Depth, Entry
 from lrp_widgets.engine.propagation.explanation import Explanation, pooled
+from lrp_widgets.engine.propagation.target import Contrast
 from lrp_widgets.params import params_of
+from lrp_widgets.samples import Samples
 
 __all__ = [
-    "channel_maps", "equations", "findings", "folded_shape", "ledger_rows", "number", "numbers_of", "picture_of",
-    "said_target", "stamp", "status",
+    "channel_maps", "class_names", "class_text", "equations", "findings", "folded_shape", "ledger_rows", "number",
+    "params_text", "picture_of", "stamp", "status", "target_text",
 ]  # fmt: skip
 
-CAUSES = {"epsilon": "ε"}  # as the literature writes them
+CAUSES = {"epsilon": "ε"}  # names of causes in the ledger, as the literature writes them
 
 
-def said_target(explanation: Explanation, names: tuple[str, ...], row: int = 0) -> str:
+def class_names(explanation: Explanation, samples: Samples) -> tuple[str, ...]:
+    """The name of each class that the model scores."""
+    return tuple(samples.name(index) for index in range(explanation.scores[0].numel()))
+
+
+def class_text(target: int | Contrast, name: Callable[[int], str]) -> str:
+    """A class by name, or one against another."""
+    return f"{name(target.a)} against {name(target.b)}" if isinstance(target, Contrast) else name(target)
+
+
+def target_text(explanation: Explanation, names: tuple[str, ...], row: int = 0) -> str:
     """The class that is explained, by name."""
     target = explanation.target
-    if isinstance(target, tuple):
-        return names[target[row]]
-    return f"{names[target.a]} against {names[target.b]}"
+    return class_text(target[row] if isinstance(target, tuple) else target, names.__getitem__)
 
 
 def stamp(explanation: Explanation, row: int = 0) -> str:
-    """ΣR, f(x) and what the layers kept, for under the picture."""
+    """ΣR, f(x) and what the layers absorbed: the caption of a heatmap."""
     total, score = float(explanation.total[row]), float(explanation.explained[row])
-    said = f"ΣR = {_amount(total)} · f(x) = {_amount(score)}"
+    text = f"ΣR = {_amount(total)} · f(x) = {_amount(score)}"
     if explanation.layers:
         amounts = {CAUSES.get(cause, cause): float(amount[row]) for cause, amount in explanation.absorbed.items()}
         causes = ", ".join(
             f"{cause} {_share(amount, score)}" for cause, amount in amounts.items() if abs(amount) > 5e-4
         )
-        said += f"\nabsorbed {_share(sum(amounts.values()), score)}" + (f" ({causes})" if causes else "")
-    return said
+        text += f"\nabsorbed {_share(sum(amounts.values()), score)}" + (f" ({causes})" if causes else "")
+    return text
 
 
 def _amount(value: float) -> str:
-    """With three decimals, or where these would be zeros with two digits."""
+    """A number with three decimals; with two significant digits where the decimals would all be zero."""
     return f"{value:.3f}" if value == 0 or abs(value) >= 5e-4 else f"{value:.1e}"
 
 
@@ -53,7 +64,7 @@ def _share(amount: float, score: float) -> str:
 
 
 def status(explanation: Explanation) -> str:
-    """What was done, how long it took, and whether the books close."""
+    """How much was recomputed, how long it took, and whether relevance is conserved at every layer."""
     milliseconds = f"{1000 * explanation.seconds:.0f} ms"
     if not explanation.layers:
         what = "no ledger: this method does not propagate through layers"
@@ -92,7 +103,7 @@ def ledger_rows(explanation: Explanation, row: int = 0) -> list[dict[str, Any]]:
             "negative": float(layer.negative[row]),
             "absorbed": {CAUSES.get(cause, cause): float(amount[row]) for cause, amount in layer.absorbed.items()},
             "unexplained": 0.0 if layer.closes else float(layer.unexplained[row]),
-            "fault": f"{known.message} {known.remedy}" if (known := causes.get(layer.name)) else "",
+            "fault": f"{cause.message} {cause.remedy}" if (cause := causes.get(layer.name)) else "",
         }
         for layer in reversed(explanation.layers)
         if layer.reached
@@ -139,33 +150,33 @@ def equations(explanation: Explanation) -> str:
     entries = [entry for entry in composite.entries if entry.rule in used]
     entries.sort(key=lambda entry: entry.where == "input")
     return "".join(
-        _equation(_where(entry, len(entries) > 1), entry.rule.equation, numbers_of(entry.rule)) for entry in entries
+        _equation(_where(entry, len(entries) > 1), entry.rule.equation, params_text(entry.rule)) for entry in entries
     )
 
 
 def _where(entry: Entry, others: bool) -> str:
     if isinstance(entry.where, Depth):
         return f"depth {entry.where.start:.0%} to {entry.where.stop:.0%}"
-    said = {"any": "the other layers" if others else "all layers", "input": "at the input"}
-    return said.get(entry.where, f"{entry.where} layers")
+    texts = {"any": "the other layers" if others else "all layers", "input": "at the input"}
+    return texts.get(entry.where, f"{entry.where} layers")
 
 
-def numbers_of(rule: Any) -> str:
+def params_text(rule: Any) -> str:
     """The parameters of a rule in force: α = 2, β = 1.00."""
-    known = [f"{p.label} = {getattr(rule, p.name):.4g}" for p in params_of(rule) if p.kind == "number"]
-    known += [note for p in params_of(rule) if (note := rule.note(p.name))]
+    texts = [f"{param.label} = {getattr(rule, param.name):.4g}" for param in params_of(rule) if param.kind == "number"]
+    texts += [note for param in params_of(rule) if (note := rule.note(param.name))]
     if getattr(rule, "relative", False):
-        known[0] += " · rms z"
+        texts[0] += " · rms z"
     if hasattr(rule, "low"):
-        known += [f"l = {rule.low}", f"h = {rule.high}"]
-    return ", ".join(known)
+        texts += [f"l = {rule.low}", f"h = {rule.high}"]
+    return ", ".join(texts)
 
 
-def findings(found: list[Finding]) -> str:
-    """What the model doctor found, as HTML; nothing at all when all is well."""
-    if not found:
+def findings(report: Sequence[Finding]) -> str:
+    """The findings of the model doctor as HTML; empty where there are none."""
+    if not report:
         return ""
-    lines = "".join(_finding(finding) for finding in found)
+    lines = "".join(_finding(finding) for finding in report)
     return f'<div class="lrp-heading">Doctor</div><ul class="lrp-findings">{lines}</ul>'
 
 

@@ -1,0 +1,61 @@
+"""Events: what the worker of the explore app tells the views, one frozen value each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lrp_widgets.apps.explore.preview import Preview
+from lrp_widgets.apps.session.settings import Settings
+from lrp_widgets.engine.analysis.doctor import Finding
+from lrp_widgets.engine.propagation.explanation import Explanation
+from lrp_widgets.evaluation import Curve
+from lrp_widgets.methods import Patch
+
+__all__ = ["CurveGrew", "Event", "Explained", "ModelExamined", "PatchesFound", "Previewed", "ProjectionSwitched"]
+
+
+@dataclass(frozen=True, eq=False)
+class Previewed:
+    """An approximate picture is there; the exact one follows."""
+
+    preview: Preview
+
+
+@dataclass(frozen=True, eq=False)
+class Explained:
+    """The explanation that the settings ask for is there, or one more of their pins."""
+
+    settings: Settings
+    explanation: Explanation
+
+
+@dataclass(frozen=True)
+class ProjectionSwitched:
+    """The map of a hidden layer is wanted over the input rather than on its own grid, or the other way round."""
+
+
+@dataclass(frozen=True, eq=False)
+class PatchesFound:
+    """The patches that a channel is most active on, so far.  caption: what they are, or why there are none."""
+
+    caption: str
+    patches: tuple[Patch, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class CurveGrew:
+    """The pixel-flipping curve so far, and the band of random orders; None before the first of these."""
+
+    curve: Curve
+    band: Curve | None
+
+
+@dataclass(frozen=True, eq=False)
+class ModelExamined:
+    """The model doctor has examined the model."""
+
+    findings: Sequence[Finding]
+
+
+Event = Previewed | Explained | ProjectionSwitched | PatchesFound | CurveGrew | ModelExamined
