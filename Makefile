@@ -1,4 +1,4 @@
-# make app | lab | test | check | bench | conservation | growth | quality | clean, from a clean clone: everything lands in ./.venv
+# make app | lab | test | check | bench | conservation | growth | quality | mutants | clean, from a clean clone: everything lands in ./.venv
 #
 #   PORT         where `make app` serves (8866)
 #   PYTHON       the interpreter for ./.venv (else the first of python3, 3.13, 3.12, 3.11 that fits)
@@ -6,12 +6,14 @@
 #                make app TORCH_INDEX=https://download.pytorch.org/whl/cpu
 #   TESTS        what `make test` runs (everything)
 #   BENCH        what `make bench` times: networks, or `short` (everything)
+#   FAULTS       what `make mutants` puts in: words of their names or places (everything)
 
 PORT ?= 8866
 PYTHON ?=
 TORCH_INDEX ?=
 TESTS ?=
 BENCH ?=
+FAULTS ?=
 
 BIN := .venv/bin
 # Python compiles what it imports; all of it would be a minute for modules that nobody imports.
@@ -26,7 +28,7 @@ apt = { \
 	command -v apt-get >/dev/null && $$as_root apt-get update && \
 	$$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $(1); }
 
-.PHONY: app lab test check bench conservation growth quality browser clean
+.PHONY: app lab test check bench conservation growth quality mutants browser clean
 .DELETE_ON_ERROR:
 
 app: .venv/ready-app
@@ -57,6 +59,9 @@ growth: .venv/ready-test
 
 quality: .venv/ready-test
 	@LRP_WIDGETS_REPORT=$(CURDIR)/docs/paper_quality.md $(BIN)/jupyter execute notebooks/paper_quality.ipynb
+
+mutants: .venv/ready-test
+	@$(BIN)/python -u -m mutants $(FAULTS)
 
 clean:
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis test-results

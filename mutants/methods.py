@@ -1,0 +1,186 @@
+"""Faults in the methods: gradients, integrated gradients, SmoothGrad, occlusion, Grad-CAM, guided backprop, chance."""
+
+from __future__ import annotations
+
+from mutants.fault import Fault
+
+M = "lrp_widgets/methods"
+T = "tests/methods"
+
+FAULTS = (
+    Fault(
+        "sensitivity is the gradient",
+        f"{M}/gradient.py",
+        "gradient.square()",
+        "gradient",
+        f"{T}/test_gradient.py",
+    ),
+    Fault(
+        "simple Taylor forgets the input",
+        f"{M}/gradient.py",
+        "return gradient * x",
+        "return gradient",
+        f"{T}/test_gradient.py",
+    ),
+    Fault(
+        "the gradient is that of the caller's own tensor",
+        f"{M}/gradient.py",
+        "leaf.clone() if floating(leaf) else leaf for leaf in leaves",
+        "leaf for leaf in leaves",
+        f"{T}/test_gradient.py",
+    ),
+    Fault(
+        "integrated gradients begin at zero",
+        f"{M}/integrated_gradients.py",
+        "((x - start) * integral)",
+        "(x * integral)",
+        f"{T}/test_integrated_gradients.py",
+    ),
+    Fault(
+        "integrated gradients have double weights",
+        f"{M}/integrated_gradients.py",
+        "float(weight / 2)",
+        "float(weight)",
+        f"{T}/test_integrated_gradients.py",
+    ),
+    Fault(
+        "integrated gradients go half of the way",
+        f"{M}/integrated_gradients.py",
+        "float(t + 1) / 2 * (x - start)",
+        "float(t) / 2 * (x - start)",
+        f"{T}/test_integrated_gradients.py",
+    ),
+    Fault(
+        "the convergence of integrated gradients has the other sign",
+        f"{M}/integrated_gradients.py",
+        "explanation.total - (explanation.explained",
+        "(explanation.total * 0) - (explanation.explained",
+        f"{T}/test_integrated_gradients.py",
+    ),
+    Fault(
+        "SmoothGrad's noise does not follow the range of a row",
+        f"{M}/smoothgrad.py",
+        "self.noise * width * noise",
+        "self.noise * noise",
+        f"{T}/test_smoothgrad.py",
+    ),
+    Fault(
+        "SmoothGrad draws the same noise again",
+        f"{M}/smoothgrad.py",
+        "manual_seed(self.seed)",
+        "manual_seed(0)",
+        f"{T}/test_smoothgrad.py",
+    ),
+    Fault(
+        "the mean over copies divides by one too many",
+        f"{M}/copies.py",
+        "(total / count)",
+        "(total / (count + 1))",
+        f"{T}/test_smoothgrad.py",
+    ),
+    Fault(
+        "of the last batch of copies one is lost",
+        f"{M}/copies.py",
+        "while batch := list(islice(left, fit)):",
+        "while len(batch := list(islice(left, fit))) > 1:",
+        f"{T}/test_copies.py {T}/test_smoothgrad.py",
+    ),
+    Fault(
+        "occlusion has the other sign",
+        f"{M}/occlusion.py",
+        "f.to(wide) - score.to(wide)",
+        "score.to(wide) - f.to(wide)",
+        f"{T}/test_occlusion.py",
+    ),
+    Fault(
+        "occlusion does not share among overlapping patches",
+        f"{M}/occlusion.py",
+        "(lost / times.clamp(min=1))",
+        "lost",
+        f"{T}/test_occlusion.py",
+    ),
+    Fault(
+        "occlusion covers with the mean over all channels",
+        f"{M}/occlusion.py",
+        "picture.mean(tuple(range(2, picture.ndim)), keepdim=True)",
+        "picture.mean(tuple(range(1, picture.ndim)), keepdim=True)",
+        f"{T}/test_occlusion.py",
+    ),
+    Fault(
+        "occlusion covers the picture itself",
+        f"{M}/occlusion.py",
+        "covered = picture.clone()",
+        "covered = picture",
+        f"{T}/test_occlusion.py",
+    ),
+    Fault(
+        "chance shares no whole",
+        f"{M}/chance.py",
+        "share / whole * score",
+        "share * score",
+        f"{T}/test_chance.py",
+    ),
+    Fault(
+        "Grad-CAM weighs with the sum of the gradient",
+        f"{M}/grad_cam.py",
+        "gradient.mean(space, keepdim=True)",
+        "gradient.sum(space, keepdim=True)",
+        f"{T}/test_grad_cam.py",
+    ),
+    Fault(
+        "Grad-CAM keeps what speaks against",
+        f"{M}/grad_cam.py",
+        "cam.clamp(min=0) if self.rectify else cam",
+        "cam",
+        f"{T}/test_grad_cam.py",
+    ),
+    Fault(
+        "Grad-CAM takes the first layer with maps",
+        f"{M}/grad_cam.py",
+        "list(known.items())[-1]",
+        "list(known.items())[0]",
+        f"{T}/test_grad_cam.py",
+    ),
+    Fault(
+        "guided Grad-CAM explains another class",
+        f"{M}/grad_cam.py",
+        "relevance(explainer, x, cam.target, abandoned)",
+        "relevance(explainer, x, None, abandoned)",
+        f"{T}/test_grad_cam.py",
+    ),
+    Fault(
+        "guided backprop is the gradient",
+        f"{M}/guided_backprop.py",
+        "[gradient(s)[0].clamp(min=0)]",
+        "[gradient(s)[0]]",
+        f"{T}/test_guided_backprop.py",
+    ),
+    Fault(
+        "the deconvolution keeps what is negative",
+        f"{M}/guided_backprop.py",
+        "s.clamp(min=0).sum_to_size(shape)",
+        "s.sum_to_size(shape)",
+        f"{T}/test_guided_backprop.py",
+    ),
+    Fault(
+        "translations go one way only",
+        f"{M}/translated.py",
+        "range(-self.shift, self.shift + 1)",
+        "range(0, self.shift + 1)",
+        f"{T}/test_translated.py",
+    ),
+    Fault(
+        "translated relevance is not moved back",
+        f"{M}/translated.py",
+        "((_back(part, s), whole)",
+        "((part, whole)",
+        f"{T}/test_translated.py",
+    ),
+    Fault(
+        "at a repeated edge relevance is lost",
+        f"{M}/translated.py",
+        ".index_add(axis, source, relevance)",
+        ".index_copy(axis, source, relevance)",
+        f"{T}/test_translated.py",
+    ),
+)

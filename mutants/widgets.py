@@ -1,0 +1,193 @@
+"""Faults in the widgets' Python, and in the settings and pictures that they show."""
+
+from __future__ import annotations
+
+from mutants.fault import Fault
+
+W = "lrp_widgets/widgets"
+T = "tests/widgets"
+
+FAULTS = (
+    Fault(
+        "the browser may write any trait",
+        f"{W}/browser.py",
+        'return self.has_trait(name) and bool(self.trait_metadata(name, "from_browser"))',
+        "return self.has_trait(name)",
+        f"{T}/test_browser.py {T}/test_refusals.py",
+    ),
+    Fault(
+        "a refused message does not go back",
+        f"{W}/browser.py",
+        "            self.send_state(allowed)\n",
+        "",
+        f"{T}/test_browser.py {T}/test_refusals.py",
+    ),
+    Fault(
+        "NaN passes for a number",
+        f"{W}/browser.py",
+        "if not math.isfinite(number):",
+        "if math.isinf(number):",
+        f"{T}/test_browser.py {T}/test_refusals.py {T}/views/test_heatmap.py",
+    ),
+    Fault(
+        "pixels are cut off, not rounded",
+        f"{W}/browser.py",
+        "np.round(np.clip(pixels, 0, 1) * 255)",
+        "np.floor(np.clip(pixels, 0, 1) * 255)",
+        f"{T}/test_browser.py {T}/views {T}/controls/test_gallery.py",
+    ),
+    Fault(
+        "the newest request waits behind the older ones",
+        f"{W}/latest.py",
+        "self._waiting[:] = [request]",
+        "self._waiting.append(request)",
+        f"{T}/test_latest.py",
+    ),
+    Fault(
+        "nothing is ever superseded",
+        f"{W}/latest.py",
+        "return bool(self._waiting) or self._closed",
+        "return self._closed",
+        f"{T}/test_latest.py",
+    ),
+    Fault(
+        "an exit of the model ends the worker",
+        f"{W}/latest.py",
+        "except BaseException as error:  # also a model's sys.exit(): it would end the thread without a word\n",
+        "except Exception as error:\n",
+        f"{T}/test_latest.py",
+    ),
+    Fault(
+        "a refusal takes the place of a request",
+        f"{W}/latest.py",
+        "                self._refused.append(error)\n",
+        "                self._refused.append(error)\n                self._waiting.clear()\n",
+        f"{T}/test_latest.py",
+    ),
+    Fault(
+        "the locked scale of a heatmap is given up for a new picture",
+        f"{W}/views/heatmap.py",
+        "if self.locked:\n            low, high = self.locked",
+        "if self.locked and self.scale:\n            low, high = self.locked",
+        f"{T}/views/test_heatmap.py {T}/controls/test_look.py",
+    ),
+    Fault(
+        "both signs have ends of their own on one scale",
+        f"{W}/views/heatmap.py",
+        "low = high = max(low, high)",
+        "low, high = low, high",
+        f"{T}/views/test_heatmap.py",
+    ),
+    Fault(
+        "only what is positive is shown where only what is negative should",
+        f"{W}/views/heatmap.py",
+        'return (0.0 if self.signs == "positive" else low), (0.0 if self.signs == "negative" else high)',
+        'return (0.0 if self.signs == "negative" else low), (0.0 if self.signs == "positive" else high)',
+        f"{T}/views/test_heatmap.py",
+    ),
+    Fault(
+        "a region outlives another shape",
+        f"{W}/views/heatmap.py",
+        "self.region, self.zoom, self.boxes, self.box = [], list(WHOLE), [], -1",
+        "self.zoom, self.boxes, self.box = list(WHOLE), [], -1",
+        f"{T}/views/test_heatmap.py {T}/views/test_region.py {T}/views/test_zoom.py",
+    ),
+    Fault(
+        "of a polygon the pixels outside are taken",
+        "lrp_widgets/polygon.py",
+        "% 2 == 1",
+        "% 2 == 0",
+        f"{T}/views/test_region.py",
+    ),
+    Fault(
+        "a polygon holds pixels by their corners",
+        "lrp_widgets/polygon.py",
+        "np.arange(width) + 0.5, np.arange(height) + 0.5",
+        "np.arange(width), np.arange(height)",
+        f"{T}/views/test_region.py tests/engine/propagation/test_filter.py",
+    ),
+    Fault(
+        "a polygon in shares is one in pixels",
+        "lrp_widgets/polygon.py",
+        "x, y = x / width, y / height",
+        "x, y = x / height, y / width",
+        "tests/engine/propagation/test_filter.py tests/test_polygon.py",
+    ),
+    Fault(
+        "the share of a region is one of |R|",
+        f"{W}/views/region.py",
+        "return self.inside / self.total if",
+        "return self.inside / self.total_size if",
+        f"{T}/views/test_region.py",
+    ),
+    Fault(
+        "an echo of the browser is a move",
+        f"{W}/controls/control.py",
+        "if not _is_echo(self._known, value, self.value):",
+        "if True:",
+        f"{T}/controls/test_control.py",
+    ),
+    Fault(
+        "a forged value is taken by a control",
+        f"{W}/controls/control.py",
+        "            self._put_back()\n            self._tell(str(error))\n            return",
+        "            self._tell(str(error))\n            return",
+        f"{T}/controls/test_control.py",
+    ),
+    Fault(
+        "a log slider has no lowest place for zero",
+        f"{W}/controls/control.py",
+        "if known.log and value == 0:",
+        "if False:",
+        f"{T}/controls/test_control.py {T}/controls/test_editor.py",
+    ),
+    Fault(
+        "the reset goes back to where the slider stood",
+        f"{W}/controls/control.py",
+        "self._home = value if known.default is dataclasses.MISSING else known.default",
+        "self._home = value",
+        f"{T}/controls/test_control.py",
+    ),
+    Fault(
+        "an unpinned map stays",
+        f"{W}/views/compare.py",
+        "self.maps = {known: data for known, data in self.maps.items() if known != key}",
+        "self.maps = dict(self.maps)",
+        f"{T}/views/test_compare.py",
+    ),
+    Fault(
+        "the class with the lowest score is the top one",
+        f"{W}/controls/classes.py",
+        "return -max(known)[1] if known else -1",
+        "return -min(known)[1] if known else -1",
+        f"{T}/controls/test_classes.py",
+    ),
+    Fault(
+        "the box of normalized pictures is taken the wrong way",
+        "lrp_widgets/preprocessing.py",
+        "return tuple((0 - mean) / std for",
+        "return tuple((0 + mean) / std for",
+        "tests/test_preprocessing.py",
+    ),
+    Fault(
+        "height and width of a size are swapped",
+        "lrp_widgets/images.py",
+        "(sides[1], sides[0])",
+        "(sides[0], sides[1])",
+        "tests/test_samples.py",
+    ),
+    Fault(
+        "what is transparent becomes black",
+        "lrp_widgets/images.py",
+        'Image.new("RGBA", image.size, "white")',
+        'Image.new("RGBA", image.size, "black")',
+        "tests/test_samples.py tests/test_preprocessing.py",
+    ),
+    Fault(
+        "of many images the first of all are read",
+        "lrp_widgets/images.py",
+        "sorted(turn)[:limit]",
+        "turn[:limit]",
+        "tests/test_samples.py",
+    ),
+)
