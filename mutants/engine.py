@@ -26,7 +26,7 @@ FAULTS = (
         f"{E}/trace/memo.py",
         "dict(self._cells)",
         "self._cells",
-        f"{TRACE}/test_memo.py {TRACE}/test_memo_2.py",
+        f"{TRACE}/test_fork.py",
     ),
     Fault(
         "memo compares tensors by value",
@@ -89,7 +89,7 @@ FAULTS = (
         f"{E}/trace/inputs.py",
         "max(lengths, key=lengths.count)",
         "min(lengths)",
-        f"{TRACE}/test_inputs.py",
+        f"{TRACE}/test_rows.py",
     ),
     # layers
     Fault(

@@ -102,7 +102,7 @@ FAULTS = (
         f"{E}/propagation/explainer.py",
         "self._memo.fork() if aside else self._memo",
         "self._memo",
-        f"{TRACE}/test_memo.py {TRACE}/test_memo_2.py tests/apps/explore/test_ahead.py",
+        f"{TRACE}/test_fork.py",
     ),
     Fault(
         "the budget is that of all steps",
