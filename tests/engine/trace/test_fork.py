@@ -29,7 +29,7 @@ def test_a_fork_knows_what_the_memo_knew_and_keeps_to_itself_what_it_learns() ->
 
 
 def test_after_an_explanation_aside_the_next_one_begins_where_the_last_one_stood() -> None:
-    explainer, x = lw.Explainer(straight()), torch.rand(1, 1, 8, 8)
+    explainer, x = lw.Explainer(straight()), torch.rand(1, 1, 6, 6)
     one, other = lw.LRP(lw.alpha_beta(2.0)), lw.LRP(lw.epsilon(0.1))
     first = explainer.explain(x, 1, one)
     aside = explainer.explain(x, 1, other, aside=True)
