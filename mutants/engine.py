@@ -204,7 +204,7 @@ FAULTS = (
         f"{E}/rules",
         "self.epsilon * layer.rms if self.relative else self.epsilon",
         "self.epsilon",
-        DENSE,
+        f"{T}/rules/test_rules_2.py",
     ),
     Fault(
         "γ counts once too often",

@@ -174,8 +174,8 @@ FAULTS = (
     Fault(
         "a patch too many is gone at each score",
         f"{V}/flipping/flipping.py",
-        "scene.scores(rank < chunk[:, None])",
-        "scene.scores(rank <= chunk[:, None])",
+        "scores(rank < chunk[:, None])",
+        "scores(rank <= chunk[:, None])",
         FLIPPING,
     ),
     Fault(
