@@ -235,7 +235,7 @@ FAULTS = (
         f"{E}/rules",
         ".repeat_interleave(features // channels)",
         ".repeat(features // channels)",
-        f"{T}/rules",
+        f"{T}/composites/test_where.py",
     ),
     Fault(
         "flat forgets how many channels there are",

@@ -31,14 +31,14 @@ FAULTS = (
         f"{E}/composites/composite.py",
         "if not all(value in fresh for value in step.inputs):",
         "if not any(value in fresh for value in step.inputs):",
-        f"{T}/rules {T}/propagation/test_explainer.py {T}/propagation/test_explainer_2.py",
+        f"{T}/composites/test_where.py",
     ),
     Fault(
         "the depth of a layer is where it begins",
         f"{E}/composites/composite.py",
         "(i + 0.5) / count",
         "(i + 1) / count",
-        f"{T}/rules {T}/propagation/test_explainer_2.py",
+        f"{T}/composites/test_where.py",
     ),
     # propagation
     Fault(
