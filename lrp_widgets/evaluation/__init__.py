@@ -15,6 +15,7 @@ from lrp_widgets.evaluation.flipping import removal
 from lrp_widgets.evaluation.flipping.curve import Curve, area_between
 from lrp_widgets.evaluation.flipping.flipping import pixel_flipping, random_flipping, stream_flipping
 from lrp_widgets.evaluation.flipping.regions import superpixels
+from lrp_widgets.evaluation.flipping.setting import Flipping
 from lrp_widgets.evaluation.referee.referee import Comparison, Verdict, compare_with
 from lrp_widgets.evaluation.score import Score
 
@@ -24,6 +25,7 @@ __all__ = [
     "ContinuityPath",
     "Curve",
     "EvaluationError",
+    "Flipping",
     "Limits",
     "Metric",
     "RandomizationCurve",

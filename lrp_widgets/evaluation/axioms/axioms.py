@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -22,9 +21,11 @@ from lrp_widgets.evaluation.axioms.rewriting import NotSafe, Rewriting, doubled,
 from lrp_widgets.evaluation.checks import fresh_explainer, one_input
 from lrp_widgets.evaluation.continuity.continuity import AllTheSame, continuity
 from lrp_widgets.evaluation.continuity.neighbourhoods import Noise, Translation, neighbourhood_of
-from lrp_widgets.evaluation.flipping.flipping import pixel_flipping
+from lrp_widgets.evaluation.flipping.flipping import flipping_curves
 from lrp_widgets.evaluation.flipping.removal import Baseline
+from lrp_widgets.evaluation.flipping.setting import Flipping
 from lrp_widgets.evaluation.score import Score
+from lrp_widgets.evaluation.signatures import last, result_of
 from lrp_widgets.methods import LRP
 from lrp_widgets.modalities import modality_of
 from lrp_widgets.params import Setting, param
@@ -76,28 +77,6 @@ class _Case:
         return self.explanation.relevance[0].double()
 
 
-def axioms(
-    model: nn.Module | Explainer,
-    x: Tensor,
-    method: Method | None = None,
-    target: Target = None,
-    *,
-    limits: Limits = Limits(),
-    baseline: Bound = 0.0,
-    patch: int | None = None,
-    output: Output = None,
-) -> tuple[Score, ...]:
-    """The report card: conservation, positivity, continuity, selectivity, completeness, invariances, randomization.
-
-    x: one floating-point input with its batch dimension.  method, target: as in Explainer.explain.
-    limits: what passes.  baseline: x₀ of completeness, and what removed pixels become; one number or one per channel.
-    patch: side of the patches that selectivity removes, a seventh of the picture where None.
-    A row that this model does not allow has the value NaN, and its note says why.
-    Raises TypeError or ValueError that names what is wrong.
-    """
-    return tuple(stream_axioms(model, x, method, target, limits=limits, baseline=baseline, patch=patch, output=output))
-
-
 def stream_axioms(
     model: nn.Module | Explainer,
     x: Tensor,
@@ -122,6 +101,19 @@ def stream_axioms(
     case = _Case(explainer, x, method, explanation, limits, baseline, side)
     for row in ROWS:
         yield row.measured(case)
+
+
+@result_of(stream_axioms)
+def axioms(steps: Iterator[Score]) -> tuple[Score, ...]:
+    """The report card: conservation, positivity, continuity, selectivity, completeness, invariances, randomization.
+
+    x: one floating-point input with its batch dimension.  method, target: as in Explainer.explain.
+    limits: what passes.  baseline: x₀ of completeness, and what removed pixels become; one number or one per channel.
+    patch: side of the patches that selectivity removes, a seventh of the picture where None.
+    A row that this model does not allow has the value NaN, and its note says why.
+    Raises TypeError or ValueError that names what is wrong.
+    """
+    return tuple(steps)
 
 
 @dataclass(frozen=True)
@@ -169,11 +161,14 @@ def _continuity(case: _Case) -> tuple[float, float, str]:
 
 
 def _selectivity(case: _Case) -> tuple[float, float, str]:
-    how: dict[str, Any] = {"patch": case.patch, "baseline": case.baseline, "output": case.explainer.output}
-    model, r = case.explainer.model, case.explanation.relevance
-    area = pixel_flipping(model, case.x, r, case.target, **how).area
-    seeds = range(case.limits.seed, case.limits.seed + case.limits.orders)
-    chance = [pixel_flipping(model, case.x, r, case.target, order="random", seed=s, **how).area for s in seeds]
+    ranked = Flipping(patch=case.patch, baseline=case.baseline, output=case.explainer.output)
+
+    def area_of(setting: Flipping) -> float:
+        model, r = case.explainer.model, case.explanation.relevance
+        return last(flipping_curves(model, case.x, r, case.target, setting)).area
+
+    area, first = area_of(ranked), case.limits.seed
+    chance = [area_of(replace(ranked, order="random", seed=first + i)) for i in range(case.limits.orders)]
     return area, min(chance), f"in units of f; {len(chance)} random orders: {min(chance):.3g} to {max(chance):.3g}"
 
 

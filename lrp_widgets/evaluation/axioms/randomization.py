@@ -19,6 +19,7 @@ from lrp_widgets.engine.propagation.target import Target, resolve_target
 from lrp_widgets.engine.trace.inputs import check_input
 from lrp_widgets.evaluation.axioms.rewriting import NotSafe, copy_of
 from lrp_widgets.evaluation.checks import at_least, fresh_explainer, one_input, one_of
+from lrp_widgets.evaluation.signatures import last, result_of
 
 __all__ = ["RandomizationCurve", "randomization", "rank_correlation", "stream_randomization"]
 
@@ -45,32 +46,6 @@ class RandomizationCurve:
         """|correlation| with all layers randomized (cascading), or the largest of any (independent): low is sound."""
         sizes = np.abs(self.correlations)
         return float(sizes[-1] if self.mode == "cascading" else sizes.max())
-
-
-def randomization(
-    model: nn.Module | Explainer,
-    x: Tensor,
-    method: Method | None = None,
-    target: Target = None,
-    *,
-    mode: str = "cascading",
-    absolute: bool = False,
-    seed: int = 0,
-    output: Output = None,
-) -> RandomizationCurve:
-    """ρ(R, R with randomized layers): each weight w of a layer becomes rms(w) n, n ~ N(0, 1).
-
-    x: one floating-point input with its batch dimension.  method, target: as in Explainer.explain; the class of x is
-    explained throughout.  mode: "cascading" from the output down, or "independent".  absolute: ranks of |R|.
-    Raises TypeError or ValueError that names what is wrong. Adebayo et al. 2018.
-    """
-    last = None
-    for last in stream_randomization(  # noqa: B007 - the last one is whole
-        model, x, method, target, mode=mode, absolute=absolute, seed=seed, output=output
-    ):
-        pass
-    assert last is not None
-    return last
 
 
 def stream_randomization(
@@ -118,6 +93,17 @@ def stream_randomization(
         correlations.append(rank_correlation(a, b))
         heatmaps.append(after)
         yield RandomizationCurve(names[::-1][:done], np.array(correlations), mode, np.stack(heatmaps))
+
+
+@result_of(stream_randomization)
+def randomization(steps: Iterator[RandomizationCurve]) -> RandomizationCurve:
+    """ρ(R, R with randomized layers): each weight w of a layer becomes rms(w) n, n ~ N(0, 1).
+
+    x: one floating-point input with its batch dimension.  method, target: as in Explainer.explain; the class of x is
+    explained throughout.  mode: "cascading" from the output down, or "independent".  absolute: ranks of |R|.
+    Raises TypeError or ValueError that names what is wrong. Adebayo et al. 2018.
+    """
+    return last(steps)
 
 
 def layers_in_order(model: nn.Module, x: Tensor, output: Output = None) -> tuple[str, ...]:

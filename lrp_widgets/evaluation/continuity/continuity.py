@@ -18,6 +18,7 @@ from lrp_widgets.engine.rules.bounds import checked_bound
 from lrp_widgets.engine.trace.inputs import check_input
 from lrp_widgets.evaluation.checks import at_least, fresh_explainer, one_input
 from lrp_widgets.evaluation.continuity.neighbourhoods import Between, Neighbourhood, neighbourhood_of
+from lrp_widgets.evaluation.signatures import last, result_of
 from lrp_widgets.modalities import modality_of
 
 __all__ = ["AllTheSame", "ContinuityPath", "continuity", "distances", "stream_continuity", "walk"]
@@ -69,37 +70,6 @@ class ContinuityPath:
             return tuple(np.flatnonzero(self.ratios > self.jump * self.median).tolist())
 
 
-def continuity(
-    model: nn.Module | Explainer,
-    x: Tensor,
-    method: Method | None = None,
-    target: Target = None,
-    *,
-    kind: Neighbourhood | str = "translation",
-    other: Tensor | None = None,
-    fill: float | tuple[float, ...] = 0.0,
-    jump: float = 10.0,
-    batch: int = 8,
-    output: Output = None,
-) -> ContinuityPath:
-    """max over x' near x of ‖R(x) − R(x')‖₁ / ‖x − x'‖₂: low is continuous.
-
-    x: one floating-point input with its batch dimension.  method, target: as in Explainer.explain; the class of x is
-    explained all the way.
-    kind: "translation" (the paper's), "noise", "rotation", "brightness", "between" (x and `other`), or a setting.
-    fill: what comes in from outside a picture that is moved, one number or one per channel.
-    jump: how many medians of the ratios make a jump.  batch: how many are explained at a time.
-    Raises TypeError or ValueError that names what is wrong. The paper, section on explanation continuity.
-    """
-    path = None
-    for path in stream_continuity(  # noqa: B007 - the last one is whole
-        model, x, method, target, kind=kind, other=other, fill=fill, jump=jump, batch=batch, output=output
-    ):
-        pass
-    assert path is not None
-    return path
-
-
 def stream_continuity(
     model: nn.Module | Explainer,
     x: Tensor,
@@ -136,6 +106,20 @@ def stream_continuity(
     x = x.detach()
     chosen = resolve_target(target, explainer.scores(x))
     yield from walk(explainer, method, chosen, near, near.inputs(x, edge, other), jump=float(jump), batch=batch)
+
+
+@result_of(stream_continuity)
+def continuity(steps: Iterator[ContinuityPath]) -> ContinuityPath:
+    """max over x' near x of ‖R(x) − R(x')‖₁ / ‖x − x'‖₂: low is continuous.
+
+    x: one floating-point input with its batch dimension.  method, target: as in Explainer.explain; the class of x is
+    explained all the way.
+    kind: "translation" (the paper's), "noise", "rotation", "brightness", "between" (x and `other`), or a setting.
+    fill: what comes in from outside a picture that is moved, one number or one per channel.
+    jump: how many medians of the ratios make a jump.  batch: how many are explained at a time.
+    Raises TypeError or ValueError that names what is wrong. The paper, section on explanation continuity.
+    """
+    return last(steps)
 
 
 def walk(

@@ -23,9 +23,11 @@ from lrp_widgets.evaluation.axioms.randomization import MODES, randomization
 from lrp_widgets.evaluation.continuity.continuity import AllTheSame, walk
 from lrp_widgets.evaluation.continuity.neighbourhoods import Neighbourhood, Translation, neighbourhood_of
 from lrp_widgets.evaluation.dataset.sparsity import gini
-from lrp_widgets.evaluation.flipping.flipping import pixel_flipping
+from lrp_widgets.evaluation.flipping.flipping import flipping_curves
 from lrp_widgets.evaluation.flipping.ranking import in_order, relevance_of_regions
 from lrp_widgets.evaluation.flipping.removal import Baseline, Removal, removal_of
+from lrp_widgets.evaluation.flipping.setting import Flipping
+from lrp_widgets.evaluation.signatures import last
 from lrp_widgets.modalities import modality_of
 from lrp_widgets.params import Setting, choice, param, switch
 
@@ -81,11 +83,7 @@ class Selectivity(Metric):
     def measure(self, explainer: Explainer, x: Tensor, target: tuple[int, ...], explanation: Explanation) -> Any:
         if self.batched:
             return self._again(explainer, x, target, explanation)
-        curve = pixel_flipping(
-            explainer.model,
-            x,
-            explanation.relevance,
-            target,
+        setting = Flipping(
             patch=self.patch,
             order=self.order,
             unit=self.unit,
@@ -94,6 +92,7 @@ class Selectivity(Metric):
             output=explainer.output,
             removal=self.removal,
         )
+        curve = last(flipping_curves(explainer.model, x, explanation.relevance, target, setting))
         return self._area(curve.values, curve.removed)
 
     def _again(self, explainer: Explainer, x: Tensor, target: tuple[int, ...], explanation: Explanation) -> list[float]:

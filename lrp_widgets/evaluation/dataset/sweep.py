@@ -22,7 +22,9 @@ from lrp_widgets.evaluation.checks import at_least, fresh_explainer, one_input
 from lrp_widgets.evaluation.continuity.continuity import AllTheSame, walk
 from lrp_widgets.evaluation.continuity.neighbourhoods import Noise
 from lrp_widgets.evaluation.dataset.sparsity import gini
-from lrp_widgets.evaluation.flipping.flipping import pixel_flipping
+from lrp_widgets.evaluation.flipping.flipping import flipping_curves
+from lrp_widgets.evaluation.flipping.setting import Flipping
+from lrp_widgets.evaluation.signatures import last
 from lrp_widgets.methods import LRP, Method
 from lrp_widgets.modalities import modality_of
 from lrp_widgets.params import params_of
@@ -82,14 +84,14 @@ def sweep(
     x = x.detach()
     methods = _settings(setting, over)
     side = modality_of(x).side(x) if patch is None else patch
-    flipping: dict[str, Any] = {"patch": side, "baseline": baseline}
+    flipping = Flipping(patch=side, baseline=baseline, output=explainer.output)
     near = Noise(max(1, neighbours), seed=seed)
     # Of their own, so that neither forgets what the other is about: the next setting is then a small change to both.
     beside = Explainer(explainer.model, explainer.output)
     for parameters, method in methods:
         explanation = explainer.explain(x, target, method)
         chosen, r = explanation.target, explanation.relevance
-        area = pixel_flipping(explainer.model, x, r, chosen, output=explainer.output, **flipping).area
+        area = last(flipping_curves(explainer.model, x, r, chosen, flipping)).area
         yield SweepResult(
             parameters,
             method,

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 
 from lrp_widgets.engine.propagation.explainer import (
     Explainer,
-    Output,
     check_mode,
     check_model,
     check_scores,
@@ -25,197 +24,104 @@ from lrp_widgets.engine.propagation.explainer import (
 from lrp_widgets.engine.propagation.target import Contrast, Target, resolve_target
 from lrp_widgets.engine.trace.inputs import check_input
 from lrp_widgets.engine.trace.tape import telling
-from lrp_widgets.evaluation.checks import at_least, one_input, one_of
+from lrp_widgets.evaluation.checks import at_least, one_input
 from lrp_widgets.evaluation.flipping.curve import ORDERS, Curve
 from lrp_widgets.evaluation.flipping.ranking import in_order, relevance_of_regions
 from lrp_widgets.evaluation.flipping.regions import regions_of
-from lrp_widgets.evaluation.flipping.removal import Removal, removal_of
+from lrp_widgets.evaluation.flipping.removal import Removal
+from lrp_widgets.evaluation.flipping.setting import Flipping
+from lrp_widgets.evaluation.signatures import by_keyword, last
 from lrp_widgets.modalities import modality_of
 
-__all__ = ["band_of", "pixel_flipping", "random_flipping", "stream_flipping"]
-
-UNITS = ("logit", "probability")
-POOLINGS = ("sum", "mean")
-Explain = Callable[[Tensor], Any]
+__all__ = ["band_of", "flipping_curves", "pixel_flipping", "random_flipping", "stream_flipping"]
 
 
-def pixel_flipping(
-    model: nn.Module,
-    x: Tensor,
-    heatmap: np.ndarray | Tensor,
-    target: Target = None,
-    *,
-    patch: int = 4,
-    baseline: float | tuple[float, ...] = 0.0,
-    order: str = "most",
-    unit: str = "logit",
-    steps: int | None = None,
-    batch: int = 64,
-    seed: int = 0,
-    output: Output = None,
-    regions: Any = None,
-    pooling: str = "sum",
-    removal: Removal | str | None = None,
-    explain: Explain | None = None,
-) -> Curve:
-    """The score of `target` while patches are taken away, ranked by the heatmap's sum in each.
-
-    x: one input with its batch dimension, (1, channels, height, width) or (1, features).
-    heatmap: (height, width), or (1, features); or relevance of the shape of x.
-    patch: side of the square patches in pixels (features: how many in a row); the last ones may be smaller.
-    regions: instead of patches, a label map (height, width), as `superpixels` makes one; shares are then of pixels.
-    pooling: rank by the "sum" or by the "mean" of the relevance in each.
-    removal: None sets pixels to the baseline; "mean", "blur", "noise", "imputation", or a setting of one of them.
-    baseline: what a removed pixel becomes where `removal` is None, one number or one per channel.
-    order: "most" relevant first, "least" first, or "random" (by `seed`).
-    explain: makes a heatmap of what is left, to rank again after each recorded score; ranked once where None.
-    unit: "logit", or "probability" after a softmax over the classes.
-    steps: how many scores to record after the first; all patches one by one where None.
-    output: which output to score where the model returns several, as in lw.Explainer.
-    Raises ValueError or TypeError that names what is wrong.
-    """
-    curve = None
-    for curve in stream_flipping(  # noqa: B007 - the last one is whole
-        model,
-        x,
-        heatmap,
-        target,
-        patch=patch,
-        baseline=baseline,
-        order=order,
-        unit=unit,
-        steps=steps,
-        batch=batch,
-        seed=seed,
-        output=output,
-        regions=regions,
-        pooling=pooling,
-        removal=removal,
-        explain=explain,
-    ):
-        pass
-    assert curve is not None
-    return curve
-
-
-def stream_flipping(
-    model: nn.Module,
-    x: Tensor,
-    heatmap: np.ndarray | Tensor,
-    target: Target = None,
-    *,
-    patch: int = 4,
-    baseline: float | tuple[float, ...] = 0.0,
-    order: str = "most",
-    unit: str = "logit",
-    steps: int | None = None,
-    batch: int = 64,
-    seed: int = 0,
-    output: Output = None,
-    regions: Any = None,
-    pooling: str = "sum",
-    removal: Removal | str | None = None,
-    explain: Explain | None = None,
+def flipping_curves(
+    model: nn.Module, x: Tensor, heatmap: np.ndarray | Tensor, target: Target, setting: Flipping
 ) -> Iterator[Curve]:
-    """The same curve as it grows: each yield can be painted, and the last is whole. To stop, ask for no more."""
+    """The curve of `setting` as it grows; the last yield is the whole curve. For the arguments see pixel_flipping."""
     check_model("pixel_flipping", model)
     check_input(x)
     check_mode(model)
     one_input("Pixel flipping", x)
     modality = modality_of(x)
     picture = modality.grid(x)
-    one_of("order", order, tuple(ORDERS))
-    one_of("unit", unit, UNITS)
-    one_of("pooling", pooling, POOLINGS)
-    at_least(1, "patch", patch)
-    at_least(1, "batch", batch)
-    at_least(0, "seed", seed)
-    if steps is not None:
-        at_least(1, "steps", steps)
-    if explain is not None and (order == "random" or not callable(explain)):
-        raise ValueError(
-            "explain must be a function that makes a heatmap of an input, and needs an order to rank by, "
-            f"got {type(explain).__name__} with order={order!r}. Leave it out to rank once."
-        )
-    explainer = Explainer(model, output)
+    explainer = Explainer(model, setting.output)
     explainer.check_draws(x)
-    taken_by = removal_of(removal, baseline)
-    taken_by.check(picture)
+    removal, explain = setting.replacement, setting.explain
+    removal.check(picture)
     height, width = picture.shape[2:]
-    labels = modality.regions(x, patch) if regions is None else regions_of(regions, height, width)
-    relevance = relevance_of_regions(heatmap, x, picture, labels, pooling)
-    if target is None:  # a copy, for models that write in place
+    whole = setting.regions is None
+    labels = modality.regions(x, setting.patch) if whole else regions_of(setting.regions, height, width)
+
+    def relevance_in_regions(heatmap: Any) -> Tensor:
+        return relevance_of_regions(heatmap, x, picture, labels, setting.pooling)
+
+    relevance = relevance_in_regions(heatmap)
+    if target is None:  # on a copy, because some models write in place
         with torch.no_grad():
             target = resolve_target(None, _scores(explainer, x.clone()))
-    scene = _Scene(explainer, x, picture, labels, taken_by, target, unit)
-    counts = _counts(relevance.numel(), steps)
+    scorer = _Scorer(explainer, x, picture, labels, removal, target, setting.unit)
+    counts = _counts(relevance.numel(), setting.steps)
     if explain is None:
-        parts = _ranked_once(scene, in_order(relevance, order, seed), counts, batch)
+        order = in_order(relevance, setting.order, setting.seed)
+        steps = _ranked_once(scorer, order, counts, setting.batch)
     else:
-        parts = _ranked_again(
-            scene,
-            relevance,
-            order,
-            counts,
-            lambda left: relevance_of_regions(explain(left), x, picture, labels, pooling),
+        steps = _ranked_again(
+            scorer, relevance, setting.order, counts, lambda left: relevance_in_regions(explain(left))
         )
-    ranking = "in random order" if order == "random" else "ranked once" if explain is None else "ranked again each time"
-    sizes = torch.ones_like(relevance) if regions is None else labels.flatten().bincount().double()
+    sizes = torch.ones_like(relevance) if whole else labels.flatten().bincount().double()
     values: list[float] = []
-    for scores, gone in parts:
+    for scores, gone in steps:
         values += scores
         share = (torch.cat([sizes.new_zeros(1), sizes[gone].cumsum(0)]) / sizes.sum())[counts[: len(values)]]
         yield Curve(
             share.numpy(),
             np.array(values),
-            ORDERS[order],
-            unit,
-            ranking=ranking,
-            removal=taken_by.caption,
-            of="patches" if regions is None else "pixels",
+            ORDERS[setting.order],
+            setting.unit,
+            ranking=setting.ranking,
+            removal=removal.caption,
+            of="patches" if whole else "pixels",
         )
 
 
-def random_flipping(
-    model: nn.Module,
-    x: Tensor,
-    target: Target = None,
-    *,
-    patch: int = 4,
-    baseline: float | tuple[float, ...] = 0.0,
-    unit: str = "logit",
-    steps: int | None = None,
-    batch: int = 64,
-    seeds: int = 8,
-    output: Output = None,
-    regions: Any = None,
-    removal: Removal | str | None = None,
+@by_keyword(Flipping)
+def pixel_flipping(
+    model: nn.Module, x: Tensor, heatmap: np.ndarray | Tensor, target: Target, setting: Flipping
 ) -> Curve:
-    """What removing patches at random does: the mean over `seeds` orders, with the band from lowest to highest."""
+    """The score of `target` while patches are taken away, ranked by the heatmap's sum in each.
+
+    x: one input with its batch dimension, (1, channels, height, width) or (1, features).
+    heatmap: (height, width), or (1, features); or relevance of the shape of x.
+    target: a class, a contrast, or None for the class with the highest score.
+    The keyword arguments are the fields of Flipping, where each is described:
+    patch, baseline, order, unit, steps, batch, seed, output, regions, pooling, removal, explain.
+    Raises ValueError or TypeError that names what is wrong.
+    """
+    return last(flipping_curves(model, x, heatmap, target, setting))
+
+
+@by_keyword(Flipping)
+def stream_flipping(
+    model: nn.Module, x: Tensor, heatmap: np.ndarray | Tensor, target: Target, setting: Flipping
+) -> Iterator[Curve]:
+    """The same curve as it grows: each yield can be painted, and the last is whole. To stop, ask for no more."""
+    return flipping_curves(model, x, heatmap, target, setting)
+
+
+def random_flipping(model: nn.Module, x: Tensor, target: Target = None, *, seeds: int = 8, **setting: Any) -> Curve:
+    """What removing patches at random does: the mean over `seeds` orders, with the band from lowest to highest.
+
+    setting: fields of Flipping but for `order` and `seed`.
+    """
     check_input(x)
     at_least(1, "seeds", seeds)
     one_input("Pixel flipping", x)
     blank = np.zeros(tuple(modality_of(x).grid(x).shape[-2:]), dtype=np.float32)
-    curves = [
-        pixel_flipping(
-            model,
-            x,
-            blank,
-            target,
-            patch=patch,
-            baseline=baseline,
-            order="random",
-            unit=unit,
-            steps=steps,
-            batch=batch,
-            seed=seed,
-            output=output,
-            regions=regions,
-            removal=removal,
-        )
-        for seed in range(seeds)
-    ]
-    return band_of(curves, evenly=regions is not None)
+    orders = [Flipping(order="random", seed=seed, **setting) for seed in range(seeds)]
+    curves = [last(flipping_curves(model, x, blank, target, order)) for order in orders]
+    return band_of(curves, evenly=setting.get("regions") is not None)
 
 
 def band_of(curves: Sequence[Curve], evenly: bool = False) -> Curve:
@@ -234,7 +140,7 @@ def band_of(curves: Sequence[Curve], evenly: bool = False) -> Curve:
 
 
 @dataclass(frozen=True, eq=False)
-class _Scene:
+class _Scorer:
     """One input, the regions it is made of, and how it is scored without some of them."""
 
     explainer: Explainer
@@ -254,29 +160,29 @@ class _Scene:
         return _score(self.explainer, self.without(gone), self.target, self.unit).double().cpu().tolist()
 
 
-def _ranked_once(scene: _Scene, order: Tensor, counts: Tensor, batch: int) -> Iterator[tuple[list[float], Tensor]]:
+def _ranked_once(scorer: _Scorer, order: Tensor, counts: Tensor, batch: int) -> Iterator[tuple[list[float], Tensor]]:
     """Scores chunk by chunk, and the regions in the order in which they go."""
     rank = torch.empty_like(order)
     rank[order] = torch.arange(len(order))
     for chunk in counts.split(batch):
-        yield scene.scores(rank < chunk[:, None]), order
+        yield scorer.scores(rank < chunk[:, None]), order
 
 
 def _ranked_again(
-    scene: _Scene, relevance: Tensor, order: str, counts: Tensor, explain: Callable[[Tensor], Tensor]
+    scorer: _Scorer, relevance: Tensor, order: str, counts: Tensor, explain: Callable[[Tensor], Tensor]
 ) -> Iterator[tuple[list[float], Tensor]]:
     """Score by score, ranking what is left before each removal."""
     gone = torch.zeros(1, len(relevance), dtype=torch.bool)
     went = torch.zeros(0, dtype=torch.long)
-    yield scene.scores(gone), went
+    yield scorer.scores(gone), went
     for more in counts.diff().tolist():
         if len(went):
             # A copy, so that nothing that explains can change what is scored.
-            relevance = explain(scene.without(gone).clone())
+            relevance = explain(scorer.without(gone).clone())
         ranked = in_order(relevance, order)
         went = torch.cat([went, ranked[~gone[0, ranked]][:more]])
         gone[0, went] = True
-        yield scene.scores(gone), went
+        yield scorer.scores(gone), went
 
 
 def _counts(regions: int, steps: int | None) -> Tensor:
