@@ -32,7 +32,7 @@ def test_pixel_flipping_shows_the_fields_of_its_setting(function: Any) -> None:
     assert {name: known.default for name, known in parameters.items() if name in fields} == fields
     assert list(parameters)[4:] == list(fields)
     assert {parameters[name].kind for name in fields} == {inspect.Parameter.KEYWORD_ONLY}
-    assert "heatmap" in inspect.getdoc(function) and function.__name__ in ("pixel_flipping", "stream_flipping")
+    assert inspect.getdoc(function) and function.__name__ in ("pixel_flipping", "stream_flipping")
 
 
 @pytest.mark.parametrize(
