@@ -123,15 +123,13 @@ def layers_in_order(model: nn.Module, x: Tensor, output: Output = None) -> tuple
 
 def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
     """Spearman's ρ: the correlation of the ranks, ties sharing theirs; 0 where one of them is constant."""
-    ranks = [_ranks(np.asarray(values).reshape(-1)) for values in (a, b)]
-    one, other = (values - values.mean() for values in ranks)
-    size = float(np.sqrt(np.square(one).sum() * np.square(other).sum()))
-    return float((one * other).sum()) / size if size > 0 else 0.0
+    from scipy import stats
 
-
-def _ranks(values: np.ndarray) -> np.ndarray:
-    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    return (np.cumsum(counts) - (counts + 1) / 2)[place]
+    one, other = (np.asarray(values).reshape(-1) for values in (a, b))
+    if (one == one[0]).all() or (other == other[0]).all():
+        return 0.0
+    result: Any = stats.spearmanr(one, other)
+    return float(result.statistic)
 
 
 def _array(relevance: Any) -> np.ndarray:

@@ -1,9 +1,7 @@
-"""How far an evaluation is: a line of text, a bar of tqdm where that is installed, or a function of the caller's."""
+"""How far an evaluation is: a bar of tqdm, or a function of the caller's."""
 
 from __future__ import annotations
 
-import importlib
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -11,21 +9,20 @@ from typing import Any
 __all__ = ["Progress", "Report", "report_of"]
 
 Report = Callable[[int, int, float | None], Any]
-OFTEN = 0.1  # seconds between two texts
 
 
 class Progress:
     """Counts what is done and tells a report: (done, total, seconds left or None), at the start and at each number."""
 
-    def __init__(self, report: Report, known: int, total: int) -> None:
-        self.report, self.known, self.done, self.total = report, known, known, total
+    def __init__(self, report: Report, start: int, total: int) -> None:
+        self.report, self.start, self.done, self.total = report, start, start, total
         self._began = time.monotonic()
 
     def tell(self) -> bool:
         """Whether to go on: False where the report says False."""
-        made = self.done - self.known
-        took = time.monotonic() - self._began
-        left = took / made * (self.total - self.done) if made else None
+        new = self.done - self.start
+        seconds = time.monotonic() - self._began
+        left = seconds / new * (self.total - self.done) if new else None
         return self.report(self.done, self.total, left) is not False
 
     def step(self) -> bool:
@@ -34,21 +31,21 @@ class Progress:
         return self.tell()
 
 
-def report_of(given: Any) -> Report:
-    """The report that is meant: True is a bar, False nothing, a function is itself."""
-    if given is False or given is None:
+def report_of(progress: Any) -> Report:
+    """The report that `progress` stands for: True is a bar, False or None is silence, a function is itself."""
+    if progress is False or progress is None:
         return lambda done, total, left: None
-    if given is True:
-        try:
-            return _bar(importlib.import_module("tqdm.auto").tqdm)
-        except ImportError:
-            return _line
-    if not callable(given):
-        raise TypeError(f"progress must be True, False or a function(done, total, seconds_left), got {given!r}.")
-    return given
+    if progress is True:
+        return _bar()
+    if not callable(progress):
+        raise TypeError(f"progress must be True, False or a function(done, total, seconds_left), got {progress!r}.")
+    return progress
 
 
-def _bar(tqdm: Any) -> Report:
+def _bar() -> Report:
+    """A bar in a notebook or a terminal; nothing where the output goes to a file (disable=None)."""
+    from tqdm.auto import tqdm
+
     bars: list[Any] = []
 
     def report(done: int, total: int, left: float | None) -> None:
@@ -59,16 +56,3 @@ def _bar(tqdm: Any) -> Report:
             bars[0].close()
 
     return report
-
-
-_told = [0.0]
-
-
-def _line(done: int, total: int, left: float | None) -> None:
-    now = time.monotonic()
-    if now - _told[0] < OFTEN and done < total:
-        return
-    _told[0] = now
-    remaining = "" if left is None or done == total else f", {left:.0f} s left"
-    sys.stderr.write(f"\revaluate: {done} of {total} numbers{remaining}".ljust(60) + ("\n" if done == total else ""))
-    sys.stderr.flush()

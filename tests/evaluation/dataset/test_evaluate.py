@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import sys
 from typing import Any
 
@@ -133,10 +134,18 @@ def test_progress_is_told_and_may_stop() -> None:
     assert evaluate(metrics, progress=lambda done, total, left: done < total) == whole  # asked when there is no more
 
 
-def test_a_line_of_text_where_there_is_no_bar(capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "tqdm.auto", None)
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_bar_in_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
     evaluate({"sparsity": METRICS["sparsity"]}, {"LRP": lw.LRP()}, progress=True)
-    assert capsys.readouterr().err.endswith(f"\revaluate: {COUNT} of {COUNT} numbers".ljust(60) + "\n")
+    first, *_, final = terminal.getvalue().strip().split("\r")
+    assert first.startswith("evaluate:   0%|") and f"| 0/{COUNT} [" in first
+    assert final.startswith("evaluate: 100%|") and f"| {COUNT}/{COUNT} [" in final
 
 
 def test_a_sample_that_raises_is_named() -> None:
