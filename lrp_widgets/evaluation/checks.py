@@ -1,4 +1,4 @@
-"""What the arguments of an evaluation must be, said in one way."""
+"""What the arguments of an evaluation must be, with one message for each."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ def setting_of(param: str, value: Any, base: type[Kind], kinds: Iterable[Any], e
     raise ValueError(f"{param} must be one of {names}, or a setting such as {example}, got {value!r}.")
 
 
-def one_input(said: str, x: Tensor) -> None:
+def one_input(owner: str, x: Tensor) -> None:
     """Raise ValueError where x is not one input with its batch dimension."""
     if x.ndim < 2 or len(x) != 1:
         raise ValueError(
-            f"{said} takes one input with its batch dimension, got shape {tuple(x.shape)}. Take one with x[i : i + 1]."
+            f"{owner} takes one input with its batch dimension, got shape {tuple(x.shape)}. Take one with x[i : i + 1]."
         )
 
 

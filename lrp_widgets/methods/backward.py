@@ -51,13 +51,13 @@ def is_rectifier(step: Step) -> bool:
 
 def _lowest(step: Step) -> Any:
     """What the step's values are kept above, None where it is not such a step."""
-    given = dict(zip(("self", "min", "max"), step.args, strict=False)) | step.kwargs
+    options = dict(zip(("self", "min", "max"), step.args, strict=False)) | step.kwargs
     if step.op == "relu":
         return 0
     if step.op == "threshold":
         return 0 if tuple(step.args[1:3]) == (0, 0) else None
     if step.op in ("clamp", "clamp_min"):
-        return given.get("min")
+        return options.get("min")
     if step.op == "hardtanh":
         return step.kwargs.get("min_val", step.args[1] if len(step.args) > 1 else -1)
     if step.op == "maximum":

@@ -1,4 +1,4 @@
-"""Chance: relevance that knows nothing, for other methods to be better than."""
+"""Chance: relevance at random, the baseline that every other method should beat."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Chance(Method):
     ) -> Explanation:
         """One forward pass. x: whatever the model takes."""
         question = ask(explainer, x, target)
-        draw, tensors, rows = torch.Generator().manual_seed(self.seed), question.given.tensors, question.given.rows
+        draw, tensors, rows = torch.Generator().manual_seed(self.seed), question.inputs.tensors, question.inputs.rows
         f = question.start.reshape(len(question.start), -1).double().sum(1).cpu()
         # What does not begin with the batch belongs to all rows: it shares the sum of their scores.
         shares = [

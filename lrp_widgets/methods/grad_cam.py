@@ -77,37 +77,37 @@ class GradCAM(Method):
 
     def _chosen(self, tape: Tape, x: Tensor) -> tuple[int, str]:
         """The value of the layer and its name. Raises KeyError or ValueError where there is none with maps."""
-        owner, known = type(self).__name__, _maps(tape, x)
+        owner, layers = type(self).__name__, _maps(tape, x)
         if self.layer:
             value = tape.value_at(self.layer)
             shape = tuple(tape.values[value].shape)
             if len(shape) == x.ndim and shape[0] == len(x):
                 return value, self.layer
-            names = ", ".join(known.values()) or "there is none"
+            names = ", ".join(layers.values()) or "there is none"
             raise ValueError(
                 f"{owner}.layer must make maps as the input has them, {self.layer!r} makes {shape}. "
                 f"Choose a layer with maps: {names}."
             )
-        if not known:
+        if not layers:
             raise ValueError(
                 f"{owner} needs a layer whose output has maps as the input has them, this model has none. "
                 "Explain it with another method."
             )
-        return list(known.items())[-1]
+        return list(layers.items())[-1]
 
 
 def _maps(tape: Tape, x: Tensor) -> dict[int, str]:
     """The values that are maps (batch, channels, space) of more than one pixel, with the name of their step."""
-    maps, found = {tape.inputs[0]}, {}
+    maps, names = {tape.inputs[0]}, {}
     for step in tape.steps:
-        kept = step.op not in REARRANGING and any(value in maps for value in step.inputs)
+        same_axes = step.op not in REARRANGING and any(value in maps for value in step.inputs)
         for value in step.outputs:
             shape = () if value is None else tape.values[value].shape
-            if value is not None and len(shape) == x.ndim and (kept or step.op == "convolution"):
+            if value is not None and len(shape) == x.ndim and (same_axes or step.op == "convolution"):
                 maps.add(value)
                 if prod(shape[2:]) > 1:
-                    found[value] = step.name
-    return found
+                    names[value] = step.name
+    return names
 
 
 @dataclass(frozen=True)

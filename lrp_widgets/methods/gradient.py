@@ -39,16 +39,16 @@ class Gradient(Method):
 
         Tokens have no gradient: theirs is the sum over their embedding. What is neither has none, and counts 0.
         """
-        given = inputs_of(x)
+        inputs = inputs_of(x)
         check_mode(explainer.model)
-        explainer.check_draws(given)
-        with torch.enable_grad(), minding_tokens(explainer.model, given):
-            leaves = [tensor.detach().clone() for tensor in given.tensors]
+        explainer.check_draws(inputs)
+        with torch.enable_grad(), minding_tokens(explainer.model, inputs):
+            leaves = [tensor.detach().clone() for tensor in inputs.tensors]
             leaves = [leaf.requires_grad_() if floating(leaf) else leaf for leaf in leaves]
             looked_up: list[tuple[Tensor, Tensor]] = []
-            with telling(explainer.model, given), _Embeddings(leaves, looked_up):
+            with telling(explainer.model, inputs), _Embeddings(leaves, looked_up):
                 # Copies, for models that write in place.
-                result = given.call(explainer.model, [leaf.clone() if floating(leaf) else leaf for leaf in leaves])
+                result = inputs.call(explainer.model, [leaf.clone() if floating(leaf) else leaf for leaf in leaves])
             scores = explainer.select(result)
             if not bool(torch.isfinite(scores).all()):
                 check_weights(explainer.model)
@@ -57,11 +57,11 @@ class Gradient(Method):
             start = starting_relevance(resolved, scores.detach())
             # d start / d scores: 1 at the class, −1 at the other class of a contrast.
             ones = starting_relevance(resolved, torch.ones_like(scores)).to(scores)
-            relevance = self._relevance(explainer, given, leaves, looked_up, scores, ones)
+            relevance = self._relevance(explainer, inputs, leaves, looked_up, scores, ones)
         return Explanation(
-            relevance=given.like(relevance),
+            relevance=inputs.like(relevance),
             scores=scores.detach(),
-            inputs=copied(given).given,
+            inputs=copied(inputs).given,
             target=resolved,
             method=self,
             start=start,
@@ -70,29 +70,29 @@ class Gradient(Method):
     def _relevance(
         self,
         explainer: Explainer,
-        given: Inputs,
+        inputs: Inputs,
         leaves: list[Tensor],
         looked_up: list[tuple[Tensor, Tensor]],
         scores: Tensor,
         ones: Tensor,
     ) -> list[Tensor]:
         sources = [leaf for leaf in leaves if floating(leaf)] + [embedding for _, embedding in looked_up]
-        found = [None] * len(sources)
+        gradients = [None] * len(sources)
         if scores.requires_grad and sources:
-            found = list(torch.autograd.grad(scores, sources, ones, allow_unused=True))
-        if all(gradient is None for gradient in found):
+            gradients = list(torch.autograd.grad(scores, sources, ones, allow_unused=True))
+        if all(gradient is None for gradient in gradients):
             raise RecordingError(
                 f"The output of {type(explainer.model).__name__} has no gradient with respect to the input "
                 "(it left torch, for instance through .numpy() or .item()). Keep the computation in torch."
-                + (" Whole numbers have one only through nn.Embedding." if given.tokens else "")
+                + (" Whole numbers have one only through nn.Embedding." if inputs.tokens else "")
             )
         of = {
             id(source): self.from_gradient(source.detach(), torch.zeros_like(source) if g is None else g)
-            for source, g in zip(sources, found, strict=True)
+            for source, g in zip(sources, gradients, strict=True)
         }
         relevance = [of.get(id(leaf), torch.zeros_like(leaf, dtype=scores.dtype)) for leaf in leaves]
         for leaf, embedding in looked_up:
-            (place,) = [i for i, known in enumerate(leaves) if known is leaf]
+            (place,) = [i for i, other in enumerate(leaves) if other is leaf]
             relevance[place] = relevance[place] + of[id(embedding)].sum(-1).reshape(leaf.shape)
         return relevance
 

@@ -38,10 +38,10 @@ class GuidedBackprop(Method):
         tape, question = ask_of_tape(explainer, x, target)
         arrived = backward(tape, question.slope, self.adjoint, abandoned)
         relevance = []
-        for value, t in zip(tape.inputs, question.given.tensors, strict=True):
+        for value, t in zip(tape.inputs, question.inputs.tensors, strict=True):
             dtype = t.dtype if floating(t) else question.scores.dtype
-            found = arrived.get(value)
-            relevance.append(torch.zeros_like(t, dtype=dtype) if found is None else found.to(dtype, copy=True))
+            gradient = arrived.get(value)
+            relevance.append(torch.zeros_like(t, dtype=dtype) if gradient is None else gradient.to(dtype, copy=True))
         rectified = any(is_rectifier(step) for step in tape.steps)
         notes = () if rectified else ("no ReLU on the way: this is the gradient",)
         return question.explanation(self, *relevance, notes=notes)

@@ -47,8 +47,8 @@ class Occlusion(Method):
         number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
         if not number and value not in ("zero", "mean"):
             raise ValueError(f"{type(self).__name__}.value must be 'zero', 'mean' or a finite number, got {value!r}.")
-        for known in params_of(self):
-            known.check(type(self).__name__, "zero" if known.name == "value" else getattr(self, known.name))
+        for field in params_of(self):
+            field.check(type(self).__name__, "zero" if field.name == "value" else getattr(self, field.name))
 
     def relevance(
         self, explainer: Explainer, x: Any, target: Any, abandoned: Callable[[], bool] = never

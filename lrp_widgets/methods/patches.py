@@ -69,13 +69,13 @@ def top_patches(
     Zeiler and Fergus 2014, section 2.1 and figure 2. What the explainer remembers is left alone. Raises TypeError,
     ValueError or KeyError that names what is wrong.
     """
-    found: tuple[Patch, ...] = ()
+    result: tuple[Patch, ...] = ()
     composite = composite or deep_taylor()
-    for found in stream_patches(  # noqa: B007 - the last one is whole
+    for result in stream_patches(  # noqa: B007 - the last one is whole
         explainer, inputs, layer, channel, count, per_input=per_input, batch=batch, back=back, composite=composite
     ):
         pass
-    return found
+    return result
 
 
 def stream_patches(
@@ -153,7 +153,7 @@ class _Run:
             with torch.no_grad():
                 passed = propagate(dataclasses.replace(tape, output=value), composite, unit, Memo())
             relevance = passed.relevance[tape.inputs[0]]
-        found = []
+        result = []
         for row, (activation, index, place) in enumerate(places):
             position = divmod(place, self.field.grid[1])
             box = top, left, bottom, right = self.field.box(*position)
@@ -162,8 +162,8 @@ class _Run:
                 for t in (x, signal, relevance)
             )
             assert crop is not None and brought is not None
-            found.append(Patch(index, position, -activation, box, crop, brought, handed))
-        return found
+            result.append(Patch(index, position, -activation, box, crop, brought, handed))
+        return result
 
     def _maps(self, value: Tensor) -> Tensor:
         """The layer's answer as (batch, channels, rows, columns). Raises ValueError where it has no such channel."""

@@ -26,7 +26,7 @@ class Question:
     target: one class a row, or a contrast.  start: f at its place among the scores, zero elsewhere.
     """
 
-    given: Inputs
+    inputs: Inputs
     scores: Tensor
     target: tuple[int, ...] | Contrast
     start: Tensor
@@ -48,9 +48,9 @@ class Question:
     def explanation(self, method: Any, *relevance: Tensor, **more: Any) -> Explanation:
         """The answer: one relevance for each tensor of the input."""
         return Explanation(
-            relevance=self.given.like(relevance),
+            relevance=self.inputs.like(relevance),
             scores=self.scores,
-            inputs=copied(self.given).given,
+            inputs=copied(self.inputs).given,
             target=self.target,
             method=method,
             start=self.start,
@@ -60,39 +60,39 @@ class Question:
 
 def ask(explainer: Explainer, x: Any, target: Any) -> Question:
     """Run the model once. Raises what Explainer.explain says of a model, an input or a target that cannot be."""
-    given = inputs_of(x)
+    inputs = inputs_of(x)
     check_mode(explainer.model)
-    explainer.check_draws(given)
-    with minding_tokens(explainer.model, given):
-        scores = explainer.scores(given).detach()
-    return _question(explainer, given, scores, target)
+    explainer.check_draws(inputs)
+    with minding_tokens(explainer.model, inputs):
+        scores = explainer.scores(inputs).detach()
+    return _question(explainer, inputs, scores, target)
 
 
 def ask_of_tape(explainer: Explainer, x: Any, target: Any) -> tuple[Tape, Question]:
     """Record the model as it is written (BatchNorm by itself, what is detached detached): what its gradients see."""
-    given = inputs_of(x)
+    inputs = inputs_of(x)
     check_mode(explainer.model)
-    with minding_tokens(explainer.model, given):
-        tape = record(explainer.model, given, explainer.select)
-    return tape, _question(explainer, given, tape.scores.clone(), target)
+    with minding_tokens(explainer.model, inputs):
+        tape = record(explainer.model, inputs, explainer.select)
+    return tape, _question(explainer, inputs, tape.scores.clone(), target)
 
 
-def _question(explainer: Explainer, given: Inputs, scores: Tensor, target: Any) -> Question:
+def _question(explainer: Explainer, inputs: Inputs, scores: Tensor, target: Any) -> Question:
     if not bool(torch.isfinite(scores).all()):
         check_weights(explainer.model)
     check_scores(scores)
     resolved = resolve_target(target, scores)
-    return Question(given, scores, resolved, starting_relevance(resolved, scores))
+    return Question(inputs, scores, resolved, starting_relevance(resolved, scores))
 
 
 def one_tensor(method: Any, explainer: Explainer, x: Any) -> Tensor:
     """x where it is one floating-point tensor. Raises TypeError where a method that alters its input gets another."""
-    given = inputs_of(x).given
+    tensor = inputs_of(x).given
     looked_up = any(isinstance(module, nn.Embedding) for module in explainer.model.modules())
-    if isinstance(given, Tensor) and (floating(given) or not looked_up):
-        check_input(given)
-        return given.detach()
-    got = f"whole numbers ({given.dtype})" if isinstance(given, Tensor) else f"a {type(given).__name__}"
+    if isinstance(tensor, Tensor) and (floating(tensor) or not looked_up):
+        check_input(tensor)
+        return tensor.detach()
+    got = f"whole numbers ({tensor.dtype})" if isinstance(tensor, Tensor) else f"a {type(tensor).__name__}"
     raise TypeError(
         f"The input of {type(method).__name__} must be one floating-point tensor, which it alters, got {got}. "
         "Explain it with lw.LRP(…), lw.Gradient() or lw.GuidedBackprop()."

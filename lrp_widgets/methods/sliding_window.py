@@ -107,7 +107,7 @@ def sliding_window(
 
 
 class _Sheet:
-    """The image at one scale, and what has been found in its windows."""
+    """The image at one scale, and the results of its windows."""
 
     def __init__(self, image: Tensor, scale: float, side: int) -> None:
         height, width = image.shape[2:]
@@ -147,15 +147,15 @@ class _Sheet:
     def explain(
         self, own: Explainer, places: list[Corner], target: Any, method: Any, only_top: bool, abandoned: Any
     ) -> None:
-        """Explain these windows and put what is found in their places."""
-        found = own.explain(self.cut(places), target, method, abandoned)
-        f, relevance = found.explained.tolist(), found.relevance
+        """Explain these windows and put their relevance and scores in their places."""
+        explanation = own.explain(self.cut(places), target, method, abandoned)
+        f, relevance = explanation.explained.tolist(), explanation.relevance
         if only_top:
             top = target.a if isinstance(target, Contrast) else target
-            counts = found.scores.reshape(len(places), -1).argmax(1) == top
+            counts = explanation.scores.reshape(len(places), -1).argmax(1) == top
             relevance = relevance * counts[:, None, None, None]
             f = [value if counted else 0.0 for value, counted in zip(f, counts.tolist(), strict=True)]
-        self.fallbacks |= dict.fromkeys(found.fallbacks)
+        self.fallbacks |= dict.fromkeys(explanation.fallbacks)
         for place, value, part in zip(places, f, relevance.detach(), strict=True):
             inside = self.at(place)
             self.relevance[(0, slice(None), *inside)] += part.to(self.relevance)

@@ -205,9 +205,9 @@ def _independent(case: _Case) -> tuple[float, float, str]:
 
 
 def _randomized(case: _Case, mode: str) -> tuple[float, float, str]:
-    found = randomization(case.explainer, case.x, case.method, case.target, mode=mode, seed=case.limits.seed)
-    said = [f"{layer} {rho:.2f}" for layer, rho in zip(found.layers, found.correlations, strict=True)]
-    return found.value, case.limits.randomized, ", ".join(said[:6]) + (", …" if len(said) > 6 else "")
+    curve = randomization(case.explainer, case.x, case.method, case.target, mode=mode, seed=case.limits.seed)
+    texts = [f"{layer} {rho:.2f}" for layer, rho in zip(curve.layers, curve.correlations, strict=True)]
+    return curve.value, case.limits.randomized, ", ".join(texts[:6]) + (", …" if len(texts) > 6 else "")
 
 
 def _input_shift(case: _Case) -> tuple[float, float, str]:
@@ -227,9 +227,9 @@ def _apart(case: _Case, rewriting: Rewriting, x: Tensor) -> float:
     return _share(float((case.relevance - other).abs().max()), float(case.relevance.abs().max()), "all relevance")
 
 
-def _share(part: float, whole: float, said: str) -> float:
+def _share(part: float, whole: float, name: str) -> float:
     if whole == 0 or not np.isfinite(whole):
-        raise NotSafe(f"{said} is {whole:.3g}, and a share of it would say nothing")
+        raise NotSafe(f"{name} is {whole:.3g}, and a share of it would say nothing")
     return abs(part) / abs(whole)
 
 

@@ -79,7 +79,7 @@ def stream_randomization(
     heatmaps: list[np.ndarray] = []
     for done, name in enumerate(reversed(names), 1):
         own = list(other.get_submodule(name).parameters(recurse=False))
-        kept = [p.detach().clone() for p in own]
+        weights = [p.detach().clone() for p in own]
         with torch.no_grad():
             for p in own:
                 noise = torch.randn(p.shape, generator=draw, dtype=torch.float64)
@@ -87,7 +87,7 @@ def stream_randomization(
         after = _array(changed.explain(x, chosen, method).relevance)
         if mode == "independent":
             with torch.no_grad():
-                for p, value in zip(own, kept, strict=True):
+                for p, value in zip(own, weights, strict=True):
                     p.copy_(value)
         a, b = (np.abs(before), np.abs(after)) if absolute else (before, after)
         correlations.append(rank_correlation(a, b))

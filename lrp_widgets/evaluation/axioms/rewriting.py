@@ -155,12 +155,16 @@ def _padding(layer: Any) -> tuple[Any, ...]:
 
 def _seeing_the_input(model: nn.Module, x: Tensor, output: Any) -> list[Any]:
     """The plain layers that get exactly the numbers of x, in whatever shape. model: a copy, it gets hooks."""
-    found: dict[nn.Module, None] = {}
+    layers: dict[nn.Module, None] = {}
 
     def note(module: nn.Module, args: tuple[Any, ...]) -> None:
-        given = args[0] if args else None
-        if isinstance(given, Tensor) and given.numel() == x.numel() and torch.equal(given.reshape(-1), x.reshape(-1)):
-            found.setdefault(module)
+        x_there = args[0] if args else None
+        if (
+            isinstance(x_there, Tensor)
+            and x_there.numel() == x.numel()
+            and torch.equal(x_there.reshape(-1), x.reshape(-1))
+        ):
+            layers.setdefault(module)
 
     plain = [m for m in model.modules() if type(m) in (nn.Linear, *CONVOLUTIONS) and not is_parametrized(m)]
     hooks = [module.register_forward_pre_hook(note) for module in plain]
@@ -169,7 +173,7 @@ def _seeing_the_input(model: nn.Module, x: Tensor, output: Any) -> list[Any]:
     finally:
         for hook in hooks:
             hook.remove()
-    return list(found)
+    return list(layers)
 
 
 def _check_same(explainer: Explainer, x: Tensor, other: Explainer, y: Tensor) -> None:

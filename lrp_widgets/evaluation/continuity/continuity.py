@@ -60,8 +60,8 @@ class ContinuityPath:
     @property
     def median(self) -> float:
         """Of the ratios; NaN while there are none."""
-        known = self.ratios[~np.isnan(self.ratios)]
-        return float(np.median(known)) if len(known) else float("nan")
+        finite = self.ratios[~np.isnan(self.ratios)]
+        return float(np.median(finite)) if len(finite) else float("nan")
 
     @property
     def jumps(self) -> tuple[int, ...]:

@@ -56,19 +56,19 @@ def mean_curve(
     normalized: each as shares of its first score, so that confident inputs do not weigh more.
     Raises ValueError where there are none, or they differ in what they measure. Samek et al. 2017.
     """
-    given = list(curves)
-    if not given:
+    curves = list(curves)
+    if not curves:
         raise ValueError("mean_curve needs at least one curve, got none.")
-    for curve in given:
+    for curve in curves:
         if not isinstance(curve, Curve):
             raise TypeError(f"mean_curve takes curves as lw.pixel_flipping makes them, got {type(curve).__name__}.")
-    check_alike("mean_curve", given, "order")
-    given = [curve.normalized() for curve in given] if normalized else given
-    removed = given[0].removed
-    if not all(np.array_equal(curve.removed, removed) for curve in given):
+    check_alike("mean_curve", curves, "order")
+    curves = [curve.normalized() for curve in curves] if normalized else curves
+    removed = curves[0].removed
+    if not all(np.array_equal(curve.removed, removed) for curve in curves):
         removed = np.linspace(0, 1, POINTS)
-    table = np.stack([np.interp(removed, curve.removed, curve.values) for curve in given])
+    table = np.stack([np.interp(removed, curve.removed, curve.values) for curve in curves])
     mean, low, high = bootstrap(table, confidence=confidence, draws=draws, seed=seed)
-    one = given[0]
-    said = f"{100 * confidence:.4g} % bootstrap interval of the mean of {len(given)}"
-    return Curve(removed, mean, one.order, one.unit, low, high, one.ranking, one.removal, one.of, said)
+    one = curves[0]
+    band = f"{100 * confidence:.4g} % bootstrap interval of the mean of {len(curves)}"
+    return Curve(removed, mean, one.order, one.unit, low, high, one.ranking, one.removal, one.of, band)

@@ -85,27 +85,27 @@ def evaluate(
     report = report_of(progress)
     measuring = Measuring(explainer.model, explainer.output, named, measures, seed)
     labels = None if samples.labels is None else [int(label) for label in samples.labels]
-    known: dict[NumberKey, Number] = {}
+    results: dict[NumberKey, Number] = {}
 
     def table() -> Table:
-        keys = [(i, a, b) for i in range(len(samples)) for a in named for b in measures if (i, a, b) in known]
+        keys = [(i, a, b) for i in range(len(samples)) for a in named for b in measures if (i, a, b) in results]
         rows = [
             Row(n.sample, labels[n.sample] if labels else None, n.target, n.method, n.metric, n.value, n.seconds)
-            for n in map(known.__getitem__, keys)
+            for n in map(results.__getitem__, keys)
         ]
         better = {name: getattr(one, "better", "") for name, one in measures.items()}
         return Table(tuple(rows), tuple(named), tuple(measures), better, seed)
 
     with ExitStack() as stack:
-        kept = None
+        file = None
         if store is not None:
             question = _question(explainer, samples, target, seed, batch)
-            said = [{name: repr(one) for name, one in family.items()} for family in (named, measures)]
-            kept = stack.enter_context(Store(store, question, *said))
-            known = {(n.sample, n.method, n.metric): n for n in kept.numbers}
-        pieces = list(_pieces(samples.inputs.detach(), classes, named, measures, known, batch))
+            prints = [{name: repr(one) for name, one in family.items()} for family in (named, measures)]
+            file = stack.enter_context(Store(store, question, *prints))
+            results = {(n.sample, n.method, n.metric): n for n in file.numbers}
+        pieces = list(_pieces(samples.inputs.detach(), classes, named, measures, results, batch))
         total = len(samples) * len(named) * len(measures)
-        counter = Progress(report, total - sum(len(rows) for p in pieces for _, rows in p.wanted), total)
+        counter = Progress(report, total - sum(len(rows) for p in pieces for _, rows in p.missing), total)
         go_on = counter.tell()
         numbers: Iterator[Number] = iter(())
         if client is not None:
@@ -119,11 +119,11 @@ def evaluate(
         try:
             while go_on and (number := next(numbers, None)) is not None:
                 key = (number.sample, number.method, number.metric)
-                if key in known:  # a worker that died had sent it already
+                if key in results:  # a worker that died had sent it already
                     continue
-                known[key] = number
-                if kept is not None:
-                    kept.add(number)
+                results[key] = number
+                if file is not None:
+                    file.add(number)
                 go_on = counter.step()
         except Failure as failure:
             message = f"{_failed(failure)} {counter.done} of {total} numbers are done and {where}."
@@ -143,24 +143,24 @@ def _pieces(
     classes: Sequence[int] | None,
     methods: Iterable[str],
     metrics: Iterable[str],
-    known: Mapping[NumberKey, Number],
+    results: Mapping[NumberKey, Number],
     batch: int,
 ) -> Iterator[Piece]:
-    """What is left to do. Batches begin at the same samples however much is known."""
+    """What is left to do. Batches begin at the same samples however many numbers there are already."""
     for start in range(0, len(inputs), batch):
         x = inputs[start : start + batch]
         target = None if classes is None else tuple(classes[start : start + batch])
         for method in methods:
-            missing = ((m, tuple(r for r in range(len(x)) if (start + r, method, m) not in known)) for m in metrics)
-            if wanted := tuple((metric, rows) for metric, rows in missing if rows):
-                yield Piece(start, x, target, method, wanted)
+            missing = ((m, tuple(r for r in range(len(x)) if (start + r, method, m) not in results)) for m in metrics)
+            if open_rows := tuple((metric, rows) for metric, rows in missing if rows):
+                yield Piece(start, x, target, method, open_rows)
 
 
 def _question(explainer: Explainer, samples: Samples, target: Any, seed: int, batch: int) -> dict[str, Any]:
     output = explainer.output
-    said = getattr(output, "__qualname__", "function") if callable(output) else output
+    name = getattr(output, "__qualname__", "function") if callable(output) else output
     return {
-        "model": fingerprint_of(explainer.model, said),
+        "model": fingerprint_of(explainer.model, name),
         "samples": fingerprint_of(samples.inputs, samples.labels),
         "target": "top" if target is None else target,
         "seed": seed,
@@ -168,20 +168,20 @@ def _question(explainer: Explainer, samples: Samples, target: Any, seed: int, ba
     }
 
 
-def _named(family: str, given: Any) -> dict[str, Any]:
+def _named(family: str, settings: Any) -> dict[str, Any]:
     """Settings by name. Raises TypeError or ValueError where there are none, or two of one name."""
-    if isinstance(given, Mapping):
-        found = {str(name): one for name, one in given.items()}
-    elif isinstance(given, Iterable) and not isinstance(given, str):
-        settings = list(given)
-        found = {printed(one): one for one in settings}
-        if len(found) < len(settings):
-            raise ValueError(f"evaluate.{family} holds one of {', '.join(found)} twice. Give each once.")
+    if isinstance(settings, Mapping):
+        by_name = {str(name): one for name, one in settings.items()}
+    elif isinstance(settings, Iterable) and not isinstance(settings, str):
+        settings = list(settings)
+        by_name = {printed(one): one for one in settings}
+        if len(by_name) < len(settings):
+            raise ValueError(f"evaluate.{family} holds one of {', '.join(by_name)} twice. Give each once.")
     else:
-        raise TypeError(f"evaluate.{family} must be a dict from name to setting, or a list of them, got {given!r}.")
-    if not found:
+        raise TypeError(f"evaluate.{family} must be a dict from name to setting, or a list of them, got {settings!r}.")
+    if not by_name:
         raise ValueError(f"evaluate.{family} must hold at least one, got none.")
-    return found
+    return by_name
 
 
 def _checked_method(name: str, method: Any) -> Any:
@@ -199,10 +199,10 @@ def _checked_metric(name: str, metric: Any) -> Any:
 
 
 def _classes(samples: Samples, target: Any) -> list[int] | None:
-    said = target if isinstance(target, str) else ""  # an array compares in its own way
-    if target is None or said == "top":
+    word = target if isinstance(target, str) else ""  # an array compares in its own way
+    if target is None or word == "top":
         return None
-    if said == "label":
+    if word == "label":
         if samples.labels is None:
             raise ValueError('target="label" needs Samples.labels, got None. Give them, or take target="top".')
         return [int(label) for label in samples.labels]

@@ -1,4 +1,4 @@
-"""One piece of an evaluation: a batch of samples, a method, and the numbers that are wanted of its explanations.
+"""One piece of an evaluation: a batch of samples, a method, and the numbers that are asked of its explanations.
 
 The same piece gives the same numbers to the last bit wherever and whenever it is done: batches are always cut in the
 same places, each measurement has a fresh Explainer (one that remembers may round differently), one thread, and random
@@ -46,14 +46,14 @@ class Piece:
     """What is to be done at a time.
 
     start: the number of the first sample.  inputs: (n, …) the batch.  target: one class a row, or None for the top one.
-    wanted: for each metric, the rows whose number is missing.
+    missing: for each metric, the rows whose number is missing.
     """
 
     start: int
     inputs: Tensor
     target: tuple[int, ...] | None
     method: str
-    wanted: tuple[tuple[str, tuple[int, ...]], ...]
+    missing: tuple[tuple[str, tuple[int, ...]], ...]
 
 
 class Failure(Exception):
@@ -86,12 +86,12 @@ class Measuring:
             target = None if piece.target is None else piece.target[rows]
             return self._explainer().explain(x[rows], target, method).replace(method=method)
 
-        with self._told(piece, None, explained), self._alone(piece.start, piece.method):
+        with self._named_failure(piece, None, explained), self._alone(piece.start, piece.method):
             began = time.perf_counter()
             explanation = explained(slice(0, n))
             share = (time.perf_counter() - began) / n
         target: tuple[int, ...] = explanation.target
-        for name, rows in piece.wanted:
+        for name, rows in piece.missing:
             metric = self.metrics[name]
 
             def measured(of: slice, metric: Any = metric) -> Any:
@@ -101,7 +101,7 @@ class Measuring:
             together = getattr(metric, "batched", False)
             for of in (slice(0, n),) if together else (slice(row, row + 1) for row in rows):
                 with (
-                    self._told(piece, name, measured, None if together else of),
+                    self._named_failure(piece, name, measured, None if together else of),
                     self._alone(piece.start + of.start, piece.method, name),
                 ):
                     began = time.perf_counter()
@@ -122,28 +122,28 @@ class Measuring:
             yield
 
     @contextmanager
-    def _told(
+    def _named_failure(
         self, piece: Piece, metric: str | None, again: Callable[[slice], Any], rows: slice | None = None
     ) -> Iterator[None]:
         """Turn an exception into a Failure; of a batch, look for the row that raises it by itself."""
         try:
             yield
         except Exception as error:
-            found, shown = rows, error
+            place, cause = rows, error
             for row in range(len(piece.inputs)) if rows is None else ():
                 try:
                     again(slice(row, row + 1))
                 except Exception as alone:
-                    found, shown = slice(row, row + 1), alone
+                    place, cause = slice(row, row + 1), alone
                     break
-            at = range(piece.start, piece.start + len(piece.inputs))[found or slice(None)]
-            raise Failure(tuple(at), piece.method, metric, f"{type(shown).__name__}: {shown}") from error
+            at = range(piece.start, piece.start + len(piece.inputs))[place or slice(None)]
+            raise Failure(tuple(at), piece.method, metric, f"{type(cause).__name__}: {cause}") from error
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
     """One thread for what this thread does inside: another number of threads rounds differently."""
-    torch.get_num_threads()  # on a new thread, torch sets the number when it is first needed: let it be now
+    torch.get_num_threads()  # torch sets the number of a new thread at its first use, which must come before the limit
     with _pools().limit(limits=1, user_api="openmp"):
         yield
 
@@ -181,24 +181,24 @@ def printed(setting: Any) -> str:
     """A setting as it is written, without what is left at its default: Selectivity(patch=2)."""
     if not dataclasses.is_dataclass(setting) or isinstance(setting, type):
         return repr(setting)
-    said = []
-    for known in dataclasses.fields(setting):
-        factory = known.default_factory
-        default = known.default if factory is dataclasses.MISSING else factory()
-        value = getattr(setting, known.name)
-        if known.repr and value != default:
-            said.append(f"{known.name}={printed(value)}")
-    return f"{type(setting).__name__}({', '.join(said)})"
+    parts = []
+    for field in dataclasses.fields(setting):
+        factory = field.default_factory
+        default = field.default if factory is dataclasses.MISSING else factory()
+        value = getattr(setting, field.name)
+        if field.repr and value != default:
+            parts.append(f"{field.name}={printed(value)}")
+    return f"{type(setting).__name__}({', '.join(parts)})"
 
 
-def _values(name: str, given: Any, count: int) -> list[float]:
+def _values(name: str, result: Any, count: int) -> list[float]:
     """What a metric returned, as floats. Raises TypeError or ValueError where it is not one number a row."""
-    if isinstance(given, bool) or given is None or isinstance(given, str):
-        raise TypeError(f"{name}.measure must return a number a row ({count}), got {given!r}.")
+    if isinstance(result, bool) or result is None or isinstance(result, str):
+        raise TypeError(f"{name}.measure must return a number a row ({count}), got {result!r}.")
     try:
-        values = torch.as_tensor(given).detach().double().reshape(-1).tolist()
+        values = torch.as_tensor(result).detach().double().reshape(-1).tolist()
     except (TypeError, ValueError, RuntimeError):
-        raise TypeError(f"{name}.measure must return a number a row ({count}), got {type(given).__name__}.") from None
+        raise TypeError(f"{name}.measure must return a number a row ({count}), got {type(result).__name__}.") from None
     if len(values) != count:
         raise ValueError(f"{name}.measure must return a number a row ({count}), got {len(values)}.")
     return values

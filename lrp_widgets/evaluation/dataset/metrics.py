@@ -225,8 +225,8 @@ class Absorbed(Metric):
     ) -> list[float]:
         if not explanation.layers:
             return [float("nan")] * len(x)
-        kept = sum(explanation.absorbed.values(), torch.zeros(len(x), dtype=torch.float64))
-        return _shares(kept, explanation.explained)
+        absorbed = sum(explanation.absorbed.values(), torch.zeros(len(x), dtype=torch.float64))
+        return _shares(absorbed, explanation.explained)
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ def gini(relevance: Any) -> float:
     relevance: an array or a tensor of any shape.  Returns a number from 0 (all alike) to 1 − 1/n (all in one place);
     NaN where there is no relevance at all. Hurley & Rickard 2009; Chalasani et al. 2020.
     """
-    given = relevance.detach().cpu().double().numpy() if isinstance(relevance, Tensor) else np.asarray(relevance)
-    sizes = np.sort(np.abs(given.astype(np.float64)).reshape(-1))
+    array = relevance.detach().cpu().double().numpy() if isinstance(relevance, Tensor) else np.asarray(relevance)
+    sizes = np.sort(np.abs(array.astype(np.float64)).reshape(-1))
     total, n = float(sizes.sum()), len(sizes)
     if not total > 0:
         return float("nan")

@@ -42,7 +42,6 @@ class Store:
     ) -> None:
         self.path = Path(path)
         self.numbers: list[Number] = []
-        said = dict(question)
         names = {"method": dict(methods), "metric": dict(metrics)}
         for kind, named in names.items():
             for name, printed in named.items():
@@ -51,17 +50,17 @@ class Store:
                         f"A store needs a {kind} that prints itself alike in every process, got {name!r}: {printed}. "
                         "Make it a frozen dataclass, or leave out store=."
                     )
-        # Neither truncated nor read before nobody else has it.
+        # Opened without truncating it: the content is read, and its end cut off, only once the lock is held.
         self._file = open(self.path, "a+b")  # noqa: SIM115 - closed in close()
         try:
             self._lock()
-            known: dict[str, dict[str, str]] = {"method": {}, "metric": {}}
-            if header := self._read(known):
-                self._compare(header, said, known, names)
+            in_file: dict[str, dict[str, str]] = {"method": {}, "metric": {}}
+            if header := self._read(in_file):
+                self._compare(header, question, in_file, names)
             else:
-                self._write({"lrp_widgets": FORMAT, **said})
+                self._write({"lrp_widgets": FORMAT, **question})
             for kind, named in names.items():
-                for name in named.keys() - known[kind].keys():
+                for name in named.keys() - in_file[kind].keys():
                     self._write({kind: name, "is": named[name]})
         except BaseException:
             self.close()
@@ -88,7 +87,7 @@ class Store:
     def _lock(self) -> None:
         try:
             import fcntl
-        except ImportError:  # Windows keeps others from nothing here
+        except ImportError:  # Windows has no such lock: two writers are not noticed there
             return
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -97,7 +96,7 @@ class Store:
                 f"evaluate.store {str(self.path)!r} is being written to by another evaluation. Wait for its end."
             ) from None
 
-    def _read(self, known: dict[str, dict[str, str]]) -> dict[str, Any] | None:
+    def _read(self, in_file: dict[str, dict[str, str]]) -> dict[str, Any] | None:
         """The header and all numbers; what a crash left of a last line is cut off."""
         self._file.seek(0)
         whole = self._file.read()
@@ -112,13 +111,13 @@ class Store:
                     header = read
                 elif "is" in read:
                     kind = "method" if "method" in read else "metric"
-                    known[kind][read[kind]] = read["is"]
+                    in_file[kind][read[kind]] = read["is"]
                 else:
                     self.numbers.append(Number(**{**read, "value": float(read["value"])}))
             except (ValueError, TypeError, KeyError, AttributeError):
                 self._strange(line, at + 1)
         if header is None and not (START.startswith(whole) or whole.startswith(START)):
-            # Not what a crash left of a header of ours: nothing of it is cut off.
+            # No beginning of a header of ours, which is what a crash may leave: the file stays as it is.
             self._strange(whole, 1)
         self._file.truncate(end)
         return header
@@ -133,12 +132,12 @@ class Store:
         self,
         header: Mapping[str, Any],
         asked: Mapping[str, Any],
-        known: Mapping[str, Mapping[str, str]],
+        in_file: Mapping[str, Mapping[str, str]],
         names: Mapping[str, Mapping[str, str]],
     ) -> None:
         other = [name for name in asked if header.get(name) != asked[name]]
         for kind, named in names.items():
-            other += [f"{kind} {name!r}" for name in named if known[kind].get(name, named[name]) != named[name]]
+            other += [f"{kind} {name!r}" for name in named if in_file[kind].get(name, named[name]) != named[name]]
         if other:
             differ = "differs" if len(other) == 1 else "differ"
             raise ValueError(
@@ -149,16 +148,16 @@ class Store:
 
 def fingerprint_of(*parts: Any) -> str:
     """A hash of models (architecture and every weight), tensors and anything that prints itself."""
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     for part in parts:
         if isinstance(part, nn.Module):
-            found.update(repr(part).encode())
+            digest.update(repr(part).encode())
             for name, tensor in (*part.named_parameters(), *part.named_buffers()):
-                found.update(name.encode() + _bytes(tensor))
+                digest.update(name.encode() + _bytes(tensor))
         else:
-            found.update(_bytes(part) if isinstance(part, Tensor) else repr(part).encode())
-        found.update(b"\0")
-    return found.hexdigest()[:32]
+            digest.update(_bytes(part) if isinstance(part, Tensor) else repr(part).encode())
+        digest.update(b"\0")
+    return digest.hexdigest()[:32]
 
 
 def _bytes(tensor: Tensor) -> bytes:

@@ -112,8 +112,8 @@ def pareto(results: Sequence[SweepResult], objectives: Sequence[str] = ("area", 
     """
     for name in objectives:
         if name not in OBJECTIVES:
-            said = ", ".join(map(repr, OBJECTIVES))
-            raise ValueError(f"objectives must be some of {said}, got {name!r}.")
+            names = ", ".join(map(repr, OBJECTIVES))
+            raise ValueError(f"objectives must be some of {names}, got {name!r}.")
     if not objectives:
         raise ValueError('objectives must name at least one number, got none. Take ("area", "continuity").')
     costs = np.array([[_cost(result, name) for name in objectives] for result in results])
@@ -137,25 +137,25 @@ def _settings(setting: Any, over: Any) -> list[tuple[tuple[tuple[str, Any], ...]
         raise TypeError(
             f"sweep.setting must be a composite such as lw.layered() or a method, got {setting!r}. Give one."
         )
-    known = [known.name for known in params_of(setting)]
+    names = [each.name for each in params_of(setting)]
     if not isinstance(over, Mapping) or len(over) not in (1, 2):
         raise ValueError(
             f'over must be one or two parameters with their values, such as {{"alpha": (1.0, 2.0)}}, got {over!r}.'
         )
     for name in over:
-        if name not in known:
-            said = ", ".join(map(repr, known))
-            raise ValueError(f"over must name parameters of {type(setting).__name__} ({said}), got {name!r}.")
+        if name not in names:
+            known_names = ", ".join(map(repr, names))
+            raise ValueError(f"over must name parameters of {type(setting).__name__} ({known_names}), got {name!r}.")
     values = {name: list(chosen) for name, chosen in over.items()}
     empty = [name for name, chosen in values.items() if not chosen]
     if empty:
         raise ValueError(f"over must hold at least one value of {empty[0]!r}, got none.")
-    found = []
+    settings = []
     for combination in product(*values.values()):
         parameters = tuple(zip(values, combination, strict=True))
         changed = dataclasses.replace(setting, **dict(parameters))
-        found.append((parameters, LRP(changed) if isinstance(changed, Composite) else changed))
-    return found
+        settings.append((parameters, LRP(changed) if isinstance(changed, Composite) else changed))
+    return settings
 
 
 def _continuity(

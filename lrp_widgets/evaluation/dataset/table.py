@@ -89,9 +89,9 @@ class Table:
 
     def values(self, method: str, metric: str) -> dict[int, float]:
         """The number of each sample. Raises KeyError that lists the names there are."""
-        for kind, name, known in (("method", method, self.methods), ("metric", metric, self.metrics)):
-            if name not in known:
-                raise KeyError(f"{kind} must be one of {', '.join(map(repr, known))}, got {name!r}.")
+        for kind, name, names in (("method", method, self.methods), ("metric", metric, self.metrics)):
+            if name not in names:
+                raise KeyError(f"{kind} must be one of {', '.join(map(repr, names))}, got {name!r}.")
         return {row.sample: row.value for row in self.rows if (row.method, row.metric) == (method, metric)}
 
     def summary(self, *, confidence: float = 0.95, draws: int = 1000) -> Summary:
@@ -99,21 +99,21 @@ class Table:
 
         Numbers that are not finite are left out, in a difference with their partner. Efron & Tibshirani 1993.
         """
-        found = {(method, metric): self.values(method, metric) for metric in self.metrics for method in self.methods}
+        values = {(method, metric): self.values(method, metric) for metric in self.metrics for method in self.methods}
         means, differences = [], []
 
         def of(values: list[float]) -> tuple[float, float, float, int]:
-            kept = [value for value in values if np.isfinite(value)]
-            if not kept:
+            finite = [value for value in values if np.isfinite(value)]
+            if not finite:
                 return float("nan"), float("nan"), float("nan"), 0
-            mean, low, high = bootstrap(kept, confidence=confidence, draws=draws, seed=self.seed)
-            return float(mean), float(low), float(high), len(kept)
+            mean, low, high = bootstrap(finite, confidence=confidence, draws=draws, seed=self.seed)
+            return float(mean), float(low), float(high), len(finite)
 
         for metric in self.metrics:
             for method in self.methods:
-                means.append(MetricMean(method, metric, *of(list(found[method, metric].values()))))
+                means.append(MetricMean(method, metric, *of(list(values[method, metric].values()))))
             for one, other in combinations(self.methods, 2):
-                a, b = found[one, metric], found[other, metric]
+                a, b = values[one, metric], values[other, metric]
                 # Of two infinities there is no difference, and no warning either.
                 apart = [a[i] - b[i] for i in a if i in b and np.isfinite(a[i]) and np.isfinite(b[i])]
                 differences.append(Difference(one, other, metric, *of(apart)))
@@ -187,9 +187,9 @@ class Summary:
             + "</tr>"
             for line in lines
         )
-        return f"<table><caption>{escape(self._said())}</caption><tr>{top}</tr>{body}</table>"
+        return f"<table><caption>{escape(self._caption())}</caption><tr>{top}</tr>{body}</table>"
 
-    def _said(self) -> str:
+    def _caption(self) -> str:
         counts = sorted({mean.samples for mean in self.means})
         samples = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
         return (
@@ -200,10 +200,10 @@ class Summary:
         metrics = list(dict.fromkeys(mean.metric for mean in self.means))
         methods = dict.fromkeys(mean.method for mean in self.means)
         head = ["method", *(metric + ARROWS.get(self.better.get(metric, ""), "") for metric in metrics)]
-        return head, [[method, *(_said(self.mean(method, metric)) for metric in metrics)] for method in methods]
+        return head, [[method, *(_cell(self.mean(method, metric)) for metric in metrics)] for method in methods]
 
 
-def _said(one: MetricMean | Difference) -> str:
+def _cell(one: MetricMean | Difference) -> str:
     if not one.samples:
         return "–"
     return f"{one.mean:.3g} [{one.low:.3g}, {one.high:.3g}]" if one.samples > 1 else f"{one.mean:.3g}"

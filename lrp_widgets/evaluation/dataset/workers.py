@@ -23,7 +23,7 @@ from lrp_widgets.evaluation.dataset.measuring import Failure, Measuring, Number,
 
 __all__ = ["here", "in_processes", "on_cluster"]
 
-LIVES = 3  # how many workers a piece may cost
+LIVES = 3  # how many workers may end over one piece before the evaluation gives up
 
 
 def here(measuring: Measuring, pieces: Sequence[Piece]) -> Iterator[Number]:
@@ -46,7 +46,7 @@ def in_processes(measuring: Measuring, pieces: Sequence[Piece], jobs: int) -> It
             for _ in range(min(jobs, unfinished) - len(pool)):
                 worker = _Worker()
                 pool[worker.connection] = worker
-            for worker in pool.values():  # also those who once found nothing left to do: another may have died since
+            for worker in pool.values():  # idle ones too: the piece of a worker that died may have come back
                 if worker.ready and worker.piece is None and left:
                     worker.piece = left.popleft()
                     worker.send(pickle.dumps(worker.piece[1]))
@@ -66,7 +66,7 @@ def in_processes(measuring: Measuring, pieces: Sequence[Piece], jobs: int) -> It
                     worker.piece = None  # ready, or done
                 except (EOFError, OSError):  # an OSError: it died in the middle of a message
                     del pool[connection]
-                    _mourn(worker, left, lost)
+                    _put_back(worker, left, lost)
     finally:
         for worker in pool.values():
             worker.process.terminate()
@@ -83,17 +83,17 @@ class _Worker:
         self.connection, other = context.Pipe()
         self.process = context.Process(target=_work, args=(other,), name="lrp_widgets-evaluate", daemon=True)
         self.process.start()
-        other.close()  # so that its end is noticed
+        other.close()  # this process must not hold it open, or the end of the worker is not noticed
         self.ready = False
         self.piece: tuple[int, Piece] | None = None
 
     def send(self, content: bytes) -> None:
-        with suppress(OSError):  # where it has died, the next thing heard of it is its end
+        with suppress(OSError):  # a dead worker is noticed where its connection is read
             self.connection.send_bytes(content)
 
 
-def _mourn(worker: _Worker, left: deque[tuple[int, Piece]], lost: Counter[int | None]) -> None:
-    """Put back what a dead worker was doing. Raises RuntimeError where there is no use in another one.
+def _put_back(worker: _Worker, left: deque[tuple[int, Piece]], lost: Counter[int | None]) -> None:
+    """Put the piece of a dead worker back into the queue. Raises RuntimeError where another worker would end too.
 
     `lost` counts the dead of each piece, and under None those that were killed before they began.
     """
@@ -124,7 +124,7 @@ def _mourn(worker: _Worker, left: deque[tuple[int, Piece]], lost: Counter[int | 
 def _work(connection: Connection) -> None:
     """What a process does: ask for the model, then for one piece after the other, until nobody answers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; the one who asked ends the others
-    # Whoever asked may be gone, and then so is the reason to work.
+    # Where the process that asked is gone, this one ends as well.
     with suppress(EOFError, ConnectionError), one_thread():
         _say(connection, "ready", None)
         try:
@@ -167,7 +167,7 @@ def on_cluster(measuring: Measuring, pieces: Sequence[Piece], client: Any) -> It
         raise TypeError(f"evaluate.client must be a dask.distributed.Client that is not asynchronous, got {client!r}.")
     packed, key = pack(measuring), f"lrp_widgets-{uuid.uuid4()}"
 
-    class Carrier(distributed.WorkerPlugin):  # in here, so that no worker must import this class
+    class Carrier(distributed.WorkerPlugin):  # defined here, so that it is sent by value and no worker imports it
         name = key
 
         def setup(self, worker: Any) -> None:
@@ -205,13 +205,13 @@ def _measured(key: str, piece: Piece) -> tuple[list[Number], Exception | None]:
     """All numbers of a piece, on a worker; those before a failure, and the failure."""
     numbers: list[Number] = []
     try:
-        known = _CARRIED[key]
-        if not isinstance(known, Measuring):
+        measuring = _CARRIED[key]
+        if not isinstance(measuring, Measuring):
             try:
-                known = _CARRIED[key] = unpack(known)
+                measuring = _CARRIED[key] = unpack(measuring)
             except Exception as error:
                 return [], RuntimeError(_unpacked_said(error))
-        for number in known.numbers(piece):
+        for number in measuring.numbers(piece):
             numbers.append(number)
     except Failure as failure:
         failure.trace = traceback.format_exc()

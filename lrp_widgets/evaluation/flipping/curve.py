@@ -95,10 +95,10 @@ def area_between(most: Curve, least: Curve, *, normalized: bool = False) -> floa
 def check_alike(owner: str, curves: list[Curve], *names: str) -> None:
     """Raise ValueError where curves differ in what they measure: unit, ranking, removal, share, and `names`."""
     for name in ("unit", "ranking", "removal", "of", *names):
-        found = list(dict.fromkeys(getattr(curve, name) for curve in curves))
-        if len(found) > 1:
+        values = list(dict.fromkeys(getattr(curve, name) for curve in curves))
+        if len(values) > 1:
             raise ValueError(
-                f"{owner} takes curves with one {name}, got {found[0]!r} and {found[1]!r}. Make them all alike."
+                f"{owner} takes curves with one {name}, got {values[0]!r} and {values[1]!r}. Make them all alike."
             )
     for curve in curves:
         if not curve.removed[-1] >= 1:

@@ -16,22 +16,24 @@ from lrp_widgets.modalities import modality_of
 __all__ = ["regions_of", "superpixels"]
 
 
-def regions_of(given: Any, height: int, width: int) -> Tensor:
-    """A user's label map as (height, width) labels 0, 1, …, in the order of the numbers given.
+def regions_of(label_map: Any, height: int, width: int) -> Tensor:
+    """A user's label map as (height, width) labels 0, 1, …, in the order of its numbers.
 
     Raises TypeError or ValueError where it is not one whole number a pixel.
     """
-    said = f"regions must be a label map, one whole number a pixel ({height} x {width})"
+    requirement = f"regions must be a label map, one whole number a pixel ({height} x {width})"
     try:
-        labels = np.asarray(given.detach().cpu() if isinstance(given, Tensor) else given)
+        labels = np.asarray(label_map.detach().cpu() if isinstance(label_map, Tensor) else label_map)
     except (TypeError, ValueError):
         labels = np.asarray(None)
     if labels.dtype.kind not in "iu":
-        raise TypeError(f"{said}, got {type(given).__name__} of {labels.dtype}. Make one with superpixels(x).")
+        raise TypeError(
+            f"{requirement}, got {type(label_map).__name__} of {labels.dtype}. Make one with superpixels(x)."
+        )
     if labels.shape != (height, width) and not (height == 1 and labels.shape == (width,)):
-        raise ValueError(f"{said}, got shape {labels.shape}. Make one of the size of the input.")
-    _, found = np.unique(labels, return_inverse=True)
-    return torch.from_numpy(np.ascontiguousarray(found).reshape(height, width)).long()
+        raise ValueError(f"{requirement}, got shape {labels.shape}. Make one of the size of the input.")
+    _, numbers = np.unique(labels, return_inverse=True)
+    return torch.from_numpy(np.ascontiguousarray(numbers).reshape(height, width)).long()
 
 
 def superpixels(x: Tensor, count: int = 50, *, compactness: float = 0.1) -> np.ndarray:

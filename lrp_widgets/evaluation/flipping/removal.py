@@ -129,7 +129,7 @@ class UniformNoise(Removal):
 class Imputation(Removal):
     """x_i ← Σ_j w_ij u_j / Σ_j w_ij + σ n_i: the mean of its neighbours, solved for all that are gone, and noise.
 
-    Nobody can tell from the shape of what is missing which class it was (ROAD).
+    The shape of the missing region then does not tell the class (ROAD).
     """
 
     name: ClassVar[str] = "imputation"

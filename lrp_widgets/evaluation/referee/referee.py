@@ -129,8 +129,8 @@ def _judged(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # peers warn of their own hooks
             theirs = peer.answer(package, task, aligned)
-        meant = _ours_like(explainer, ours, method, aligned)
-        return float((meant - theirs).abs().max()) / size, theirs
+        mine = _ours_like(explainer, ours, method, aligned)
+        return float((mine - theirs).abs().max()) / size, theirs
 
     try:
         number, relevance = apart(frozenset())
@@ -138,9 +138,15 @@ def _judged(
         return Verdict(name, message=f"{error}")
     except Exception as error:
         return Verdict(name, message=f"raised {type(error).__name__}: {error}")
-    found, remaining = _conventions(peer, apart, number)
+    conventions, remaining = _conventions(peer, apart, number)
     return Verdict(
-        name, relevance, ours.relevance - relevance, number, found, remaining, _said(number, found, remaining)
+        name,
+        relevance,
+        ours.relevance - relevance,
+        number,
+        conventions,
+        remaining,
+        _message(number, conventions, remaining),
     )
 
 
@@ -166,20 +172,20 @@ def _conventions(
         losses[convention] = without(dropped | {convention})
         if losses[convention] <= max(AGREES, remaining / HELPS):
             dropped |= {convention}
-    found = [convention for convention in peer.conventions if convention not in dropped]
-    found.sort(key=lambda convention: losses[convention], reverse=True)
-    return tuple(found), without(dropped)
+    needed = [convention for convention in peer.conventions if convention not in dropped]
+    needed.sort(key=lambda convention: losses[convention], reverse=True)
+    return tuple(needed), without(dropped)
 
 
-def _said(number: float, found: tuple[str, ...], remaining: float) -> str:
+def _message(number: float, conventions: tuple[str, ...], remaining: float) -> str:
     if number <= AGREES:
         return f"agrees to {number:.0e} of max |R|."
-    because = "; ".join(f"{convention} ({EXPLAINED[convention]})" for convention in found)
-    said = f"differs by {number:.2g} of max |R|"
-    if not found:
-        return f"{said}, and no convention that was tried accounts for it."
+    because = "; ".join(f"{convention} ({EXPLAINED[convention]})" for convention in conventions)
+    text = f"differs by {number:.2g} of max |R|"
+    if not conventions:
+        return f"{text}, and no convention that was tried accounts for it."
     rest = f"they agree to {remaining:.0e}" if remaining <= AGREES else f"{remaining:.2g} is left without a name"
-    return f"{said}: {because}. With that in line {rest}."
+    return f"{text}: {because}. With that in line {rest}."
 
 
 def _ours_like(explainer: Explainer, ours: Explanation, method: Method, aligned: frozenset[str]) -> Tensor:

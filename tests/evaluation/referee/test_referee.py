@@ -24,8 +24,9 @@ def test_without_the_peers(model: nn.Module, monkeypatch: pytest.MonkeyPatch) ->
     def absent(name: str) -> Any:
         raise ModuleNotFoundError(name)
 
+    compare_with = lw.compare_with  # the package imports its names when they are first used
     monkeypatch.setattr(importlib, "import_module", absent)
-    comparison = lw.compare_with(model, torch.rand(1, 4), 1)
+    comparison = compare_with(model, torch.rand(1, 4), 1)
     assert comparison.ours.target == (1,)
     assert str(comparison) == "zennit: not installed. pip install zennit\ncaptum: not installed. pip install captum"
     assert all(verdict.relevance is None and verdict.number != verdict.number for verdict in comparison.verdicts)
@@ -35,8 +36,9 @@ def test_a_peer_that_cannot_be_imported(model: nn.Module, monkeypatch: pytest.Mo
     def broken(name: str) -> Any:
         raise RuntimeError("operator torchvision::nms does not exist")
 
+    compare_with = lw.compare_with
     monkeypatch.setattr(importlib, "import_module", broken)
-    (verdict, _) = lw.compare_with(model, torch.rand(1, 4), 1).verdicts
+    (verdict, _) = compare_with(model, torch.rand(1, 4), 1).verdicts
     assert verdict.message == "cannot be imported. RuntimeError: operator torchvision::nms does not exist"
 
 
