@@ -1,4 +1,4 @@
-"""An NPY file from a visitor as pixels: its layout, its range and its size are found out, said, or refused."""
+"""An NPY file from a visitor as pixels; the note tells how its axes and its range were read."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def array_pixels(content: bytes, name: str, samples: Samples | None = None) -> t
     shape = " × ".join(map(str, array.shape))
     array, layout = _channels_last(array, name, samples)
     values, range_read = _in_unit_range(array, name, samples)
-    said = [f"{array.shape[1]} × {array.shape[0]}", f"{array.dtype.name} array {shape}{layout}", range_read]
+    notes = [f"{array.shape[1]} × {array.shape[0]}", f"{array.dtype.name} array {shape}{layout}", range_read]
     if values.shape[2] == 4 and _channels(samples) != 4:
         alpha = values[..., 3:]
         if alpha.min() < 1:
-            said.append("laid over white where transparent")
+            notes.append("laid over white where transparent")
         values = values[..., :3] * alpha + (1 - alpha)
-    return values.astype(np.float32).clip(0, 1), ", ".join(filter(None, said))
+    return values.astype(np.float32).clip(0, 1), ", ".join(filter(None, notes))
 
 
 def _read(content: bytes, name: str) -> np.ndarray:
@@ -52,10 +52,10 @@ def _read(content: bytes, name: str) -> np.ndarray:
         raise ValueError(f"{name} must hold real numbers, got {got}. Save it with np.save(file, x.astype('float32')).")
     if not 2 <= len(shape) <= 4 or not all(1 <= size < 10**9 for size in shape):
         raise _wrong_shape(name, shape, "1, 3 or 4")
-    wanted, there = math.prod(shape) * dtype.itemsize, len(content) - file.tell()
-    if wanted != there:
+    expected, size = math.prod(shape) * dtype.itemsize, len(content) - file.tell()
+    if expected != size:
         raise ValueError(
-            f"{name} must hold {wanted} bytes for its shape {shape}, got {there}. Save it again with np.save."
+            f"{name} must hold {expected} bytes for its shape {shape}, got {size}. Save it again with np.save."
         )
     array = np.frombuffer(content, dtype, offset=file.tell())
     return array.reshape(shape, order="F" if fortran else "C")
@@ -74,7 +74,7 @@ def _channels(samples: Samples | None) -> int | None:
 
 
 def _channels_last(array: np.ndarray, name: str, samples: Samples | None) -> tuple[np.ndarray, str]:
-    """The array as (h, w, c), and how it was read where that could be doubted."""
+    """The array as (h, w, c), and how its axes were read, where two readings are possible."""
     shape, own = array.shape, _channels(samples)
     if array.ndim == 4 and shape[0] == 1:
         array = array[0]
@@ -96,13 +96,13 @@ def _channels_last(array: np.ndarray, name: str, samples: Samples | None) -> tup
 
 
 def _in_unit_range(array: np.ndarray, name: str, samples: Samples | None) -> tuple[np.ndarray, str]:
-    """The values brought to [0, 1], and by what they were divided."""
+    """The values in [0, 1], and a note on how they were scaled."""
     with np.errstate(over="ignore"):  # of numbers longer than float64
         values = array.astype(np.float64)
-    broken = int((~np.isfinite(values)).sum())
-    if broken:
+    not_finite = int((~np.isfinite(values)).sum())
+    if not_finite:
         raise ValueError(
-            f"{name} must be finite, got {broken} NaN or infinite values of {values.size}. "
+            f"{name} must be finite, got {not_finite} NaN or infinite values of {values.size}. "
             "Replace them with np.nan_to_num."
         )
     if array.dtype.kind == "b":

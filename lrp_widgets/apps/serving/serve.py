@@ -25,14 +25,14 @@ APPS = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parents[3] / "noteboo
 
 
 def notebook(app: str) -> Path:
-    """The notebook of an app, by name. Raises ValueError that lists the apps there are.
+    """The notebook of an app, by name. Raises ValueError that lists the apps.
 
-    An app names the page's template in its metadata; other notebooks are there to be read, and compute for minutes.
+    The metadata of an app's notebook name the template of its page; the other notebooks are reports to be read.
     """
-    known = {path.stem: path for path in sorted(APPS.glob("*.ipynb")) if _is_app(path)}
-    if app not in known:
-        raise ValueError(f"APP must be one of {', '.join(known)}, got {app}.")
-    return known[app]
+    notebooks = {path.stem: path for path in sorted(APPS.glob("*.ipynb")) if _is_app(path)}
+    if app not in notebooks:
+        raise ValueError(f"APP must be one of {', '.join(notebooks)}, got {app}.")
+    return notebooks[app]
 
 
 def _is_app(path: Path) -> bool:
@@ -67,7 +67,7 @@ def settings(port: int) -> dict[str, dict[str, Any]]:
         "Voila": {
             "ip": HOST,
             "port": port,
-            "port_retries": 0,  # the address that was asked for, or an error: never one nearby
+            "port_retries": 0,  # the port that the user chose or an error, never another port
             "open_browser": False,
             "log_level": logging.ERROR,  # a warning for every visit says that the notebook's outputs are not signed
             "config_file_paths": [],
@@ -93,10 +93,10 @@ def settings(port: int) -> dict[str, dict[str, Any]]:
             "default_pool_size": 2,
         },
         **_local_transport(),
-        # After 4 s, the default, a cell's output is given up without a word, and the page stays blank: where others
-        # want the cores, an app's hundreds of widgets take longer on their way to the server.
+        # After 4 s, the default, Voila drops a cell's output without a message, and the page stays blank. On a busy
+        # computer the hundreds of widgets of an app take longer to reach the server.
         "NotebookClient": {"iopub_timeout": 90},
-        # A kernel that replaces a used one starts when the visitor's page stands, not while it loads.
+        # A kernel that replaces a used one starts after the visitor's page has loaded.
         "VoilaKernelManager": {"fill_delay": 4.0},
         "MappingKernelManager": {
             "cull_idle_timeout": 300,
@@ -118,11 +118,11 @@ def _local_transport() -> dict[str, dict[str, Any]]:
 def serve(path: Path, port: int = PORT, *, browser: bool = False) -> None:
     """Serve one notebook at http://127.0.0.1:`port`/ until Ctrl-C or SIGTERM; its kernels end with it.
 
-    The notebook is copied into an empty folder, the server's root: what lies beside it cannot be asked for.
+    The notebook is copied into an empty folder, the server's root, so that no file beside it is served.
     Raises ValueError or OSError where the port cannot be had.
     """
     check_port(port)
-    # Here, so that a mistake on the command line is answered at once.
+    # Imported here because it takes long: a mistake on the command line is answered before.
     from tornado.ioloop import IOLoop
     from traitlets.config import Config
 

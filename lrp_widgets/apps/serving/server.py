@@ -19,9 +19,9 @@ class Server(Voila):
     """Voila as the apps need it. Import it where a server starts: with Voila come 2 s of imports."""
 
     def initialize(self, argv: Any = None) -> None:
-        """Set up without starting: no command line but `argv`, quiet about what no one can act on."""
+        """Set up without starting. No command line but `argv` is read, and tornado only logs errors."""
         super().initialize(argv)
-        # Else a line for every refused request, and one a visit on the unit of a ping timeout.
+        # Without it the log has a line for each refused request, and for each visit one on the unit of a ping timeout.
         logging.getLogger("tornado").setLevel(logging.ERROR)
         # Ctrl-C and a closed terminal end the loop as SIGTERM does: a KeyboardInterrupt could land anywhere.
         for name in ("SIGINT", "SIGHUP"):
@@ -29,7 +29,7 @@ class Server(Voila):
                 signal.signal(getattr(signal, name), signal.getsignal(signal.SIGTERM))
 
     def stop(self) -> None:
-        """End the kernels, also those that are only just starting, and remove what they left."""
+        """End the kernels, also those that are still starting, and remove their connection files."""
         _end_children()  # a kernel that is asked to end while it starts says so with a traceback
         with suppress(HTTPError):  # "Kernel does not exist": one that was ended before it was entered in the list
             super().stop()

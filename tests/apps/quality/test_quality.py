@@ -14,7 +14,7 @@ from lrp_widgets.apps.quality.quality import Quality
 from lrp_widgets.apps.session.formatting import number
 from lrp_widgets.evaluation import random_flipping
 from lrp_widgets.evaluation.continuity.neighbourhoods import Between
-from tests.apps.quality.quality_cases import PAGES, PATIENCE, chosen, lines, moved, turned
+from tests.apps.quality.moves import PAGES, PATIENCE, chosen, lines, moved, turned
 
 
 @pytest.fixture

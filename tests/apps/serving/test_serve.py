@@ -33,8 +33,8 @@ serve(Path(sys.argv[1]), int(sys.argv[2]))
 CHROMIUM_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 
 
-def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    """The last line that the command line says before it gives up with status 2."""
+def error_line(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """The last line that the command line writes before it ends with status 2."""
     with pytest.raises(SystemExit) as gave_up:
         main(arguments)
     assert gave_up.value.code == 2
@@ -42,9 +42,9 @@ def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 
 def test_an_unknown_app_lists_the_known_ones(capsys):
-    known = ", ".join(sorted(path.stem for path in APPS.glob("*.ipynb") if path.stem not in READ))
-    assert "explore" in known
-    assert said(capsys, "explor") == f"python -m lrp_widgets: error: APP must be one of {known}, got explor."
+    apps = ", ".join(sorted(path.stem for path in APPS.glob("*.ipynb") if path.stem not in READ))
+    assert "explore" in apps
+    assert error_line(capsys, "explor") == f"python -m lrp_widgets: error: APP must be one of {apps}, got explor."
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_a_taken_port_is_named(capsys):
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        line = said(capsys, "--port", str(port), "--no-browser")
+        line = error_line(capsys, "--port", str(port), "--no-browser")
     next_port = port + 1 if port < 65535 else 8866
     assert line == (
         f"python -m lrp_widgets: error: Port {port} of 127.0.0.1 is taken. "
@@ -81,7 +81,10 @@ def test_a_taken_port_is_named(capsys):
 
 @pytest.mark.parametrize("port", ["0", "65536"])
 def test_a_port_out_of_range_is_named(capsys, port):
-    assert said(capsys, "--port", port) == f"python -m lrp_widgets: error: --port must lie in [1, 65535], got {port}."
+    assert (
+        error_line(capsys, "--port", port)
+        == f"python -m lrp_widgets: error: --port must lie in [1, 65535], got {port}."
+    )
 
 
 @pytest.mark.parametrize("path", sorted(APPS.glob("*.ipynb")), ids=lambda path: path.stem)

@@ -34,3 +34,11 @@ def pressed(app: Quality, button: Any) -> None:
 
 def lines(view: Any) -> dict[str, list[float]]:
     return {line["name"]: line["y"] for line in view.lines}
+
+
+def opened_at(app: Quality, part: str) -> Quality:
+    """Turn to a part of the page Continuity."""
+    turned(app, "Continuity")
+    names = list(app.continuity.choice.pages)
+    moved(app, app.continuity.choice.buttons, index=names.index(part))
+    return app
