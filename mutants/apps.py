@@ -240,10 +240,10 @@ FAULTS = (
     ),
     Fault(
         "a link may be of any length",
-        f"{A}/sharing/state.py",
-        "    if len(query) > LONGEST_LINK:",
+        f"{A}/sharing/link.py",
+        "    if len(query) > MAX_LINK_LENGTH:",
         "    if False:",
-        f"{T}/sharing/test_state.py {T}/sharing/test_sharing.py",
+        f"{T}/sharing/test_link.py {T}/sharing/test_sharing.py",
     ),
     Fault(
         "a state with unknown fields is opened",
