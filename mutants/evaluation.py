@@ -201,9 +201,9 @@ FAULTS = (
     ),
     Fault(
         "patches in a row have the labels of the next one",
-        f"{V}/flipping/regions.py",
-        "(int(columns[-1]) + 1)",
-        "int(columns[-1])",
+        "lrp_widgets/modalities/modality.py",
+        "(int(along[-1]) + 1)",
+        "int(along[-1])",
         f"{FLIPPING} {T}/flipping/test_regions.py",
     ),
     Fault(
