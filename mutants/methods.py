@@ -137,8 +137,8 @@ FAULTS = (
     Fault(
         "Grad-CAM takes the first layer with maps",
         f"{M}/grad_cam.py",
-        "list(known.items())[-1]",
-        "list(known.items())[0]",
+        "list(layers.items())[-1]",
+        "list(layers.items())[0]",
         f"{T}/test_grad_cam.py",
     ),
     Fault(
