@@ -89,7 +89,9 @@ def test_epsilon_agrees_with_captum(
     expected = captums(peer, x, 2, rule)
     error = error_of(lw.Explainer(model).explain(x, 2, lw.LRP(lw.epsilon(epsilon))).relevance, expected)
     measured(f"captum LRP-ε (ε = {epsilon}, {pool.__name__}, {dtype}), of max|R|", error)
-    assert error <= 1e-5
+    # Where a sum nearly cancels, single precision moves captum's own answer; by how much depends on the processor.
+    precise = captums(vgg_like(pool).double(), x.double(), 2, rule)
+    assert error <= max(1e-5, 4 * error_of(expected, precise))
 
 
 @pytest.mark.parametrize("pool", [nn.MaxPool2d, nn.AvgPool2d])

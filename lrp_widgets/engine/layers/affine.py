@@ -159,14 +159,12 @@ def _sum_vector(b: Any, a: Any, w: Any, *, beta: float = 1, alpha: float = 1) ->
 
 def batch_norm_terms(step: Step) -> tuple[Tensor, Tensor] | None:
     """Scale k and shift c of z = k·a + c for a BatchNorm that runs on stored statistics, None for one that does not."""
-    named = dict(zip(("input", "weight", "bias", "mean", "var"), step.args, strict=False))
-    training = step.kwargs.get(
-        "training", step.args[5] if step.op in ("native_batch_norm", "cudnn_batch_norm") else False
-    )
-    eps = step.kwargs.get("eps", step.args[-1])
-    mean, var = named.get("mean"), named.get("var")
-    if training or mean is None or var is None:
+    schema: Any = step.func._schema  # torch spells these operations differently
+    named = dict(zip((argument.name for argument in schema.arguments), step.args, strict=False)) | step.kwargs
+    mean, var = named.get("running_mean"), named.get("running_var")
+    if named.get("training", False) or mean is None or var is None:
         return None
+    eps = named["eps"] if "eps" in named else named["epsilon"]
     scale = torch.rsqrt(var.double() + eps)  # once per model, so take the digits
     if named["weight"] is not None:
         scale = scale * named["weight"].double()

@@ -1,6 +1,6 @@
 """What attention and softmax are to LRP.
 
-Achtibat et al. 2024 (AttnLRP); Ali et al. 2022 (CP-LRP: attention constant constant).
+Achtibat et al. 2024 (AttnLRP); Ali et al. 2022 (CP-LRP: attention held constant).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["attention", "softmax"]
 
 
 def softmax(step: Step, tape: Tape, options: Options) -> Pullback:
-    """R_i = x_i (R_i − s_i Σ_j R_j), or nothing where attention is constant constant; −∞ logits count 0."""
+    """R_i = x_i (R_i − s_i Σ_j R_j), or nothing where attention is held constant; −∞ logits count 0."""
     return first_order(step, tape, "softmax")
 
 
@@ -32,12 +32,12 @@ def attention(step: Step, tape: Tape, options: Options) -> Pullback:
     k_all, v_all = _as_many_heads(k, q), _as_many_heads(v, q)
     raw = (q @ k_all.mT) * scale
     logits = _masked(raw, named)
-    weights = logits.softmax(-1)
+    weights = torch.nan_to_num(logits.softmax(-1))  # a row that is masked as a whole has weights 0
     o = weights @ v_all
     one_over_o, one_over_raw = reciprocal(o), reciprocal(raw)
     # Which of the three depend on the input: what is constant in a product leaves all to the other side.
     of_q, of_k, of_v = (isinstance(named[name], Ref) for name in ("q", "k", "v"))
-    constant = of_v and (options.attention == "constant constant" or not (of_q or of_k))
+    constant = of_v and (options.attention == "held constant" or not (of_q or of_k))
 
     def pullback(relevance: Tensor, *_: Any) -> PulledBack:
         s = relevance * one_over_o * (0.5 if of_v and not constant else 1.0)

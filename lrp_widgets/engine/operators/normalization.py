@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+import torch
 from torch import Tensor
 
 from lrp_widgets.engine.layers.reciprocal import reciprocal_and_zeros
@@ -14,17 +13,24 @@ from lrp_widgets.engine.trace.tape import Tape
 
 __all__ = ["batch_statistics", "group_norm", "layer_norm"]
 
+STATISTICS = ("mean", "deviation", "running mean", "running variance")  # what torch returns or writes beside the answer
+
 
 def _centred(x: Tensor, z: Tensor, scale: Tensor, bias: Tensor | None, axes: tuple[int, ...]) -> Pullback:
     """z = scale (x − mean x) + bias with the scale held constant: linear in x, the shift is a bias."""
     one_over_z, dead = reciprocal_and_zeros(z)
 
-    def pullback(relevance: Tensor, *_: Any) -> PulledBack:
+    def pullback(relevance: Tensor | None, *of_statistics: Tensor | None) -> PulledBack:
+        relevance = torch.zeros_like(z) if relevance is None else relevance
         s = relevance * one_over_z
         c = s * scale
         absorbed = {} if dead is None else {"no input": relevance * dead}
         if bias is not None:
             absorbed["bias"] = s * bias
+        # A model that uses the mean or the deviation itself: these are held constant, and keep what arrives there.
+        for name, arrived in zip(STATISTICS, of_statistics, strict=False):
+            if arrived is not None:
+                absorbed[name] = arrived
         return [x * (c - c.mean(dim=axes, keepdim=True))], absorbed
 
     return pullback
@@ -54,8 +60,8 @@ def group_norm(step: Step, tape: Tape, options: Options) -> Pullback:
     shift = None if bias is None else bias.reshape(per_channel)
     inner = _centred(grouped, z.reshape(grouped.shape), scale, shift, (2, 3))
 
-    def pullback(relevance: Tensor, *_: Any) -> PulledBack:
-        (handed,), absorbed = inner(relevance.reshape(grouped.shape))
+    def pullback(relevance: Tensor | None, *of_statistics: Tensor | None) -> PulledBack:
+        (handed,), absorbed = inner(None if relevance is None else relevance.reshape(grouped.shape), *of_statistics)
         assert handed is not None
         return [handed.reshape(x.shape)], absorbed
 

@@ -39,7 +39,7 @@ def made_by_op(value: int, tape: Tape, ops: tuple[str, ...]) -> bool:
 def product(step: Step, tape: Tape, options: Options) -> Pullback:
     """Product of two active tensors: all to the signal where the other is a gate, half each otherwise.
 
-    A normalizing factor (1/σ) is constant constant; a product with a constant hands on everything.
+    A normalizing factor (1/σ) is held constant; a product with a constant hands on everything.
     """
     operands = [arg for arg in step.args[:2] if isinstance(arg, Ref)]
     if len(operands) < 2:
@@ -57,7 +57,7 @@ def product(step: Step, tape: Tape, options: Options) -> Pullback:
 
 
 def quotient(step: Step, tape: Tape, options: Options) -> Pullback:
-    """x / y: all to x, with y constant constant where it depends on the input (as in a normalization)."""
+    """x / y: all to x, with y held constant where it depends on the input (as in a normalization)."""
     numerator = isinstance(step.args[0], Ref)
     shapes = [tape.values[value].shape for value in step.inputs]
 
@@ -78,13 +78,15 @@ def matrix_product(step: Step, tape: Tape, options: Options) -> Pullback:
     beta = float(step.kwargs.get("beta", 1))
     summand = step.args[0] if step.op.startswith(("add", "badd")) and beta else None
     active = isinstance(summand, Ref)
-    # Attention weights that are constant constant hand nothing on: all goes to the values.
+    # Attention weights that are held constant hand nothing on: all goes to the values.
     factors = step.inputs[active:]
-    constant = [options.attention == "constant constant" and made_by_op(v, tape, ("_softmax",)) for v in factors]
+    constant = [options.attention == "held constant" and made_by_op(v, tape, ("_softmax",)) for v in factors]
     taking = (
         len(constant) if all(constant) else len(constant) - sum(constant)
     )  # of attention alone, someone must take it
     shares = [1.0] * active + [0.0 if h and not all(constant) else 1 / taking for h in constant]
+
+    constant_product = z - beta * tape.values[step.inputs[0]] if active and not factors else None
 
     def pullback(relevance: Tensor) -> PulledBack:
         s = relevance * one_over_z
@@ -94,6 +96,8 @@ def matrix_product(step: Step, tape: Tape, options: Options) -> Pullback:
         absorbed = {} if dead is None else {"no input": relevance * dead}
         if isinstance(summand, Tensor):
             absorbed["bias"] = kept(s, summand * beta)
+        if constant_product is not None:
+            absorbed["bias"] = kept(s, constant_product)
         return handed, absorbed
 
     return pullback

@@ -32,7 +32,10 @@ def vjp(step: Step, tape: Tape) -> tuple[Callable[..., list[Tensor]], list[Tenso
         return lambda s: [own(s.to(outputs[0].dtype) if outputs[0].is_floating_point() else s)], outputs
     with torch.enable_grad():
         leaves = [_floating(tape.values[value]).detach().requires_grad_() for value in step.inputs]
-        replayed = replay(step, leaves)
+        try:
+            replayed = replay(step, leaves)
+        except RuntimeError as error:
+            raise _no_derivative(step, error) from error
         outputs = [t for t, value in zip(replayed, step.outputs, strict=False) if value is not None]
 
     def adjoint(*cotangents: Tensor | None) -> list[Tensor]:
@@ -45,13 +48,17 @@ def vjp(step: Step, tape: Tape) -> tuple[Callable[..., list[Tensor]], list[Tenso
                 [t for t, _ in pairs], leaves, [s for _, s in pairs], retain_graph=True, allow_unused=True
             )
         except RuntimeError as error:
-            raise RuntimeError(
-                f"{step.name!r} has no derivative to pass relevance by ({error}) "
-                f"Say how it passes: lw.operators.OPERATORS[{step.op!r}] = lw.operators.identity, for instance."
-            ) from error
+            raise _no_derivative(step, error) from error
         return [torch.zeros_like(leaf) if g is None else g for leaf, g in zip(leaves, grads, strict=True)]
 
     return adjoint, [t.detach() for t in outputs]
+
+
+def _no_derivative(step: Step, error: RuntimeError) -> RuntimeError:
+    return RuntimeError(
+        f"{step.name!r} has no derivative to pass relevance by ({error}) "
+        f"Say how it passes: lw.operators.OPERATORS[{step.op!r}] = lw.operators.identity, for instance."
+    )
 
 
 def _floating(t: Tensor) -> Tensor:

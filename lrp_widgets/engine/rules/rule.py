@@ -73,7 +73,7 @@ class Rule(Setting):
         summed over the positions of a convolution.
         """
         q, epsilon = self.contributions(layer, a), self.stabilizer(layer)
-        exact = isinstance(epsilon, float) and epsilon == 0
+        exact = not isinstance(epsilon, Tensor) and epsilon == 0
         one_over_z, zeros = reciprocal_and_zeros(q.total) if exact else (damped(q.total, epsilon), None)
 
         def pullback(relevance: Tensor) -> tuple[Tensor, Absorbed]:

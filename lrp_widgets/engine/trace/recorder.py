@@ -11,6 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from lrp_widgets.engine.trace.aliases import Aliases, TwoDtypes, copied_memory, running_module, storage_of
 from lrp_widgets.engine.trace.channels_last import ChannelsLast
+from lrp_widgets.engine.trace.conditional_norm import CONDITIONAL_NORMS
 from lrp_widgets.engine.trace.in_place import run_in_new_memory
 from lrp_widgets.engine.trace.recurrent import SPELLED_OUT
 from lrp_widgets.engine.trace.step import Ref, Step, op_name, out_arguments, output_tensors, written_tensors
@@ -59,6 +60,7 @@ _MOVING = frozenset(
         "detach", "flip", "roll", "_to_copy",
     }
 )  # fmt: skip
+_scatter_reduce = torch.ops.aten.scatter.reduce
 _max_pool = torch.ops.aten.max_pool2d_with_indices.default
 _overwrite = torch.ops.aten.copy_.default
 
@@ -169,6 +171,14 @@ class Recorder(TorchDispatchMode):
         if func in SPELLED_OUT:
             with self:  # its parts are recorded in its place
                 return SPELLED_OUT[func](*args, **kwargs)
+        if func is _scatter_reduce and kwargs.get("reduce", args[4] if len(args) > 4 else "") == "add":
+            with self:  # the same operation, which has a derivative
+                return args[0].scatter_add(*args[1:4])
+        if func in CONDITIONAL_NORMS and not kwargs:
+            places, spelled_out = CONDITIONAL_NORMS[func]
+            if any(isinstance(args[place], Tensor) and self.find(args[place]) is not None for place in places):
+                with self:
+                    return spelled_out(*args)
         if self.channels_last.must_copy(func, args):
             with self:
                 return args[0].clone(memory_format=torch.contiguous_format).view(*args[1:])
