@@ -137,7 +137,7 @@ FAULTS = (
         f"{E}/propagation/propagate.py",
         "lambda *p: reduce(torch.add, p)",
         "lambda *p: p[0]",
-        f"{T}/propagation/test_explainer.py",
+        f"{T}/propagation/test_conservation.py",
     ),
     Fault(
         "a newer request does not stop the way down",
@@ -158,7 +158,7 @@ FAULTS = (
         f"{E}/propagation/target.py",
         ".argmax(1)",
         ".argmin(1)",
-        f"{T}/propagation/test_explainer.py",
+        f"{T}/propagation/test_explainer.py {T}/propagation/test_conservation.py",
     ),
     # analysis
     Fault(

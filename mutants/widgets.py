@@ -90,7 +90,7 @@ FAULTS = (
         f"{W}/latest.py",
         "                self._refused.append(error)\n",
         "                self._refused.append(error)\n                self._waiting.clear()\n",
-        f"{T}/test_latest.py",
+        f"{T}/test_refusals_wait.py",
     ),
     Fault(
         "the locked scale of a heatmap is given up for a new picture",
