@@ -44,8 +44,8 @@ FAULTS = (
     Fault(
         "a late answer moves the chosen class back in explore",
         f"{A}/explore/explore.py",
-        "self.samples, self.settings.target)",
-        "self.samples, settings.target)",
+        "show_classes(self.classes, explanation, self.samples, self.settings.target)",
+        "show_classes(self.classes, explanation, self.samples, settings.target)",
         f"{LATE}::test_an_answer_for_an_older_class_leaves_the_newer_choice",
     ),
     Fault(
@@ -58,8 +58,8 @@ FAULTS = (
     Fault(
         "a late answer moves the chosen class back in quality",
         f"{A}/quality/quality.py",
-        "self.samples, self.asked.settings.target)",
-        "self.samples, explanation.target[0])",
+        "show_classes(self.classes, explanation, self.samples, self.asked.settings.target)",
+        "show_classes(self.classes, explanation, self.samples, explanation.target[0])",
         f"{LATE}::test_in_the_quality_app_an_answer_for_an_older_class_leaves_the_newer_choice",
     ),
     Fault(
@@ -241,9 +241,9 @@ FAULTS = (
     Fault(
         "a link may be of any length",
         f"{A}/sharing/link.py",
-        "    if len(query) > MAX_LINK_LENGTH:",
-        "    if False:",
-        f"{T}/sharing/test_link.py {T}/sharing/test_sharing.py",
+        "if len(query) > MAX_LINK_LENGTH:",
+        "if False:",
+        f"{T}/sharing/test_link.py {T}/sharing/test_state.py {T}/sharing/test_sharing.py",
     ),
     Fault(
         "a state with unknown fields is opened",

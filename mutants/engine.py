@@ -9,7 +9,7 @@ T = "tests/engine"
 TRACE = f"{T}/trace"
 ALONE = f"{T}/propagation/test_one_at_a_time.py"
 NORMALIZED = f"{T}/propagation/test_normalized_input.py"
-DENSE = f"{T}/rules/test_rules.py"
+DENSE = f"{T}/rules/test_against_dense.py"
 CANONIZE = f"{T}/layers/test_canonize.py"
 
 FAULTS = (
@@ -17,8 +17,8 @@ FAULTS = (
     Fault(
         "memo compares no inputs",
         f"{E}/trace/memo.py",
-        "if known is not None and _same(known[0], inputs):",
-        "if known is not None:",
+        "if stored is not None and _same(stored[0], inputs):",
+        "if stored is not None:",
         f"{TRACE}/test_memo.py",
     ),
     Fault(
@@ -33,7 +33,7 @@ FAULTS = (
         f"{E}/trace/memo.py",
         "not isinstance(a, Tensor) and not isinstance(b, Tensor) and type(a) is type(b) and a == b",
         "type(a) is type(b) and (a is b or (not isinstance(a, Tensor) and a == b) or isinstance(a, Tensor))",
-        f"{TRACE}/test_memo.py {TRACE}/test_memo_2.py",
+        f"{TRACE}/test_memo.py {TRACE}/test_recomputed.py",
     ),
     Fault(
         "memory budget forgets the activations",
@@ -59,9 +59,9 @@ FAULTS = (
     Fault(
         "an in-place model writes into the caller's input",
         f"{E}/trace/tape.py",
-        "tuple(tensor.detach().clone() for tensor in given.tensors)",
-        "tuple(tensor.detach() for tensor in given.tensors)",
-        f"{TRACE}/test_tape.py {TRACE}/test_tape_2.py",
+        "tuple(tensor.detach().clone() for tensor in inputs.tensors)",
+        "tuple(tensor.detach() for tensor in inputs.tensors)",
+        f"{TRACE}/test_tape.py {TRACE}/test_recording.py",
     ),
     Fault(
         "the switch of the fused attention is turned without a lock",
@@ -82,7 +82,7 @@ FAULTS = (
         f"{E}/trace/inputs.py",
         "tuple(tensor.detach().clone() for tensor in inputs.tensors)",
         "tuple(tensor.detach() for tensor in inputs.tensors)",
-        f"{TRACE}/test_memo.py {TRACE}/test_memo_2.py {TRACE}/test_inputs.py",
+        f"{TRACE}/test_memo.py {TRACE}/test_recomputed.py {TRACE}/test_inputs.py",
     ),
     Fault(
         "the rows of a batch are those of the shortest tensor",
@@ -166,8 +166,8 @@ FAULTS = (
     Fault(
         "a product hands all to the gate",
         f"{E}/operators",
-        "[0.0 if is_held else 1.0 for is_held in",
-        "[1.0 if is_held else 0.0 for is_held in",
+        "[0.0 if is_constant else 1.0 for is_constant in",
+        "[1.0 if is_constant else 0.0 for is_constant in",
         f"{T}/operators",
     ),
     Fault(
@@ -195,16 +195,16 @@ FAULTS = (
     Fault(
         "the rest of ε is not absorbed",
         f"{E}/rules",
-        "torch.addcmul(relevance, s, z, value=-1)",
-        "torch.addcmul(relevance, s, z, value=1)",
+        "torch.addcmul(relevance, s, q.total, value=-1)",
+        "torch.addcmul(relevance, s, q.total, value=1)",
         DENSE,
     ),
     Fault(
         "relative ε is not relative",
         f"{E}/rules",
-        "self.epsilon * layer.rms if self.relative else self.epsilon",
+        "self.epsilon * layer.rms if self.relative and self.epsilon else self.epsilon",
         "self.epsilon",
-        f"{T}/rules/test_rules_2.py",
+        f"{T}/rules/test_rules_by_hand.py",
     ),
     Fault(
         "γ counts once too often",

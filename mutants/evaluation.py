@@ -186,6 +186,13 @@ FAULTS = (
         FLIPPING,
     ),
     Fault(
+        "a metric that ranks again takes what is gone",
+        f"{V}/dataset/metrics.py",
+        "ranked[~gone[row, ranked]][:more]",
+        "ranked[:more]",
+        METRICS,
+    ),
+    Fault(
         "a contrast is scored by its first class",
         f"{V}/flipping/flipping.py",
         "return values[:, chosen.a] - values[:, chosen.b]",

@@ -65,7 +65,7 @@ FAULTS = (
     Fault(
         "of two filters on a layer the last counts",
         f"{E}/propagation/filter.py",
-        "= (*found.get(value, ()), ",
+        "= (*by_value.get(value, ()), ",
         "= (",
         f"{T}/propagation/test_filter.py",
     ),
@@ -79,15 +79,15 @@ FAULTS = (
     Fault(
         "a tape is made beside an explanation",
         f"{E}/propagation/explainer.py",
-        "        with self._lock:\n            given = inputs_of(x)",
-        "        if True:\n            given = inputs_of(x)",
+        "        with self._lock:\n            inputs = inputs_of(x)",
+        "        if True:\n            inputs = inputs_of(x)",
         ALONE,
     ),
     Fault(
         "remembers() looks beside an explanation",
         f"{E}/propagation/explainer.py",
-        "        with self._lock:\n            known = self._tape is not None",
-        "        if True:\n            known = self._tape is not None",
+        "        with self._lock:\n            same_input = self._tape is not None",
+        "        if True:\n            same_input = self._tape is not None",
         ALONE,
     ),
     Fault(
@@ -116,14 +116,14 @@ FAULTS = (
         f"{E}/propagation/explainer.py",
         "a[1:3] == b[1:3]",
         "a[1:2] == b[1:2]",
-        f"{TRACE}/test_memo.py {TRACE}/test_memo_2.py",
+        f"{TRACE}/test_memo.py {TRACE}/test_recomputed.py",
     ),
     Fault(
         "a model in training mode is explained",
         f"{E}/propagation/explainer.py",
         "    if modal:\n",
         "    if False:\n",
-        f"{T}/propagation/test_explainer.py {T}/propagation/test_explainer_2.py tests/test_messages.py",
+        f"{T}/propagation/test_explainer.py tests/test_messages.py",
     ),
     Fault(
         "what a filter holds back is missing in the ledger",
@@ -135,30 +135,30 @@ FAULTS = (
     Fault(
         "of two readers of a value only one hands relevance on",
         f"{E}/propagation/propagate.py",
-        "reduce(torch.add, parts)",
-        "parts[0]",
-        f"{T}/propagation/test_explainer.py",
+        "lambda *p: reduce(torch.add, p)",
+        "lambda *p: p[0]",
+        f"{T}/propagation/test_conservation.py",
     ),
     Fault(
         "a newer request does not stop the way down",
         f"{E}/propagation/propagate.py",
         "        if abandoned():\n            raise Abandoned",
         "        abandoned()",
-        f"{TRACE}/test_memo.py {TRACE}/test_memo_2.py",
+        f"{TRACE}/test_memo.py {TRACE}/test_recomputed.py",
     ),
     Fault(
         "an explanation is what the explainer remembers",
         f"{E}/propagation/lrp.py",
         "relevance.clone(memory_format=torch.contiguous_format)",
         "relevance",
-        f"{TRACE}/test_memo.py {TRACE}/test_memo_2.py {T}/propagation/test_explainer_2.py",
+        f"{TRACE}/test_memo.py {TRACE}/test_recomputed.py",
     ),
     Fault(
         "the top class is the least one",
         f"{E}/propagation/target.py",
         ".argmax(1)",
         ".argmin(1)",
-        f"{T}/propagation/test_explainer.py {T}/propagation/test_explainer_2.py",
+        f"{T}/propagation/test_explainer.py {T}/propagation/test_conservation.py",
     ),
     # analysis
     Fault(

@@ -125,6 +125,14 @@ def test_guided_grad_cam_is_the_product(x: Tensor) -> None:
     assert bool(both.relevance.any()) and both.method == lw.GuidedGradCAM("pool")
 
 
+@pytest.mark.parametrize("target", [0, 1, 2, lw.contrast(0, 2)], ids=str)
+def test_both_factors_are_of_the_class_that_is_asked_for(x: Tensor, target: Any) -> None:
+    explainer = lw.Explainer(Net())
+    methods = lw.GradCAM("pool", rectify=False), lw.GuidedBackprop(), lw.GuidedGradCAM("pool", rectify=False)
+    cam, guided, both = (explainer.explain(x, target, method).relevance for method in methods)
+    assert torch.equal(both, cam * guided)
+
+
 class Turned(nn.Module):
     """Channels last inside, and attention over pixels above: neither has maps where their axes say so."""
 

@@ -218,3 +218,12 @@ def test_the_dashboard_paints_known_positions_without_the_engine(x):
         np.testing.assert_array_equal(dashboard.heatmap.relevance, fresh.heatmap())
     finally:
         dashboard.close()
+
+
+def test_where_a_request_waits_already_the_engine_is_not_asked(explainer, x):
+    ahead = Ahead(explainer)
+    ahead.lookup(x, BOTH, None)
+    ahead.explain(x, BOTH, None, None, never, False)
+    asked = counted(explainer)
+    ahead.prefetch(x, BOTH, None, lambda: True)
+    assert asked == []

@@ -65,10 +65,11 @@ def test_completeness_takes_the_baseline_of_the_class_that_is_explained() -> Non
 
 
 def test_completeness_has_a_baseline_for_each_channel_of_a_picture() -> None:
-    """f = the sum of two channels of one row of two pixels; the baseline (1, 2) has the score 2 + 4."""
+    """f = (the first channel of a row of two pixels) + 2 (the second one): 13, and 2 + 8 at the baseline (1, 2)."""
     x = torch.tensor([[[[5.0, 0.0]], [[4.0, 0.0]]]]).double()
-    model = nn.Sequential(nn.Flatten(), dense([[1.0, 1.0, 1.0, 1.0]]))
-    assert measure(lw.metrics.Completeness((1.0, 2.0)), model, x, lw.SimpleTaylor()) == pytest.approx([6 / 3])
+    model = nn.Sequential(nn.Flatten(), dense([[1.0, 1.0, 2.0, 2.0]]))
+    values = measure(lw.metrics.Completeness((1.0, 2.0)), model, x, lw.SimpleTaylor())
+    assert values == pytest.approx([(13 - 3) / 3])
 
 
 def test_absorbed_adds_up_what_all_layers_keep_with_its_sign() -> None:
@@ -97,7 +98,9 @@ def test_selectivity_is_the_area_under_the_scores_as_they_are_or_as_shares() -> 
             got = torch.as_tensor(_one(metric, model, x))
             assert got.tolist() == pytest.approx(wanted), (ranking, normalized)
         assert math.isnan(_one(lw.metrics.Selectivity(**settings, normalized=True), model, -x))
-    assert _one(lw.metrics.Selectivity(patch=1, order="least"), model, x) == pytest.approx((4 / 2 + 3) / 2)
+    for ranking in ("once", "again"):  # what is gone has no relevance, which is least: it must not go again
+        metric = lw.metrics.Selectivity(patch=1, order="least", ranking=ranking)
+        assert _one(metric, model, x) == pytest.approx((4 / 2 + 3) / 2)
 
 
 def _one(metric: Metric, model: nn.Module, x: Tensor) -> float:

@@ -261,3 +261,14 @@ def test_the_output_that_is_meant_is_scored() -> None:
         assert np.array_equal(meant.values, alone.values)
     band, alone_band = (random_flipping(m, x, 1, patch=1, output=o) for m, o in ((model, "one"), (model.one, None)))
     assert np.array_equal(band.low, alone_band.low)
+
+
+@pytest.mark.parametrize("order", ["most", "least"])
+def test_what_is_gone_does_not_go_again_whatever_is_said_of_it_then(order: str) -> None:
+    """A heatmap that stays the same while patches go ranks the gone ones where they were."""
+    torch.manual_seed(0)
+    model, x = nn.Sequential(nn.Flatten(), nn.Linear(16, 2)).eval(), torch.rand(1, 1, 4, 4) + 1
+    heatmap = torch.arange(16.0).reshape(4, 4)
+    once = lw.pixel_flipping(model, x, heatmap, 0, patch=1, order=order)
+    again = lw.pixel_flipping(model, x, heatmap, 0, patch=1, order=order, explain=lambda left: heatmap)
+    np.testing.assert_allclose(again.values, once.values, rtol=1e-5, atol=1e-6)
