@@ -159,8 +159,9 @@ def _sum_vector(b: Any, a: Any, w: Any, *, beta: float = 1, alpha: float = 1) ->
 
 def batch_norm_terms(step: Step) -> tuple[Tensor, Tensor] | None:
     """Scale k and shift c of z = k·a + c for a BatchNorm that runs on stored statistics, None for one that does not."""
-    schema: Any = step.func._schema  # torch spells these operations differently
-    named = dict(zip((argument.name for argument in schema.arguments), step.args, strict=False)) | step.kwargs
+    func: Any = step.func  # torch spells these operations differently: their arguments are read by name
+    names = [argument.name for argument in func._schema.arguments]
+    named = dict(zip(names, step.args, strict=False)) | step.kwargs
     mean, var = named.get("running_mean"), named.get("running_var")
     if named.get("training", False) or mean is None or var is None:
         return None
