@@ -31,8 +31,8 @@ from dataclasses import replace
 import ipywidgets
 
 import lrp_widgets as lw
-from lrp_widgets.apps.explore import Settings
-from lrp_widgets.apps.sharing import Sharing
+from lrp_widgets.apps.session.settings import Settings
+from lrp_widgets.apps.sharing.sharing import Sharing
 from lrp_widgets.widgets import HeatmapView, ShareBar
 
 model, samples = lw.demo.models.digits_mlp(), lw.demo.data.digits()
