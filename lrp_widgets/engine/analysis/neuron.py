@@ -160,7 +160,7 @@ class Calculator:
         Raises ValueError where there is no such neuron.
         """
         step = self._step(neuron.layer)
-        entering, leaving = step.inputs[0], _made(step)
+        entering, leaving = step.inputs[0], step.output
         a, z = self._row(self.tape.values, entering), self._row(self.tape.values, leaving)
         rule, layer = self.rules[step.name], Layer(step.affine, a, z, step.name)
         at = (0, *self._checked(neuron, z if neuron.leaves else a))
@@ -259,13 +259,13 @@ class Calculator:
     def place(self, neuron: Neuron) -> tuple[str, Index] | None:
         """The step that makes a neuron, by the name that a filter calls it, and its index there; None at the input."""
         step = self._step(neuron.layer)
-        value = _made(step) if neuron.leaves else step.inputs[0]
+        value = step.output if neuron.leaves else step.inputs[0]
         maker = next((known.name for known in self.tape.steps if value in known.outputs), None)
         return None if maker is None or self.tape.value_at(maker) != value else (maker, neuron.index)
 
     def above(self, neuron: Neuron) -> Neuron | None:
         """A neuron that leaves a layer, as it enters the next one; None where nothing follows."""
-        return self.entering(_made(self._step(neuron.layer)), neuron.index)
+        return self.entering(self._step(neuron.layer).output, neuron.index)
 
     def below(self, neuron: Neuron) -> Neuron | None:
         """The neuron of the layer below that gets most of what a neuron that enters a layer gets; None at the input."""
@@ -307,10 +307,6 @@ class Calculator:
         if len(neuron.index) != len(shape) or not all(0 <= i < n for i, n in zip(neuron.index, shape, strict=True)):
             raise ValueError(f"Neuron.index must lie in the shape {shape} of {neuron.layer!r}, got {neuron.index}.")
         return neuron.index
-
-
-def _made(step: Step) -> int:
-    return next(value for value in step.outputs if value is not None)
 
 
 def _number(t: Tensor | None, where: Index) -> float | None:

@@ -49,7 +49,7 @@ def gate_last(step: Step, tape: Tape, options: Options) -> Pullback:
 
 def product_over(step: Step, tape: Tape, options: Options) -> Pullback:
     """z = Π_i a_i: each of the n factors takes R / n."""
-    a, z = tape.values[step.inputs[0]], tape.values[next(value for value in step.outputs if value is not None)]
+    a, z = tape.values[step.inputs[0]], tape.values[step.output]
     return _shared(step, tape, [z.numel() / a.numel()])
 
 

@@ -36,22 +36,18 @@ def _centred(x: Tensor, z: Tensor, scale: Tensor, bias: Tensor | None, axes: tup
     return pullback
 
 
-def _made(step: Step, tape: Tape) -> Tensor:
-    return tape.values[next(value for value in step.outputs if value is not None)]
-
-
 def layer_norm(step: Step, tape: Tape, options: Options) -> Pullback:
     """LayerNorm with its standard deviation held constant."""
     x = tape.values[step.inputs[0]]
     shape, weight, bias, eps = step.args[1:5]
     axes = tuple(range(-len(shape), 0))
     scale = (x.var(dim=axes, correction=0, keepdim=True) + eps).rsqrt()
-    return _centred(x, _made(step, tape), scale if weight is None else scale * weight, bias, axes)
+    return _centred(x, tape.values[step.output], scale if weight is None else scale * weight, bias, axes)
 
 
 def group_norm(step: Step, tape: Tape, options: Options) -> Pullback:
     """GroupNorm with its standard deviation held constant."""
-    x, z = tape.values[step.inputs[0]], _made(step, tape)
+    x, z = tape.values[step.inputs[0]], tape.values[step.output]
     weight, bias, n, channels, size, groups, eps = step.args[1:8]
     grouped = x.reshape(n, groups, channels // groups, size)
     scale = (grouped.var(dim=(2, 3), correction=0, keepdim=True) + eps).rsqrt()
@@ -70,7 +66,7 @@ def group_norm(step: Step, tape: Tape, options: Options) -> Pullback:
 
 def batch_statistics(step: Step, tape: Tape, options: Options) -> Pullback:
     """Normalization by the statistics of this input (InstanceNorm): standard deviation held constant."""
-    x, z = tape.values[step.inputs[0]], _made(step, tape)
+    x, z = tape.values[step.inputs[0]], tape.values[step.output]
     weight, bias, eps = step.args[1], step.args[2], step.args[-1]
     axes = (0, *range(2, x.ndim))
     shape = (1, -1) + (1,) * (x.ndim - 2)

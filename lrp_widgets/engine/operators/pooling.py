@@ -40,7 +40,7 @@ def max_pool(step: Step, tape: Tape, options: Options) -> Pullback:
         return routing(step, tape, options)
     names = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
     geometry: dict[str, Any] = dict(zip(names, step.args[1:], strict=False))
-    a, z_like = tape.values[step.inputs[0]], tape.values[next(v for v in step.outputs if v is not None)]
+    a, z_like = tape.values[step.inputs[0]], tape.values[step.output]
     kernel = list(geometry["kernel_size"])
     n, spatial = len(kernel), a.ndim - len(kernel)
 

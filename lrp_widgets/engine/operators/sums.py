@@ -17,7 +17,7 @@ __all__ = ["residual_sum"]
 
 def residual_sum(step: Step, tape: Tape, options: Options) -> Pullback:
     """R_i = a_i / Σ_i a_i · R: a sum of tensors is split in proportion; a constant in it is a bias."""
-    z = tape.values[next(v for v in step.outputs if v is not None)]
+    z = tape.values[step.output]
     signs = _sum_signs(step)
     one_over_z, dead = reciprocal_and_zeros(z)
     active = [(item, sign) for item, sign in signs if isinstance(item, Ref)]

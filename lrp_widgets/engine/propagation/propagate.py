@@ -177,7 +177,7 @@ class _Way:
                 operator_rule(step),
                 self.options,
             )
-        output = next(value for value in step.outputs if value is not None)
+        output = step.output
         a, z = tape.values[step.inputs[0]], tape.values[output]
         mean = partial(row_mean, batch=tape.batch, rows=self.rows.get(output))
         layer = memo(("layer", number), lambda affine: Layer(affine, a, z, step.name, mean), step.affine)

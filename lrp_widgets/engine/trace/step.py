@@ -53,6 +53,11 @@ class Step:
     affine: Any = None
     aside: tuple[Tensor, ...] = ()
 
+    @property
+    def output(self) -> int:
+        """The first value that it made; the only one of most operations."""
+        return next(value for value in self.outputs if value is not None)
+
     def but(self, **changes: Any) -> Step:
         """The same step but for some fields; a run has hundreds, and dataclasses.replace takes ten times as long."""
         other = object.__new__(Step)

@@ -49,7 +49,7 @@ class Tape:
             paths = step.modules or (step.module,)
             inside = any(path == layer or path.startswith(layer + ".") for path in paths)
             if step.name == layer or (layer and inside):
-                return self._shaped(next(value for value in step.outputs if value is not None))
+                return self._shaped(step.output)
         names = ", ".join(step.name for step in self.steps)
         raise KeyError(f"No recorded layer is called {layer!r}. The recorded ones are: {names}.")
 

@@ -167,7 +167,7 @@ def _same_elements(step: Step, tape: Tape, seen: list[Sight]) -> Sight:
 
 
 def _same_memory(step: Step, tape: Tape, seen: list[Sight]) -> Sight:
-    before, after = tape.values[step.inputs[0]], tape.values[next(v for v in step.outputs if v is not None)]
+    before, after = tape.values[step.inputs[0]], tape.values[step.output]
     if before.numel() != after.numel() or not torch.equal(before.flatten(), after.flatten()):
         raise Unseen("it reads the memory of its input in another order")
     return regrouped(seen[0], after.shape)
