@@ -7,6 +7,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from lrp_widgets.wording import brief
+
 __all__ = ["LOG_STEP", "Param", "Setting", "as_in", "choice", "param", "params_of", "place_near", "switch"]
 
 _KEY = "lrp_widgets"
@@ -72,20 +74,20 @@ class Param:
             self._check_range(full_name, value)
         elif self.kind == "switch":
             if not isinstance(value, bool):
-                raise TypeError(f"{full_name} must be True or False, got {value!r}.")
+                raise TypeError(f"{full_name} must be True or False, got {brief(value)}.")
         elif self.kind == "choice" and not any(
             value is allowed or (type(value) is type(allowed) and value == allowed) for allowed in self.choices
         ):
             listed = ", ".join(repr(allowed) for allowed in self.choices)
-            raise ValueError(f"{full_name} must be one of {listed}, got {value!r}.")
+            raise ValueError(f"{full_name} must be one of {listed}, got {brief(value)}.")
 
     def _check_number(self, full_name: str, value: Any) -> None:
         if self.kind == "integer" and (isinstance(value, bool) or not isinstance(value, int)):
             remedy = " Convert it with int(…)." if hasattr(value, "item") else ""
-            raise TypeError(f"{full_name} must be a whole number, got {value!r}.{remedy}")
+            raise TypeError(f"{full_name} must be a whole number, got {brief(value)}.{remedy}")
         if isinstance(value, bool) or not isinstance(value, int | float):
             remedy = " Convert it with .item()." if hasattr(value, "item") else ""
-            raise TypeError(f"{full_name} must be a number, got {value!r}.{remedy}")
+            raise TypeError(f"{full_name} must be a number, got {brief(value)}.{remedy}")
         if not self.low <= value <= self.high:  # NaN fails here too
             raise ValueError(f"{full_name} must {_span(self)}, got {value}.")
         if abs(value) == math.inf:
@@ -94,9 +96,11 @@ class Param:
     def _check_range(self, full_name: str, value: Any) -> None:
         pair = isinstance(value, tuple) and len(value) == 2 and all(isinstance(v, int | float) for v in value)
         if not pair or any(isinstance(v, bool) for v in value):
-            raise TypeError(f"{full_name} must be a tuple of two numbers (start, stop), got {value!r}.")
+            raise TypeError(f"{full_name} must be a tuple of two numbers (start, stop), got {brief(value)}.")
         if not self.low <= value[0] <= value[1] <= self.high:
-            raise ValueError(f"{full_name} must be two rising numbers in [{self.low}, {self.high}], got {value!r}.")
+            raise ValueError(
+                f"{full_name} must be two rising numbers in [{self.low}, {self.high}], got {brief(value)}."
+            )
 
 
 def _span(parameter: Param) -> str:

@@ -14,6 +14,7 @@ from torch import Tensor
 from lrp_widgets.images import covering, listed, stacked
 from lrp_widgets.modalities import Modality, modality_of, named
 from lrp_widgets.modalities.modality import Bound
+from lrp_widgets.wording import brief
 
 __all__ = ["Samples"]
 
@@ -56,7 +57,7 @@ class Samples:
         if self.classes is not None:
             if not isinstance(self.classes, Iterable):
                 raise TypeError(
-                    f"Samples.classes must be the class names in the order of the outputs, got {self.classes!r}."
+                    f"Samples.classes must be the class names in the order of the outputs, got {brief(self.classes)}."
                 )
             object.__setattr__(self, "classes", tuple(str(name) for name in self.classes))
         for name in ("low", "high"):
@@ -79,7 +80,7 @@ class Samples:
         try:
             labels = torch.as_tensor(self.labels)
         except (TypeError, ValueError, RuntimeError):
-            raise TypeError(f"{said}, got {self.labels!r}.") from None
+            raise TypeError(f"{said}, got {brief(self.labels)}.") from None
         if labels.shape != self.inputs.shape[:1]:
             raise ValueError(f"{said}, got {tuple(labels.shape)}.")
         if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
@@ -93,14 +94,15 @@ class Samples:
         try:
             bound = torch.as_tensor(value, dtype=torch.float64)
         except (TypeError, ValueError, RuntimeError):
-            raise TypeError(f"Samples.{name} must be a number or one number per channel, got {value!r}.") from None
+            raise TypeError(f"Samples.{name} must be a number or one number per channel, got {brief(value)}.") from None
         if not bool(torch.isfinite(bound).all()):
-            raise ValueError(f"Samples.{name} must be finite, got {value!r}.")
+            raise ValueError(f"Samples.{name} must be finite, got {brief(value)}.")
         if bound.ndim == 0:
             return float(bound)
         if bound.numel() != self._count():
             raise ValueError(
-                f"Samples.{name} must be one number or one per channel ({self._count()}), got {bound.numel()}."
+                f"Samples.{name} must be one number or one per channel ({self._count()}), "
+                f"got {bound.numel() if bound.ndim == 1 else brief(value)}."
             )
         return tuple(bound.flatten().tolist())
 
@@ -157,7 +159,7 @@ def _sides(size: Any, limit: Any, channels: Any) -> tuple[int, int] | None:
     """(height, width), or None. Raises ValueError where size, limit or channels cannot be."""
     for name, value in (("limit", 1 if limit is None else limit), ("channels", channels)):
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise ValueError(f"{name} must be a whole number, at least 1, got {value!r}.")
+            raise ValueError(f"{name} must be a whole number, at least 1, got {brief(value)}.")
     if channels not in (1, 3):
         raise ValueError(f"channels must be 3 (RGB) or 1 (grey), got {channels}.")
     sides = (size, size) if isinstance(size, int) else size

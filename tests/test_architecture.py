@@ -31,7 +31,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 STUB = PACKAGE / "__init__.pyi"  # the table of the public names
 
 # The floors of the package, from the ground up. A file imports from the floors below its own, and from its own folder.
-GROUND = ("lazy", "threads", "params", "polygon", "images", "samples", "preprocessing", "modalities")
+GROUND = ("lazy", "threads", "wording", "params", "polygon", "images", "samples", "preprocessing", "modalities")
 ENGINE = tuple(
     f"engine.{room}" for room in ("trace", "layers", "operators", "rules", "composites", "propagation", "analysis")
 )
@@ -41,11 +41,12 @@ APPS = ("apps.explore", "apps.quality", "apps.scan", "apps.serving")  # no app i
 TABLE: dict[str, tuple[str, ...]] = {
     "lazy": (),
     "threads": (),
-    "params": (),
+    "wording": (),
+    "params": ("wording",),
     "polygon": (),
     "images": (),
-    "samples": ("params", "images", "modalities"),
-    "modalities": ("params", "images"),
+    "samples": ("wording", "params", "images", "modalities"),
+    "modalities": ("wording", "params", "images"),
     "preprocessing": ("params", "images", "samples", "modalities"),
     "engine": ("lazy",),
     "engine.trace": GROUND,

@@ -76,7 +76,7 @@ Dial(between=[0, 1]) → TypeError: Dial.between must be a tuple of two numbers 
 Dial(between=(0, 0, 1)) → TypeError: Dial.between must be a tuple of two numbers (start, stop), got (0, 0, 1).
 Dial(between=(False, True)) → TypeError: Dial.between must be a tuple of two numbers (start, stop), got (False, True).
 
-lw.rules.Gamma(-1) → ValueError: Gamma.gamma must lie in [0.0, 1.0], got -1.
+lw.rules.Gamma(-1) → ValueError: Gamma.gamma must lie in [0.0, 1000.0], got -1.
 lw.rules.Epsilon(-1e-6) → ValueError: Epsilon.epsilon must be at least 0.0, got -1e-06.
 lw.rules.Epsilon(0.1, "yes") → TypeError: Epsilon.relative must be True or False, got 'yes'.
 lw.rules.AlphaBeta(0.5) → ValueError: AlphaBeta.alpha must lie in [1.0, 10.0], got 0.5.

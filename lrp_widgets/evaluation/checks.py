@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from torch import Tensor, nn
 
 from lrp_widgets.engine.propagation.explainer import Explainer, Output, check_model
+from lrp_widgets.wording import brief
 
 __all__ = ["at_least", "fresh_explainer", "one_input", "one_of", "setting_of"]
 
@@ -17,13 +18,13 @@ Kind = TypeVar("Kind")
 def one_of(name: str, value: Any, allowed: tuple[str, ...]) -> None:
     """Raise ValueError where a value is none of a few."""
     if value not in allowed:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}.")
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {brief(value)}.")
 
 
 def at_least(least: int, name: str, value: Any) -> None:
     """Raise ValueError where a value is no whole number from `least` up."""
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValueError(f"{name} must be a whole number, at least {least}, got {value!r}.")
+        raise ValueError(f"{name} must be a whole number, at least {least}, got {brief(value)}.")
 
 
 def setting_of(param: str, value: Any, base: type[Kind], kinds: Iterable[Any], example: str) -> Kind:
@@ -37,7 +38,7 @@ def setting_of(param: str, value: Any, base: type[Kind], kinds: Iterable[Any], e
     if isinstance(value, str) and value in by_name:
         return by_name[value]()
     names = ", ".join(map(repr, by_name))
-    raise ValueError(f"{param} must be one of {names}, or a setting such as {example}, got {value!r}.")
+    raise ValueError(f"{param} must be one of {names}, or a setting such as {example}, got {brief(value)}.")
 
 
 def one_input(owner: str, x: Tensor) -> None:

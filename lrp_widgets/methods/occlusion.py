@@ -18,6 +18,7 @@ from lrp_widgets.methods.copies import score_of
 from lrp_widgets.methods.question import ask, one_tensor
 from lrp_widgets.modalities import modality_of
 from lrp_widgets.params import choice, param, params_of
+from lrp_widgets.wording import brief
 
 __all__ = ["Occlusion"]
 
@@ -46,7 +47,9 @@ class Occlusion(Method):
         value = self.value
         number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
         if not number and value not in ("zero", "mean"):
-            raise ValueError(f"{type(self).__name__}.value must be 'zero', 'mean' or a finite number, got {value!r}.")
+            raise ValueError(
+                f"{type(self).__name__}.value must be 'zero', 'mean' or a finite number, got {brief(value)}."
+            )
         for field in params_of(self):
             field.check(type(self).__name__, "zero" if field.name == "value" else getattr(self, field.name))
 

@@ -16,6 +16,7 @@ from lrp_widgets.engine.propagation.explainer import Explainer, Output, check_mo
 from lrp_widgets.engine.propagation.explanation import LayerRelevance
 from lrp_widgets.engine.propagation.propagate import Propagation
 from lrp_widgets.engine.trace.tape import Step, Tape
+from lrp_widgets.wording import in_words
 
 __all__ = ["SEVERITIES", "Finding", "examine"]
 
@@ -84,7 +85,7 @@ def _running(model: nn.Module, x: Any, output: Output) -> Iterator[Finding]:
         tape = explainer.tape(x)
     except Exception as error:
         yield Finding(
-            "error", "", f"{type(error).__name__}: {error}", "The model must run at x before it is explained."
+            "error", "", f"{type(error).__name__}: {in_words(error)}", "The model must run at x before it is explained."
         )
         return
     yield from _ending(tape)
@@ -94,7 +95,7 @@ def _running(model: nn.Module, x: Any, output: Output) -> Iterator[Finding]:
     try:
         plain, positive = _propagated(explainer, x, epsilon()), _propagated(explainer, x, alpha_beta(alpha=1))
     except Exception as error:
-        said = f"Relevance could not be propagated. {type(error).__name__}: {error}"
+        said = f"Relevance could not be propagated. {type(error).__name__}: {in_words(error)}"
         yield Finding("error", "", said, "Do what it says; explaining with lw.LRP(lw.epsilon()) shows the traceback.")
         return
     yield from _fallbacks(plain)

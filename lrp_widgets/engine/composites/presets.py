@@ -14,7 +14,9 @@ from typing import Any, ClassVar
 from lrp_widgets.engine.composites.composite import Composite, Depth, Entry, parametric_steps, resolve
 from lrp_widgets.engine.operators import Options
 from lrp_widgets.engine.rules import RELATIVE, AlphaBeta, Epsilon, Flat, Gamma, Rule, WSquare, ZBox, Zero, ZPlus
+from lrp_widgets.engine.rules.alpha_beta import without_beta
 from lrp_widgets.engine.rules.bounds import Bound, check_box, checked_bound
+from lrp_widgets.engine.rules.gamma import MOST_GAMMA
 from lrp_widgets.engine.trace.tape import Tape
 from lrp_widgets.params import choice, param, span, switch
 
@@ -93,13 +95,15 @@ def _epsilon(default: float = 1e-6) -> Any:
 
 
 def _gamma(default: float = 0.25) -> Any:
-    return param(default, low=0, high=1, step=0.01, symbol="γ", help="How much positive contributions count extra.")
+    text = "How much positive contributions count extra."
+    return param(default, low=0, high=MOST_GAMMA, slider=(0, 1), step=0.01, symbol="γ", help=text)
 
 
 # A BatchNorm that could not be folded has one input a neuron: there is nothing for β to weigh against.
 _ONE_TO_ONE = Entry(ZPlus(), "normalization")
 
 
+@without_beta
 @dataclass(frozen=True)
 class alpha_beta(_Preset):
     """αβ in every layer: α1β0 is deep Taylor, α2β1 shows negative evidence (the paper, section on LRP)."""
@@ -160,6 +164,7 @@ class epsilon_plus_flat(epsilon_plus):
     input: str | None = _input_rule("flat")
 
 
+@without_beta
 @dataclass(frozen=True)
 class epsilon_alpha2_beta1(_Preset):
     """ε in dense layers, α2β1 in convolutions (Kohlbrenner et al. 2020)."""
@@ -177,6 +182,7 @@ class epsilon_alpha2_beta1(_Preset):
         yield Entry(AlphaBeta(self.alpha))
 
 
+@without_beta
 @dataclass(frozen=True)
 class epsilon_alpha2_beta1_flat(epsilon_alpha2_beta1):
     """ε in dense layers, α2β1 in convolutions, flat at the input (Kohlbrenner et al. 2020)."""
@@ -222,6 +228,7 @@ class montavon2019(_Preset):
         yield Entry(Zero())
 
 
+@without_beta
 @dataclass(frozen=True)
 class layered(_Preset):
     """γ in the lower, αβ in the middle, ε in the upper layers: every slider at once (after Montavon et al. 2019)."""

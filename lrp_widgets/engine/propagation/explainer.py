@@ -24,6 +24,7 @@ from lrp_widgets.engine.trace.inputs import Inputs, check_input, copied, inputs_
 from lrp_widgets.engine.trace.memo import Memo
 from lrp_widgets.engine.trace.memory_budget import MemoryBudget
 from lrp_widgets.engine.trace.tape import RecordingError, Tape, record, telling
+from lrp_widgets.wording import in_words
 
 __all__ = ["Explainer", "Output"]
 
@@ -202,7 +203,7 @@ class Explainer:
             chosen = self.output(result)
         except Exception as error:
             raise TypeError(
-                f"output raised {type(error).__name__} on {_kind(result)}: {error}. "
+                f"output raised {type(error).__name__} on {_kind(result)}: {in_words(error)}. "
                 "It must make a tensor of scores out of what the model returns."
             ) from error
         if isinstance(chosen, Tensor):

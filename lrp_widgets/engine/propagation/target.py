@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lrp_widgets.wording import brief
+
 __all__ = ["Contrast", "Target", "contrast", "resolve_target", "starting_relevance"]
 
 
@@ -43,7 +45,7 @@ def resolve_target(target: Target, scores: Tensor) -> tuple[int, ...] | Contrast
     if isinstance(target, int) and not isinstance(target, bool):
         target = [target] * len(scores)
     if not isinstance(target, Sequence) or isinstance(target, str):
-        raise TypeError(f"target must be a class, one class a row, None or lw.contrast(a, b), got {target!r}.")
+        raise TypeError(f"target must be a class, one class a row, None or lw.contrast(a, b), got {brief(target)}.")
     if len(target) != len(scores):
         raise ValueError(f"target must name one class for each of the {len(scores)} rows, got {len(target)}.")
     return tuple(_checked_class(which, classes) for which in target)
@@ -55,7 +57,7 @@ def _checked_class(which: Any, classes: int) -> int:
     except TypeError:
         index = None
     if index is None:
-        raise TypeError(f"target must be a whole number, got {which!r}.")
+        raise TypeError(f"target must be a whole number, got {brief(which)}.")
     if not 0 <= index < classes:
         raise IndexError(f"target must lie in [0, {classes - 1}], the model's outputs, got {index}.")
     return index

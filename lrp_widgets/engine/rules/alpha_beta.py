@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from functools import wraps
+from inspect import Parameter, signature
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor
@@ -11,10 +14,36 @@ from torch import Tensor
 from lrp_widgets.engine.layers.layer import MINUS, PLUS, Layer
 from lrp_widgets.engine.rules.rule import Absorbed, Pullback, Rule, bias_share, scaled_in_place
 from lrp_widgets.params import param
+from lrp_widgets.wording import brief
 
-__all__ = ["AlphaBeta", "ZPlus"]
+__all__ = ["AlphaBeta", "ZPlus", "without_beta"]
+
+Kind = TypeVar("Kind")
 
 
+def without_beta(kind: type[Kind]) -> type[Kind]:
+    """Say of a setting that takes α alone why it takes no β, and what to write."""
+    made: Callable[..., None] = kind.__init__
+    places = sum(each.kind is Parameter.POSITIONAL_OR_KEYWORD for each in signature(made).parameters.values())
+
+    @wraps(made)
+    def init(self: Any, *args: Any, **kwargs: Any) -> None:
+        if len(args) == places == 2:  # itself and alpha have a place, so that the third one is meant as beta
+            args, kwargs = args[:1], {"beta": args[1], **kwargs}
+        if "beta" in kwargs:
+            alpha = kwargs.get("alpha", args[0] if args else None)
+            got = f"beta={brief(kwargs['beta'])}" + ("" if alpha is None else f" with alpha={brief(alpha)}")
+            raise TypeError(
+                f"{kind.__name__} takes alpha alone, because α − β must be 1: β = α − 1. It got {got}. "
+                f"Write {kind.__name__}(alpha={2.0 if alpha is None else brief(alpha)})."
+            )
+        made(self, *args, **kwargs)
+
+    kind.__init__ = init
+    return kind
+
+
+@without_beta
 @dataclass(frozen=True)
 class AlphaBeta(Rule):
     """R_j = Σ_k ( α (a_j w_jk)⁺ / Σ_j (a_j w_jk)⁺ − β (a_j w_jk)⁻ / Σ_j (a_j w_jk)⁻ ) R_k with β = α − 1.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from lrp_widgets.wording import brief
+
 __all__ = ["Bound", "check_box", "checked_bound"]
 
 Bound = float | tuple[float, ...]
@@ -18,10 +20,10 @@ def checked_bound(owner: str, name: str, value: Any) -> Bound:
             raise TypeError
         bound = float(plain) if isinstance(plain, int | float) else tuple(float(v) for v in plain)
     except (TypeError, ValueError):
-        raise TypeError(f"{owner}.{name} must be a number or one number per channel, got {value!r}.") from None
+        raise TypeError(f"{owner}.{name} must be a number or one number per channel, got {brief(value)}.") from None
     values = bound if isinstance(bound, tuple) else (bound,)
     if not values or not all(math.isfinite(v) for v in values):
-        raise ValueError(f"{owner}.{name} must be finite, one number or one per channel, got {bound}.")
+        raise ValueError(f"{owner}.{name} must be finite, one number or one per channel, got {brief(bound)}.")
     return bound
 
 
@@ -32,10 +34,10 @@ def check_box(owner: str, low: Bound, high: Bound) -> None:
     if len(lows) > 1 and len(highs) > 1 and len(lows) != len(highs):
         raise ValueError(f"{owner}.low and {owner}.high must be of one length, got {len(lows)} and {len(highs)}.")
     if not all(v <= 0 for v in lows):
-        raise ValueError(f"{owner}.low must be at most 0 (the box must hold 0), got {low}.")
+        raise ValueError(f"{owner}.low must be at most 0 (the box must hold 0), got {brief(low)}.")
     if not all(v >= 0 for v in highs):
-        raise ValueError(f"{owner}.high must be at least 0 (the box must hold 0), got {high}.")
+        raise ValueError(f"{owner}.high must be at least 0 (the box must hold 0), got {brief(high)}.")
     width = max(len(lows), len(highs))
     pairs = zip(lows * (width // len(lows)), highs * (width // len(highs)), strict=True)
     if not all(low_one < high_one for low_one, high_one in pairs):
-        raise ValueError(f"{owner}.low must be below {owner}.high, got {low} and {high}.")
+        raise ValueError(f"{owner}.low must be below {owner}.high, got {brief(low)} and {brief(high)}.")

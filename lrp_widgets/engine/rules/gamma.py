@@ -13,7 +13,9 @@ from lrp_widgets.engine.layers.reciprocal import below_zero, reciprocal_and_zero
 from lrp_widgets.engine.rules.rule import Absorbed, Pullback, Rule, bias_share, scaled_in_place
 from lrp_widgets.params import param
 
-__all__ = ["Gamma"]
+__all__ = ["MOST_GAMMA", "Gamma"]
+
+MOST_GAMMA = 1000.0  # from here on it is z⁺ to three digits, and rounding is all that more of it would add
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,13 @@ class Gamma(Rule):
     reference: ClassVar[str] = "Montavon et al. 2019, LRP rules for deep rectifier networks (LRP-γ)"
 
     gamma: float = param(
-        0.25, low=0, high=1, step=0.01, symbol="γ", help="How much positive contributions count extra."
+        0.25,
+        low=0,
+        high=MOST_GAMMA,
+        slider=(0, 1),
+        step=0.01,
+        symbol="γ",
+        help="How much positive contributions count extra.",
     )
 
     def linearize(self, layer: Layer, a: Tensor) -> Pullback:

@@ -21,6 +21,8 @@ from lrp_widgets.engine.trace.inputs import Inputs, floating, inputs_of
 from lrp_widgets.engine.trace.memory_budget import MemoryBudget
 from lrp_widgets.engine.trace.recorder import Recorder, RecordingError
 from lrp_widgets.engine.trace.step import Ref, Step, replay
+from lrp_widgets.engine.trace.unbatched import with_batch
+from lrp_widgets.wording import in_words
 
 __all__ = ["RecordingError", "Ref", "Step", "Tape", "record", "replay", "telling"]
 
@@ -105,14 +107,15 @@ def _no_attention_fastpath() -> Iterator[None]:
 def telling(model: nn.Module, inputs: Any) -> Iterator[None]:
     """What a model raises inside becomes a RecordingError that says on which input."""
     try:
-        yield
+        with with_batch(model, inputs_of(inputs)):
+            yield
     except RecordingError:
         raise
     except Exception as error:
         tensors = inputs_of(inputs).tensors
         shapes = ", ".join(str(tuple(tensor.shape)) for tensor in tensors)
         raise RecordingError(
-            f"{type(model).__name__} raised {type(error).__name__} on an input of shape {shapes}: {error}"
+            f"{type(model).__name__} raised {type(error).__name__} on an input of shape {shapes}: {in_words(error)}"
             + (_dtype_hint(model, tensors) or _layer_hint(model, error))
         ) from error
 

@@ -29,6 +29,7 @@ from lrp_widgets.evaluation.signatures import last, result_of
 from lrp_widgets.methods import LRP
 from lrp_widgets.modalities import modality_of
 from lrp_widgets.params import Setting, param
+from lrp_widgets.wording import in_words
 
 __all__ = ["Limits", "axioms", "stream_axioms"]
 
@@ -224,7 +225,7 @@ def _apart(case: _Case, rewriting: Rewriting, x: Tensor) -> float:
         method = same_method(case.method or LRP(), case.explainer, case.x, rewriting)
         other = Explainer(rewriting.model, case.explainer.output).explain(x, case.target, method).relevance[0].double()
     except (KeyError, ValueError) as error:
-        raise NotSafe(f"the method does not fit the rewritten model ({error})") from error
+        raise NotSafe(f"the method does not fit the rewritten model ({in_words(error)})") from error
     return _share(float((case.relevance - other).abs().max()), float(case.relevance.abs().max()), "all relevance")
 
 

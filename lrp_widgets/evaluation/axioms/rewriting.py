@@ -19,6 +19,7 @@ from lrp_widgets.engine.composites.composite import Composite, Entry, parametric
 from lrp_widgets.engine.operators.options import Options
 from lrp_widgets.engine.propagation.explainer import Explainer
 from lrp_widgets.methods import LRP
+from lrp_widgets.wording import in_words
 
 __all__ = ["NotSafe", "Rewriting", "copy_of", "doubled", "halved", "same_method", "shifted"]
 
@@ -43,7 +44,7 @@ def copy_of(model: nn.Module) -> nn.Module:
     try:
         return copy.deepcopy(model)
     except Exception as error:
-        raise NotSafe(f"the model cannot be copied ({type(error).__name__}: {error})") from error
+        raise NotSafe(f"the model cannot be copied ({type(error).__name__}: {in_words(error)})") from error
 
 
 class _Halves(nn.Module):

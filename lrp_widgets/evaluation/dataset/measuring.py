@@ -23,6 +23,7 @@ from lrp_widgets.engine.propagation.explainer import Explainer, Output
 from lrp_widgets.engine.propagation.explanation import Explanation
 from lrp_widgets.engine.propagation.method import Method
 from lrp_widgets.threads import one_thread
+from lrp_widgets.wording import in_words
 
 __all__ = ["Failure", "Measuring", "Number", "Piece", "printed", "row_of"]
 
@@ -136,7 +137,7 @@ class Measuring:
                     place, cause = slice(row, row + 1), alone
                     break
             at = range(piece.start, piece.start + len(piece.inputs))[place or slice(None)]
-            raise Failure(tuple(at), piece.method, metric, f"{type(cause).__name__}: {cause}") from error
+            raise Failure(tuple(at), piece.method, metric, f"{type(cause).__name__}: {in_words(cause)}") from error
 
 
 def row_of(explanation: Explanation, rows: slice) -> Explanation:

@@ -21,6 +21,7 @@ import cloudpickle
 
 from lrp_widgets.evaluation.dataset.measuring import Failure, Measuring, Number, Piece
 from lrp_widgets.threads import one_thread
+from lrp_widgets.wording import in_words
 
 __all__ = ["here", "in_processes", "on_cluster"]
 
@@ -228,7 +229,7 @@ def pack(measuring: Measuring) -> bytes:
     except Exception as error:
         raise TypeError(
             f"The model, methods and metrics must go to other processes, and pickle says "
-            f"{type(error).__name__}: {error}. "
+            f"{type(error).__name__}: {in_words(error)}. "
             "Take out what cannot be sent, or take jobs=1."
         ) from error
 
@@ -240,6 +241,6 @@ def unpack(packed: bytes) -> Measuring:
 
 def _unpacked_said(error: Exception) -> str:
     return (
-        f"A worker of evaluate could not read the model, methods and metrics: {type(error).__name__}: {error}. "
-        "What they import must be there for it too; or take jobs=1."
+        "A worker of evaluate could not read the model, methods and metrics: "
+        f"{type(error).__name__}: {in_words(error)}. What they import must be there for it too; or take jobs=1."
     )

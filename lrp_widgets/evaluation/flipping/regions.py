@@ -12,6 +12,7 @@ from torch import Tensor
 from lrp_widgets.engine.trace.inputs import check_input
 from lrp_widgets.evaluation.checks import at_least, one_input
 from lrp_widgets.modalities import modality_of
+from lrp_widgets.wording import brief
 
 __all__ = ["regions_of", "superpixels"]
 
@@ -47,7 +48,7 @@ def superpixels(x: Tensor, count: int = 50, *, compactness: float = 0.1) -> np.n
     one_input("superpixels", x)
     at_least(1, "count", count)
     if isinstance(compactness, bool) or not isinstance(compactness, int | float) or not compactness > 0:
-        raise ValueError(f"compactness must be a number above 0, got {compactness!r}.")
+        raise ValueError(f"compactness must be a number above 0, got {brief(compactness)}.")
     if not modality_of(x).planar:
         raise ValueError(
             f"superpixels needs a picture (1, channels, height, width), got shape {tuple(x.shape)}. "

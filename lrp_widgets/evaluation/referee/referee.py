@@ -21,6 +21,7 @@ from lrp_widgets.engine.rules import AlphaBeta, Gamma, Rule, ZPlus
 from lrp_widgets.engine.trace.inputs import check_input
 from lrp_widgets.evaluation.referee.peers import PEERS, NoEquivalent, Peer, Task
 from lrp_widgets.methods import LRP, Gradient, Method, Sensitivity, SimpleTaylor
+from lrp_widgets.wording import in_words
 
 __all__ = ["Comparison", "Verdict", "compare_with"]
 
@@ -90,7 +91,9 @@ def compare_with(model: nn.Module, x: Tensor, target: Target = None, method: Met
             verdicts.append(Verdict(peer.name, message=f"not installed. pip install {peer.name}"))
             continue
         except Exception as error:
-            verdicts.append(Verdict(peer.name, message=f"cannot be imported. {type(error).__name__}: {error}"))
+            verdicts.append(
+                Verdict(peer.name, message=f"cannot be imported. {type(error).__name__}: {in_words(error)}")
+            )
             continue
         verdicts.append(_judged(peer, package, task, explainer, ours, method))
     return Comparison(ours, tuple(verdicts))
@@ -137,7 +140,7 @@ def _judged(
     except NoEquivalent as error:
         return Verdict(name, message=f"{error}")
     except Exception as error:
-        return Verdict(name, message=f"raised {type(error).__name__}: {error}")
+        return Verdict(name, message=f"raised {type(error).__name__}: {in_words(error)}")
     conventions, remaining = _conventions(peer, apart, number)
     return Verdict(
         name,

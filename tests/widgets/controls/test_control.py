@@ -155,7 +155,7 @@ def test_a_forged_maximum_and_value_are_refused():
 def test_a_forged_minimum_and_value_are_refused():
     control = control_of(Gamma(0.25), "gamma")
     control.inner.set_state({"min": -5.0, "value": -1.0})
-    assert control.problem == "Gamma.gamma must lie in [0.0, 1.0], got -1.0."
+    assert control.problem == "Gamma.gamma must lie in [0.0, 1000.0], got -1.0."
     assert (control.value, control.inner.value, control.inner.min, control.inner.max) == (0.25, 0.25, 0, 1)
 
 

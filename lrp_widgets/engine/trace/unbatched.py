@@ -1,0 +1,69 @@
+"""An input without its batch dimension: torch's layers take one, and would have its channels taken for rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from lrp_widgets.engine.trace.inputs import Inputs
+from lrp_widgets.engine.trace.recorder import RecordingError
+
+__all__ = ["with_batch"]
+
+# What one input without a batch dimension looks like to each function that also takes a batch of them.
+SIGNAL, PICTURE, VOLUME = (
+    ("channels", "samples"),
+    ("channels", "height", "width"),
+    ("channels", "depth", "height", "width"),
+)
+LAYOUTS = {
+    nn.functional.linear: ("features",),
+    torch.conv1d: SIGNAL,
+    torch.conv2d: PICTURE,
+    torch.conv3d: VOLUME,
+    torch.conv_transpose1d: SIGNAL,
+    torch.conv_transpose2d: PICTURE,
+    torch.conv_transpose3d: VOLUME,
+}
+MODULES = (nn.modules.conv._ConvNd, nn.Linear)
+
+
+@contextmanager
+def with_batch(model: nn.Module, inputs: Inputs) -> Iterator[None]:
+    """Raise RecordingError where a layer takes the whole of the input for one that has no batch dimension."""
+    x = inputs.form
+    kinds = {_axes(module) for module in model.modules() if isinstance(module, MODULES)}
+    if not isinstance(x, Tensor) or x.ndim not in kinds:
+        yield
+        return
+    with _Layers(x):
+        yield
+
+
+def _axes(layer: nn.Module) -> int:
+    """How many axes an input of this layer has without a batch dimension."""
+    return 1 + len(getattr(layer, "kernel_size", ()))
+
+
+class _Layers(TorchFunctionMode):
+    """Looks at what convolutions and linear maps get. What a model cuts out of a batch itself is its own business."""
+
+    def __init__(self, x: Tensor) -> None:
+        super().__init__()
+        self.x = x
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        layout, got = LAYOUTS.get(func, ()), args[0] if args else kwargs.get("input")
+        unbatched = isinstance(got, Tensor) and got.ndim == self.x.ndim == len(layout) and len(got) == len(self.x)
+        if unbatched:
+            raise RecordingError(
+                f"The input must have a batch dimension, (n, {', '.join(layout)}), got shape {tuple(self.x.shape)}. "
+                "Take x[None] for a batch of one."
+            )
+        return func(*args, **kwargs)
