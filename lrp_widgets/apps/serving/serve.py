@@ -14,6 +14,8 @@ import webbrowser
 from pathlib import Path
 from typing import Any
 
+from lrp_widgets.apps.serving.frames import MOST_BYTES
+
 __all__ = ["APPS", "HOST", "PORT", "notebook", "serve", "settings"]
 
 HOST = "127.0.0.1"
@@ -74,7 +76,7 @@ def settings(port: int) -> dict[str, dict[str, Any]]:
             # A closed tab asks for the end of its kernel with a beacon, which carries no _xsrf: with the check it gets
             # 403 and the kernel stays (voila#1458). The only other POST is the login, not in use here, and to end a
             # kernel one has to know its random id.
-            "tornado_settings": {"disable_check_xsrf": True},
+            "tornado_settings": {"disable_check_xsrf": True, "websocket_max_message_size": MOST_BYTES},
         },
         "VoilaConfiguration": {
             "template": "lrp",

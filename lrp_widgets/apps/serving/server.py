@@ -11,8 +11,19 @@ from typing import Any
 import psutil
 from tornado.web import HTTPError
 from voila.app import Voila
+from voila.request_info_handler import RequestInfoSocketHandler
+from voila.tornado.kernel_websocket_handler import VoilaKernelWebsocketHandler
+
+from lrp_widgets.apps.serving.sockets import KernelSocket
 
 __all__ = ["Server"]
+
+# What stands in place of Voila's handlers; None where nothing does.
+INSTEAD: dict[type, type | None] = {
+    VoilaKernelWebsocketHandler: KernelSocket,
+    # Tells a waiting notebook the query of its visit, and anybody who has the id of its kernel. No app waits for it.
+    RequestInfoSocketHandler: None,
+}
 
 
 class Server(Voila):
@@ -27,6 +38,15 @@ class Server(Voila):
         for name in ("SIGINT", "SIGHUP"):
             if hasattr(signal, name):
                 signal.signal(getattr(signal, name), signal.getsignal(signal.SIGTERM))
+
+    def init_handlers(self) -> Any:
+        """Voila's handlers with ours in their places. Raises RuntimeError where this Voila has other ones."""
+        rules: Any = super().init_handlers()
+        if missing := INSTEAD.keys() - {rule[1] for rule in rules}:
+            names = ", ".join(kind.__name__ for kind in missing)
+            raise RuntimeError(f"This version of Voila has no {names}, which lrp_widgets guards. Install another one.")
+        ours = [(pattern, INSTEAD.get(kind, kind), *rest) for pattern, kind, *rest in rules]
+        return [rule for rule in ours if rule[1] is not None]
 
     def stop(self) -> None:
         """End the kernels, also those that are still starting, and remove their connection files."""

@@ -8,28 +8,18 @@ import re
 import shutil
 import signal
 import socket
-import subprocess
 import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import nbformat
 import pytest
+from apps.serving.stub import SERVE, SLIDER, wait_for, write_notebook
 from serving import free_port, get, kernels, serving, stop
 
 from lrp_widgets.__main__ import main
 from lrp_widgets.apps.serving.serve import APPS, notebook
 
 READ = {"paper_quality"}  # notebooks that are no apps
-SLIDER = "import ipywidgets\nipywidgets.IntSlider(description='a slider', value=3)"
-SERVE = """
-import sys
-from pathlib import Path
-from lrp_widgets.apps.serving.serve import serve
-serve(Path(sys.argv[1]), int(sys.argv[2]))
-"""
 CHROMIUM_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 
 
@@ -100,36 +90,6 @@ def test_the_notebook_of_an_app_is_as_it_is_served(path):
         return
     assert notebook(path.stem) == path
     assert written.metadata.voila.template == "lrp"  # where Voila is a Jupyter extension, as on Binder
-
-
-def write_notebook(path: Path, *cells: str) -> Path:
-    """A notebook of these code cells."""
-    kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    written = nbformat.v4.new_notebook(metadata={"title": "lrp_widgets", "kernelspec": kernelspec})
-    written.cells = [nbformat.v4.new_code_cell(cell) for cell in cells]
-    nbformat.write(written, path)
-    return path
-
-
-class App(NamedTuple):
-    """A served stub."""
-
-    address: str
-    log: Path
-    process: subprocess.Popen[bytes]
-
-
-@pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    """A stub app: a slider, then a cell that fails; files beside its notebook that are nobody's business."""
-    folder = tmp_path_factory.mktemp("stub")
-    path = write_notebook(folder / "stub.ipynb", SLIDER, "raise ValueError('the inside of a cell')")
-    for name in ("beside.png", "beside.txt", "beside.ipynb"):
-        (folder / name).write_text("beside the notebook")
-    port = free_port()
-    log = folder / "log.txt"
-    with serving([sys.executable, "-c", SERVE, path, str(port)], port, log) as process:
-        yield App(f"http://127.0.0.1:{port}/", log, process)
 
 
 @pytest.mark.slow
@@ -228,12 +188,3 @@ def test_the_page_in_a_browser_asks_only_its_own_server(app, playwright, query, 
     page.goto("about:blank")
     wait_for(lambda: running - kernels(app.process), "the kernel of a closed tab ends")
     browser.close()
-
-
-def wait_for(happened: Any, what: str, seconds: float = 30) -> None:
-    """Ask again and again until something has happened."""
-    deadline = time.monotonic() + seconds
-    while not happened():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"Not seen within {seconds} s: {what}.")
-        time.sleep(0.2)

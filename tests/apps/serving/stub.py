@@ -1,0 +1,44 @@
+"""A stub of an app, and how the tests serve it."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import nbformat
+
+SLIDER = "import ipywidgets\nipywidgets.IntSlider(description='a slider', value=3)"
+SERVE = """
+import sys
+from pathlib import Path
+from lrp_widgets.apps.serving.serve import serve
+serve(Path(sys.argv[1]), int(sys.argv[2]))
+"""
+
+
+def write_notebook(path: Path, *cells: str) -> Path:
+    """A notebook of these code cells."""
+    kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    written = nbformat.v4.new_notebook(metadata={"title": "lrp_widgets", "kernelspec": kernelspec})
+    written.cells = [nbformat.v4.new_code_cell(cell) for cell in cells]
+    nbformat.write(written, path)
+    return path
+
+
+class App(NamedTuple):
+    """A served stub."""
+
+    address: str
+    log: Path
+    process: subprocess.Popen[bytes]
+
+
+def wait_for(happened: Any, what: str, seconds: float = 30) -> None:
+    """Ask again and again until something has happened."""
+    deadline = time.monotonic() + seconds
+    while not happened():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"Not seen within {seconds} s: {what}.")
+        time.sleep(0.2)
