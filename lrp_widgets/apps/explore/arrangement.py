@@ -10,7 +10,7 @@ from lrp_widgets.apps.session.app import column, grid
 from lrp_widgets.widgets import Folded, Pages
 from lrp_widgets.widgets.controls.resettable import Resettable
 
-__all__ = ["arranged", "details", "views"]
+__all__ = ["arranged", "details", "region_buttons", "views"]
 
 
 def views(dashboard: Any) -> Pages:
@@ -33,15 +33,22 @@ def views(dashboard: Any) -> Pages:
     return pages
 
 
-def details(dashboard: Any) -> Pages:
-    """What stands under the layers."""
+def region_buttons() -> tuple[ipywidgets.Button, ipywidgets.Button]:
+    """Keep and block what lies inside of a region; disabled until a layer with maps is shown."""
     keep, block = (
         ipywidgets.Button(
             description=f"{word} region",
-            tooltip=f"{word.title()} what lies inside of the region drawn on this layer's map",
+            tooltip=f"{word.title()} what lies inside of the region drawn on the map of a hidden layer",
+            disabled=True,
         )
         for word in ("keep", "block")
     )
+    return keep, block
+
+
+def details(dashboard: Any) -> Pages:
+    """What stands under the layers."""
+    keep, block = dashboard.region_buttons
     keep.on_click(lambda _: dashboard.filter_region(block=False))
     block.on_click(lambda _: dashboard.filter_region(block=True))
     foot = ipywidgets.HBox([keep, block])

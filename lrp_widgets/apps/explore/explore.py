@@ -5,7 +5,7 @@
 1. Controls → settings: a handler replaces `Dashboard.settings` and does nothing else.
 2. Settings → request: the one worker (widgets/latest.py) gets the newest settings.
 3. Request → events: the worker asks the explainer and yields events (events.py).
-4. Events → views: the worker shows each of them.
+4. Events → views: the worker shows each of them (display.py).
 
 Settings go down, explanations come up, never back. Only the worker writes what is shown.
 """
@@ -17,36 +17,23 @@ import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any
 
-import numpy as np
 import traitlets
 from torch import Tensor, nn
 
 from lrp_widgets.apps.explore.ahead import Ahead
 from lrp_widgets.apps.explore.curves import Curves
+from lrp_widgets.apps.explore.display import Display
 from lrp_widgets.apps.explore.events import (
     CurveGrew,
     Event,
     Explained,
     ModelExamined,
-    PatchesFound,
     Previewed,
     ProjectionSwitched,
 )
 from lrp_widgets.apps.explore.inspection import unfiltered, with_filters
-from lrp_widgets.apps.explore.preview import Preview
-from lrp_widgets.apps.explore.stage import Stage
-from lrp_widgets.apps.session.app import show_classes
 from lrp_widgets.apps.session.cores import cores_for, is_small
-from lrp_widgets.apps.session.formatting import (
-    class_names,
-    equations,
-    findings,
-    ledger_rows,
-    stamp,
-    status,
-    target_text,
-)
-from lrp_widgets.apps.session.offered import as_samples, image_of
+from lrp_widgets.apps.session.offered import as_samples
 from lrp_widgets.apps.session.settings import PARTS, Pixel, Settings, input_of
 from lrp_widgets.apps.sharing.sharing import Sharing
 from lrp_widgets.engine.analysis.doctor import examine
@@ -82,7 +69,7 @@ def explore(
     return dashboard
 
 
-class Dashboard(Stage):
+class Dashboard(Display):
     """Controls on the left, pictures in the middle, layers on the right.
 
     settings: what is asked for; setting it asks the engine.  explanation: the last answer; observe it.
@@ -90,15 +77,11 @@ class Dashboard(Stage):
     """
 
     settings = traitlets.Instance(Settings)
-    explanation = traitlets.Instance(Explanation, allow_none=True)
 
     def __init__(self, explainer: Explainer, samples: Samples) -> None:
         self.explainer, self.samples = explainer, samples
         self._memo, self._ahead = Memo(), Ahead(explainer)
-        self._curves, self._curve_drawn = Curves(explainer, samples.low), -CURVE_EVERY
-        self._painted = False  # whether a browser has painted the first picture
-        self._examined = False  # whether the doctor has examined the model
-        self._answered: Settings | None = None  # the settings whose explanation is shown
+        self._curves = Curves(explainer, samples.low)
         self._bringing = True  # whether the controls are being brought to settings that come from elsewhere
         super().__init__(explainer, samples)
         self.settings = Settings(0, self.methods.value)
@@ -188,8 +171,8 @@ class Dashboard(Stage):
     def _choose_pixel(self, change: Any) -> None:
         at = change["new"]
         if at and not self._is_programmatic():
-            place = self.projection.position(at["y"], at["x"])
-            self._change(trail=(Pixel(self.settings.layer, *place, self.settings.channel),))
+            place, shown = self.projection.position(at["y"], at["x"]), self._shown or self.settings
+            self._change(trail=(Pixel(shown.layer, *place, shown.channel),))
             self.views.selected = "Arithmetic"
 
     # 2. Settings → request: the worker gets the newest settings.
@@ -218,7 +201,10 @@ class Dashboard(Stage):
         elif self.projection.outdated:
             yield ProjectionSwitched()
         for pin in self.pins.missing(settings):
-            self.pins.add(pin, self.explainer.explain(self._input(pin.sample), pin.target, pin.method))
+            try:
+                self.pins.add(pin, self.explainer.explain(self._input(pin.sample), pin.target, pin.method))
+            except Exception as error:  # the present explanation does not depend on it
+                self.pins.miss(pin, error)
             yield Explained(settings, explanation)
         small = is_small(self.explainer.model, x)
         if superseded() and (not small or time.monotonic() - self._curve_drawn < CURVE_EVERY):
@@ -256,8 +242,20 @@ class Dashboard(Stage):
                     explanation = self._ahead.explain(x, method, target, show, superseded, preview is not None)
             except Abandoned:  # its preview is shown, and a newer request waits
                 return None
+            except ValueError as error:
+                if not str(error).startswith("Filter."):
+                    raise
+                self._lift_filters(settings, error)
+                return None
         yield Explained(settings, explanation)
         return explanation
+
+    @in_turn
+    def _lift_filters(self, settings: Settings, error: ValueError) -> None:
+        """Take off filters that do not fit the model, as a link may bring them: else no other move could."""
+        if self.settings is settings:
+            self.bring(dataclasses.replace(settings, method=unfiltered(settings.method)))
+        self.refuse(f"The filters are taken off. {error}")
 
     def _rest(self, superseded: Callable[[], bool]) -> None:
         if (settings := self._answered) is not None:
@@ -266,82 +264,9 @@ class Dashboard(Stage):
     def _input(self, sample: Any) -> Tensor:
         return self._memo("input", lambda sample: input_of(sample, self.samples), sample)
 
-    # 4. Events → views, on the worker's thread.
-
-    def _show(self, event: Event) -> None:
-        match event:
-            case Previewed(preview):
-                self._show_preview(preview)
-            case Explained(settings, explanation):
-                self._show_explanation(settings, explanation)
-            case ProjectionSwitched():
-                self._show_projection()
-            case PatchesFound():
-                self.patches.show(event)
-            case CurveGrew(curve, band):
-                self._show_curve(curve, band)
-            case ModelExamined(report):
-                self._examined = True
-                self.doctor.value = findings(report)
-
-    def _show_preview(self, preview: Preview) -> None:
-        """Show an approximate picture: layers, scores and numbers stay until the exact one is there."""
-        image = image_of(preview.x[0], self.samples)
-        self.heatmap.show(preview.picture, image, stamp=preview.caption + "\n ", description=preview.caption)
-
-    def _show_explanation(self, settings: Settings, explanation: Explanation) -> None:
-        layer = _layer_in(explanation, settings.layer)
-        shown = dataclasses.replace(settings, layer=layer)
-        image = self._show_picture(shown, explanation)
-        # The newest target and layer, so that a late answer does not move the choice back.
-        show_classes(self.classes, explanation, self.samples, self.settings.target)
-        self.layers.show(ledger_rows(explanation), selected=_layer_in(explanation, self.settings.layer))
-        self.equation.value = equations(explanation)
-        self.composing.show(settings.method, explanation.inputs)
-        self.inspection.show(shown, explanation)
-        self.pins.show(shown, explanation, None if layer else image)
-        self.status.ok(status(explanation))
-        self.explanation, self._answered = explanation, settings
-
-    def _show_picture(self, settings: Settings, explanation: Explanation) -> np.ndarray | None:
-        """Show the map of a layer of the explanation, "" for the input; returns the image under it."""
-        layer = settings.layer
-        picture = self.projection.picture(explanation, layer, settings.channel)
-        own_grid = layer and self.projection.field is None
-        image = None if own_grid else image_of(explanation.inputs[0], self.samples)
-        label = target_text(explanation, class_names(explanation, self.samples))
-        caption = stamp(explanation)
-        description = f"Relevance of {layer or 'the input'} for class {label}. {caption}"
-        self.heatmap.show(picture, image, stamp=caption, description=description)
-        return image
-
-    def _show_projection(self) -> None:
-        settings, explanation = self._answered, self.explanation
-        if settings is not None and isinstance(explanation, Explanation):
-            layer = _layer_in(explanation, settings.layer)
-            self._show_picture(dataclasses.replace(settings, layer=layer), explanation)
-
-    def _show_curve(self, curve: Any, band: Any) -> None:
-        self.curve.prepare()
-        self.curve.show(curve, band)
-        if self._painted:  # the figure starts with its data: a browser that still loads plotly may lose later updates
-            self.curve.start()
-        self._curve_drawn = time.monotonic()
-
-    def _fail(self, error: BaseException) -> None:
-        self._answered = None
-        self.heatmap.stale = True
-        picture = "The picture is the last one that worked" if self.heatmap.sequence else "There is no picture yet"
-        self.status.error(error, f"{picture}; any move tries again.")
-
     def _first_picture(self) -> None:
         """Explain before the page is asked for, so that it opens on a picture."""
         try:
             self._show(next(self._work(self.settings, lambda: False)))
         except Exception as error:
             self._fail(error)
-
-
-def _layer_in(explanation: Explanation, layer: str) -> str:
-    """The layer's name, or "" for the input where the explanation does not have it."""
-    return layer if any(each.name == layer for each in explanation.layers) else ""

@@ -40,6 +40,7 @@ class Inspection:
         self._neighbours: list[Neuron | None] = []  # the neuron that each row leads to
         self._opposite: Neuron | None = None  # the neuron seen in the other direction
         self._place: tuple[str, tuple[int, ...]] | None = None  # layer and index of the neuron, as a filter names it
+        self.has_regions = False  # whether a filter may name a region of the map that is shown
         self.channels.observe(self._choose_channel, "selected")
         self.channels.observe(self._filter_channels, ["kept", "blocked"])
         self.channels.observe(lambda _: self._refilter(region=True), "cleared")
@@ -56,14 +57,16 @@ class Inspection:
         self._show_arithmetic(settings, explanation)
 
     def _show_channels(self, settings: Settings, explanation: Explanation) -> None:
-        if not settings.layer or not explanation.layers:
-            return
         here = [each for each in _filters(settings) if each.layer == settings.layer and each.channels]
-        if here:  # show what would pass without them: else channels that are blocked could not be chosen again
+        if (
+            here and settings.layer
+        ):  # show what would pass without them: else channels that are blocked could not be chosen again
             others = tuple(each for each in _filters(settings) if each not in here)
             method = with_filters(settings, others)
             explanation = self.explainer.explain(explanation.inputs, explanation.target, method, aside=True)
-        maps = channel_maps(explanation.layer(settings.layer)[0])
+        relevance = explanation.layer(settings.layer) if settings.layer else explanation.relevance
+        self.has_regions = bool(settings.layer) and relevance.ndim == 4
+        maps = channel_maps(relevance[0])
         whole = maps.sum(axis=0)
         totals = maps.sum(axis=(1, 2))
         order = np.argsort(-np.abs(totals), kind="stable")[:MOST_CHANNELS]
@@ -72,22 +75,36 @@ class Inspection:
                 maps[order],
                 order.tolist(),
                 totals[order].tolist(),
-                settings.layer,
+                settings.layer or "input",
                 float(whole.sum()),
                 len(maps),
                 pooled=whole,
                 kept=[channel for each in here if not each.block for channel in each.channels],
                 blocked=[channel for each in here if each.block for channel in each.channels],
+                can_filter=bool(settings.layer) and relevance.ndim > 1,
             )
             self.channels.selected = settings.channel if settings.channel in order else -1
             self.channels.filtered = " · ".join(_filter_text(each) for each in _filters(settings) if each not in here)
 
     def _show_arithmetic(self, settings: Settings, explanation: Explanation) -> None:
-        if not settings.trail or not isinstance(settings.method, LRP) or not explanation.layers:
-            self.arithmetic.clear()
-            self._neighbours, self._opposite, self._place = [], None, None
+        self._neighbours, self._opposite, self._place = [], None, None
+        if not settings.trail or not isinstance(settings.method, LRP):
+            why = f"{settings.method.title} does not propagate from neuron to neuron: choose LRP for the arithmetic."
+            self.arithmetic.clear(why if settings.trail else "")
             return
-        method, last = settings.method, settings.trail[-1]
+        try:
+            self._show_neuron(settings, settings.method, explanation)
+        except (
+            ValueError,
+            TypeError,
+            IndexError,
+            KeyError,
+            RuntimeError,
+        ) as error:  # the picture does not depend on it
+            self.arithmetic.clear(f"There is no arithmetic of {stop_text(settings.trail[-1])}: {error.args[0]}")
+
+    def _show_neuron(self, settings: Settings, method: LRP, explanation: Explanation) -> None:
+        last = settings.trail[-1]
         tape, passed, *_ = self.explainer.propagate(
             explanation.inputs, method.composite, explanation.target, lambda: False, method.filters
         )
@@ -95,12 +112,10 @@ class Inspection:
             calculator = Calculator(tape, method.composite, passed.relevance)
             neuron = neuron_at(calculator, last) if isinstance(last, Pixel) else last
             if neuron is None:
-                self.arithmetic.clear()
-                self._place = None
-                return
-            self._place = calculator.place(neuron)
+                raise ValueError("it reaches no layer with weights.")
             arithmetic = calculator.of(neuron, MOST_MESSAGES)
             self._neighbours = [self._follow(calculator, message.other) for message in arithmetic.messages]
+            self._place = calculator.place(neuron)
             self._opposite = calculator.above(neuron) if neuron.leaves else calculator.below(neuron)
         self.arithmetic.show(
             {
@@ -150,12 +165,12 @@ class Inspection:
         """Replace the filters of this layer's channels by those chosen now; with `region`, give up all others."""
         if (settings := self._settings) is None or self._is_programmatic():
             return
-        layer = self.channels.layer
+        layer = self.channels.layer if self.channels.can_filter else ""  # at the input only others can be given up
         others = () if region else tuple(f for f in _filters(settings) if not (f.layer == layer and f.channels))
         own = [
             Filter(layer, tuple(channels), block=block)
             for channels, block in ((self.channels.kept, False), (self.channels.blocked, True))
-            if channels
+            if channels and layer
         ]
         self._change(filters=(*others, *own))
 
@@ -194,16 +209,24 @@ def neuron_at(calculator: Calculator, pixel: Pixel) -> Neuron | None:
     """The neuron behind a place on a map: where no channel is chosen, of the channel with most relevance there."""
     tape = calculator.tape
     value = tape.value_at(pixel.layer) if pixel.layer else tape.inputs[0]
-    index = _index(calculator.of_value(value), pixel)
+    relevance = calculator.of_value(value)
+    index = _index(relevance, pixel)
+    if not all(0 <= place < length for place, length in zip(index, relevance.shape, strict=True)):
+        raise ValueError(f"it lies outside of a map of shape {tuple(relevance.shape)}.")
     step = next((step for step in calculator.steps.values() if value in step.outputs), None)
     return calculator.entering(value, index) if step is None else Neuron(step.name, index, leaves=True)
 
 
 def _index(relevance: Tensor, pixel: Pixel) -> tuple[int, ...]:
-    if relevance.ndim == 3:
-        at = relevance[:, pixel.row, pixel.column]
-        return (int(at.abs().argmax()) if pixel.channel < 0 else pixel.channel, pixel.row, pixel.column)
-    width = folded_shape(relevance.numel())[1] if relevance.ndim == 1 else relevance.shape[-1]
+    """Which element a place on the map is; of the channels and slices that were added up there, the most relevant."""
+    channel = () if pixel.channel < 0 else (pixel.channel,)
+    if relevance.ndim >= 3:
+        above = relevance[..., pixel.row, pixel.column][channel].abs()
+        best = np.unravel_index(int(above.argmax()), above.shape)
+        return (*channel, *map(int, best), pixel.row, pixel.column)
+    if channel:  # a row of what has no maps: one below the other
+        return (*channel, pixel.row)[: relevance.ndim]
+    width = folded_shape(relevance.numel())[1] if relevance.ndim < 2 else relevance.shape[-1]
     place = min(pixel.row * width + pixel.column, relevance.numel() - 1)
     return tuple(int(i) for i in torch.unravel_index(torch.tensor(place), relevance.shape))
 

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from lrp_widgets.apps.session.formatting import class_text, picture_of, stamp
-from lrp_widgets.apps.session.settings import Given, Morph, Sample, Settings
+from lrp_widgets.apps.session.settings import Given, Morph, Sample, Settings, existing
 from lrp_widgets.engine.composites.composite import Composite
 from lrp_widgets.engine.propagation.explanation import Explanation
+from lrp_widgets.methods import LRP
 from lrp_widgets.params import Setting, params_of
 from lrp_widgets.samples import Samples
 from lrp_widgets.widgets import CompareView
@@ -48,29 +49,34 @@ class Pins:
 
     def missing(self, settings: Settings) -> Iterator[Settings]:
         """The pins whose maps are still to be made."""
-        yield from (pin for pin in settings.pins if pin not in self._maps)
+        yield from (pin for pin in settings.pins if pinnable(pin) not in self._maps)
 
     def add(self, settings: Settings, explanation: Explanation) -> None:
         """Keep the map of some settings, which are pinned or may be."""
-        self._maps[pinnable(settings)] = (picture_of(explanation, settings.layer, settings.channel), stamp(explanation))
+        shown = existing(settings, explanation)
+        self._maps[pinnable(settings)] = (picture_of(explanation, shown.layer, shown.channel), stamp(explanation))
+
+    def miss(self, settings: Settings, error: Exception) -> None:
+        """Keep an empty map of some pinned settings that cannot be explained, with the reason as its caption."""
+        self._maps[pinnable(settings)] = (np.zeros((1, 1)), f"No map: {error.args[0] if error.args else error}")
 
     def show(self, settings: Settings, explanation: Explanation, image: np.ndarray | None) -> None:
         """Show the present map beside the pins; to be called on the worker."""
         self.add(settings, explanation)
-        wanted = {f"{hash(pin)}": pin for pin in settings.pins if pin in self._maps}
+        wanted = {f"{hash(pin)}": pin for pin in settings.pins if pinnable(pin) in self._maps}
         for key in [key for key in self.view.pins if key not in wanted]:
             self.view.unpin(key)
         for number, (key, pin) in enumerate(wanted.items(), 1):
             if key not in self.view.pins:
-                relevance, caption = self._maps[pin]
+                relevance, caption = self._maps[pinnable(pin)]
                 self.view.pin(relevance, caption, f"{number} · {pin.method.title}", (), key)
         self._keys = wanted
         differs = {key: differences(pin, settings, self._samples) for key, pin in wanted.items()}
         present = pinnable(settings)
         relevance, caption = self._maps[present]
         self.view.show_present(relevance, caption, image, differs=differs)
-        for other in [other for other in self._maps if other not in settings.pins and other != present]:
-            del self._maps[other]
+        needed = {present, *map(pinnable, settings.pins)}
+        self._maps = {each: shown for each, shown in self._maps.items() if each in needed}
 
     def _removed(self, change: Any) -> None:
         if (pin := self._keys.get(change["new"].get("key"))) is not None:
@@ -84,6 +90,8 @@ class Pins:
 
 def pinnable(settings: Settings) -> Settings:
     """The settings as they are pinned: without the fields that change no picture."""
+    if not isinstance(settings.method, LRP):  # it has no relevance of hidden layers: the input's map is shown
+        settings = dataclasses.replace(settings, layer="", channel=settings.channel if not settings.layer else -1)
     return dataclasses.replace(settings, trail=(), pins=())
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import ipywidgets
 import traitlets
 
-from lrp_widgets.apps.explore.arrangement import arranged, details, views
+from lrp_widgets.apps.explore.arrangement import arranged, details, region_buttons, views
 from lrp_widgets.apps.explore.composing import Composing
 from lrp_widgets.apps.explore.inspection import Inspection, region_filters
 from lrp_widgets.apps.explore.patches import Patches
@@ -71,6 +71,7 @@ class Stage(App):
             explainer, samples, lambda sample: setattr(self.source, "value", sample), self._is_programmatic
         )
         self.equation, self.doctor, self.status = ipywidgets.HTML(""), ipywidgets.HTML(""), StatusLine()
+        self.region_buttons = region_buttons()
         self.views, self.details = views(self), details(self)
         self.toolbar = Toolbar((PIN,), f"lrp_widgets · explore · {type(explainer.model).__name__}", more_keys=KEYS)
         self.sharebar = ShareBar(scope="lrp-app")
@@ -101,7 +102,9 @@ class Stage(App):
     def filter_region(self, block: bool) -> None:
         """Let only what lies inside of the region drawn on the picture pass the layer that is shown, or block it."""
         filters = region_filters(self.settings, *self.projection.region(), block)
-        if filters:
+        if filters and not self.inspection.has_regions:
+            self.refuse(f"{self.settings.layer} has no map with rows and columns: keep or block some of its channels.")
+        elif filters:
             self._change(filters=filters)
         else:
             self.refuse("Choose a layer and draw a region on its map first: a filter needs both.")

@@ -121,18 +121,20 @@ def picture_of(explanation: Explanation, layer: str, channel: int = -1, row: int
 
     A long vector is folded into the squarest rectangle it fills.
     """
+    relevance = explanation.layer(layer) if layer else explanation.relevance
+    if channel >= 0:
+        return channel_maps(relevance[row])[channel]
     if not layer:
         return explanation.heatmap(row)
-    if channel >= 0:
-        return channel_maps(explanation.layer(layer)[row])[channel]
-    values = pooled(explanation.layer(layer)[row])
+    values = pooled(relevance[row])
     return values if values.shape[0] > 1 else values.reshape(folded_shape(values.size))
 
 
 def channel_maps(relevance: Tensor) -> np.ndarray:
-    """Relevance of a layer's output (without the batch) as maps (channels, h, w)."""
+    """Relevance of a layer's output (without the batch) as maps (channels, h, w); of a volume, its slices added up."""
     maps = relevance.detach().float().cpu()
-    return maps[(...,) + (None,) * max(0, 3 - maps.ndim)].flatten(2).numpy()
+    maps = maps[(...,) + (None,) * max(0, 3 - maps.ndim)]
+    return maps.sum(tuple(range(1, maps.ndim - 2))).numpy() if maps.ndim > 3 else maps.numpy()
 
 
 def folded_shape(n: int) -> tuple[int, int]:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from lrp_widgets.engine.analysis.neuron import Neuron
+from lrp_widgets.engine.propagation.explanation import Explanation
 from lrp_widgets.engine.propagation.target import Contrast
 from lrp_widgets.methods import Method
 from lrp_widgets.samples import Samples
 
-__all__ = ["PARTS", "Given", "Morph", "Pixel", "Sample", "Settings", "input_of"]
+__all__ = ["PARTS", "Given", "Morph", "Pixel", "Sample", "Settings", "existing", "input_of"]
 
 PAD = 28  # pixels along a side of a drawing
 
@@ -103,6 +104,17 @@ class Settings:
 
 
 PARTS: tuple[type, ...] = (Settings, Given, Morph, Pixel, Neuron)  # what a state may name beside methods and rules
+
+
+def existing(settings: Settings, explanation: Explanation) -> Settings:
+    """The settings with the map that an explanation has: that of the input where it lacks the layer, the sum over
+    channels where the map has fewer of them."""
+    layer = settings.layer if any(each.name == settings.layer for each in explanation.layers) else ""
+    channel = settings.channel if layer == settings.layer else -1
+    if channel >= 0:
+        relevance = explanation.layer(layer) if layer else explanation.relevance
+        channel = channel if channel < (*relevance.shape[1:], 1)[0] else -1
+    return replace(settings, layer=layer, channel=channel)
 
 
 def input_of(sample: Sample, samples: Samples) -> Tensor:

@@ -33,7 +33,7 @@ class ArithmeticView(BrowserWidget):
     neuron = traitlets.Dict().tag(sync=True)  # {layer, index, activation, relevance}; {} before anything is clicked.
     rows = traitlets.List(traitlets.Dict()).tag(sync=True)  # The messages, the largest first; see `show`.
     equation = traitlets.Unicode("").tag(sync=True)  # The rule in force, with its numbers: a_j w_jk, R_{j←k}.
-    note = traitlets.Unicode("").tag(sync=True)  # Beside the sum: how many rows are shown, what they amount to.
+    note = traitlets.Unicode("").tag(sync=True)  # Beside the sum: how many rows are shown; without a neuron: why.
     trail = traitlets.List(traitlets.Unicode()).tag(sync=True)  # The neurons visited, the present one last.
     stale = traitlets.Bool(False).tag(sync=True)  # Greyed: the numbers no longer belong to the settings.
 
@@ -78,11 +78,11 @@ class ArithmeticView(BrowserWidget):
             if direction is not None:
                 self.direction = direction
 
-    def clear(self) -> None:
-        """Show no neuron: the view says how to choose one."""
+    def clear(self, why: str = "") -> None:
+        """Show no neuron: the view says how to choose one, or `why` there is none to show."""
         with self.one_message():
             self.neuron, self.rows, self.trail = {}, [], []
-            self.equation, self.note, self.stale = "", "", False
+            self.equation, self.note, self.stale = "", str(why), False
             self.can_filter, self.passing, self.filtered = False, "", ""
 
     @staticmethod

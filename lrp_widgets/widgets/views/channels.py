@@ -41,6 +41,7 @@ class ChannelsView(BrowserWidget):
     layer = traitlets.Unicode("").tag(sync=True)  # The layer's name.
     sequence = traitlets.Int(0).tag(sync=True)  # Goes up with each set of channels: the browser draws when it changes.
     filtered = traitlets.Unicode("").tag(sync=True)  # Another filter in force, in words: "rows 3–7"; "" for none.
+    can_filter = traitlets.Bool(True).tag(sync=True)  # Whether channels may be kept or blocked: not at the input.
     stale = traitlets.Bool(False).tag(sync=True)  # Greyed: the maps no longer belong to the settings.
 
     colormap = traitlets.Enum(COLORMAPS, "red-blue").tag(sync=True, from_browser=True)  # The hues, as in the heatmap.
@@ -61,12 +62,14 @@ class ChannelsView(BrowserWidget):
         pooled: np.ndarray | None = None,
         kept: Sequence[int] | None = None,
         blocked: Sequence[int] | None = None,
+        can_filter: bool = True,
     ) -> None:
         """Show a layer, in one message: maps (n, h, w) of n ≤ 24 channels in the order in which they are to stand.
 
         channels, totals: number and ΣR of each.  total: ΣR of the layer, which has `grand_total_channels` channels.
         pooled: the map (h, w) summed over all channels; without it the sum is over those shown, and says so.
         kept, blocked: the filter on this layer; None leaves it, or takes it off where the layer is another one.
+        can_filter: whether there may be one.
         The choice is kept where the layer is the same and its channel is among these.
         """
         values = np.asarray(maps, dtype=np.float32)
@@ -84,7 +87,7 @@ class ChannelsView(BrowserWidget):
             self.complete = pooled is not None or len(numbers) == grand_total_channels
             self.channels, self.totals = numbers, [as_number(value) for value in totals]
             self.layer, self.total, self.count = str(layer), as_number(total), int(grand_total_channels)
-            self.stale = False
+            self.stale, self.can_filter = False, bool(can_filter)
             self.selected = self.selected if same and self.selected in numbers else -1
             self.kept = self.kept if kept is None else list(kept)
             self.blocked = self.blocked if blocked is None else list(blocked)
@@ -120,6 +123,10 @@ class ChannelsView(BrowserWidget):
     @traitlets.validate("kept", "blocked")
     def _check_filter(self, proposal: Any) -> list[int]:
         numbers = sorted(set(proposal["value"]))
+        if numbers and self.layer and not self.can_filter:
+            raise traitlets.TraitError(
+                f"ChannelsView.{proposal['trait'].name} must be empty: {self.layer} lets no channel be kept or blocked."
+            )
         if numbers and not 0 <= numbers[0] <= numbers[-1] < self.count:
             raise traitlets.TraitError(
                 f"ChannelsView.{proposal['trait'].name} must have numbers of channels, in [0, {self.count - 1}], "

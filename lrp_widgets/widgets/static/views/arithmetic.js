@@ -75,6 +75,7 @@ function render({ model, el }) {
     const { layer, index, activation, relevance } = model.get("neuron");
     root.toggleAttribute("data-empty", layer === undefined);
     root.toggleAttribute("data-stale", model.get("stale"));
+    setText(empty, (layer === undefined && model.get("note")) || EMPTY);
     if (layer === undefined) return;
     const self = upwards() ? "j" : "k";
     neuron.replaceChildren(

@@ -10,7 +10,7 @@ import { commonLimit } from "./scale.js";
  * @typedef {{
  *   maps: DataView, shape: number[], pooled: DataView, complete: boolean, block: number, channels: number[],
  *   totals: (number | null)[], total: number | null, count: number, layer: string, sequence: number, filtered: string,
- *   stale: boolean, colormap: string, selected: number, kept: number[], blocked: number[], cleared: number,
+ *   can_filter: boolean, stale: boolean, colormap: string, selected: number, kept: number[], blocked: number[], cleared: number,
  * }} Traits
  * @typedef {"kept" | "blocked"} Filter
  */
@@ -125,7 +125,8 @@ function render({ model, el }) {
       const title = sum ? (model.get("complete") ? "sum" : "sum of these") : `${word()} ${number}`;
       setText(name, sum || dense() ? title : String(number));
       setText(share, sum ? "" : percent(amount, total));
-      track.hidden = switches.hidden = sum;
+      track.hidden = sum;
+      switches.hidden = sum || !model.get("can_filter");
       tile.dataset.channel = String(number);
       tile.style.setProperty("--lrp-zero", `${left / unit}%`);
       const size = Math.abs(amount ?? 0) / unit;
