@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
+from lrp_widgets.widgets.exit import end_before_exit
+
 __all__ = ["Latest"]
 
 Request = TypeVar("Request")
@@ -21,6 +23,7 @@ class Latest(Generic[Request]):
     whether a newer request waits, and stop early.
     show(result), fail(exception): called on the worker's thread, one after the other.
     idle(superseded): called there after PAUSE seconds without a request, once after each; it shows nothing.
+    ended(): called there last, when the worker was closed.
     Widgets written from two threads at once lose updates; so handlers only call `request`, which returns at once.
     """
 
@@ -30,14 +33,16 @@ class Latest(Generic[Request]):
         show: Callable[[Any], None],
         fail: Callable[[BaseException], None],
         idle: Callable[[Callable[[], bool]], None] | None = None,
+        ended: Callable[[], None] | None = None,
     ) -> None:
-        self._work, self._show, self._fail, self._idle = work, show, fail, idle
+        self._work, self._show, self._fail, self._idle, self._ended = work, show, fail, idle, ended
         self._change = threading.Condition()
         self._waiting: list[Request] = []  # at most one: the newest
         self._refused: list[BaseException] = []
         self._busy = False
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="lrp_widgets-latest", daemon=True)
+        end_before_exit(self._thread, self._leave)
         self._thread.start()
 
     def request(self, request: Request) -> None:
@@ -54,6 +59,11 @@ class Latest(Generic[Request]):
             if not self._closed:
                 self._refused.append(error)
                 self._change.notify_all()
+
+    @property
+    def closed(self) -> bool:
+        """Whether the worker was told to end."""
+        return self._closed
 
     @property
     def superseded(self) -> bool:
@@ -77,6 +87,11 @@ class Latest(Generic[Request]):
             self._refused.clear()
             self._change.notify_all()
 
+    def _leave(self) -> None:
+        """Close as Python exits: whoever would be told has ended already."""
+        self._ended = None
+        self.close()
+
     def _run(self) -> None:
         rested = True
         while True:
@@ -85,7 +100,7 @@ class Latest(Generic[Request]):
                 self._change.notify_all()
                 self._change.wait_for(lambda: self._waiting or self._refused or self._closed, None if rested else PAUSE)
                 if self._closed:
-                    return
+                    break
                 requests, self._waiting[:] = self._waiting[:], []
                 refused, self._refused[:] = self._refused[:], []
                 self._busy = bool(requests or refused)
@@ -99,6 +114,8 @@ class Latest(Generic[Request]):
                 self._do(request)
             for error in refused:
                 self._tell(error)
+        if self._ended is not None:
+            self._ended()
 
     def _do(self, request: Request) -> None:
         last: list[BaseException] = []  # the error told last, if there was one

@@ -29,8 +29,9 @@ class Ahead:
     answer follows it. Called by one thread at a time.
     """
 
-    def __init__(self, explainer: Explainer) -> None:
-        self.explainer = explainer
+    def __init__(self, explainer: Explainer, closed: Callable[[], bool] = lambda: False) -> None:
+        """closed: whether nobody waits for an explanation any more."""
+        self.explainer, self._closed = explainer, closed
         self.cache = Cache(explainer)
         self._alpha_previews = AlphaPreviews(self.cache)
         self._prefetch = Prefetch(explainer, self.cache, self._alpha_previews)
@@ -68,7 +69,7 @@ class Ahead:
 
         def abandoned() -> bool:
             seen = previewed or self._seconds > TOO_LONG or (coarse is not None and coarse.resolution > 1)
-            return seen and superseded()
+            return self._closed() or (seen and superseded())
 
         explanation = self.explainer.explain(x, target, method, abandoned, show=coarse)
         self._seconds = explanation.seconds

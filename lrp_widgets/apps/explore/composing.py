@@ -31,8 +31,8 @@ class Composing:
     def __init__(self, explainer: Explainer, samples: Samples, is_programmatic: Callable[[], bool]) -> None:
         self._explainer, self._memo, self._is_programmatic = explainer, Memo(), is_programmatic
         self.editor = CompositeEditor(own_composite(samples))
-        own = Elsewhere(self.editor, "Layer by layer: under “Composite”, on the right.")
-        self.methods = MethodPicker(choices(samples), editors=((by_depth, lambda _: own),))
+        self._note = Elsewhere(self.editor, "Layer by layer: under “Composite”, on the right.")
+        self.methods = MethodPicker(choices(samples), editors=((by_depth, lambda _: self._note),))
         self.editor.observe(self._composed, "value")
 
     @in_turn

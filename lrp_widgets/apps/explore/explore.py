@@ -60,6 +60,8 @@ def explore(
     model: any nn.Module in evaluation mode.  samples: lw.Samples, or a tensor of inputs with values in [0, 1].
     output: which output to explain where the model returns several, as in lw.Explainer.
     state: what to show first: the dict, JSON or link that the dashboard gave ("copy state").
+    A notebook's cell that runs again closes the app of the run before, with all that it holds; the cell is told by the
+    id that the notebook sends with it and, where it sends none, by its text. `close()` does the same.
     Raises TypeError where these are something else; whatever goes wrong later stands in the status line.
     """
     samples = as_samples(samples, "explore")
@@ -80,7 +82,7 @@ class Dashboard(Display):
 
     def __init__(self, explainer: Explainer, samples: Samples) -> None:
         self.explainer, self.samples = explainer, samples
-        self._memo, self._ahead = Memo(), Ahead(explainer)
+        self._memo, self._ahead = Memo(), Ahead(explainer, lambda: self._latest.closed)
         self._curves = Curves(explainer, samples.low)
         self._bringing = True  # whether the controls are being brought to settings that come from elsewhere
         super().__init__(explainer, samples)

@@ -60,7 +60,7 @@ class Source(ipywidgets.VBox):
             self._tell,
         )  # fmt: skip
         self._way = Resettable(self.share, "Reset to 0 %: this input itself")
-        self._way.layout = {"flex": "1 1 auto", "visibility": "hidden"}
+        self._way.layout.flex, self._way.layout.visibility = "1 1 auto", "hidden"
         row = ipywidgets.HBox([self.morph, self._way, accessible()])
         super().__init__([self.pages, row])
         self.add_class("lrp-source")

@@ -47,6 +47,7 @@ def quality(model: nn.Module, samples: Samples | Tensor, output: Output = None) 
 
     model: any nn.Module in evaluation mode.  samples: lw.Samples, or a tensor of inputs with values in [0, 1].
     output: which output to explain where the model returns several, as in lw.Explainer.
+    A cell that runs again closes the app of the run before, as in lw.explore.
     Raises TypeError where these are something else; whatever goes wrong later stands in the status line.
     """
     return Quality(Explainer(model, output), as_samples(samples, "quality"))

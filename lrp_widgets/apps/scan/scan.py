@@ -60,6 +60,7 @@ def scan(
     side: of the model's input, in pixels.  target: a class, lw.contrast(a, b), or None for the top class.
     stride: as in lw.sliding_window.  window: the smallest and largest side of windows, as parts of the photo's shorter
     side; `sizes` in all.  only_top: windows count only where the target is the top class.  output: as in lw.Explainer.
+    A cell that runs again closes the app of the run before, as in lw.explore.
     Raises TypeError or ValueError where these are something else; whatever goes wrong later stands in the status line.
     """
     if model is None and photos is None:

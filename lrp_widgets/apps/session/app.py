@@ -11,6 +11,7 @@ from typing import Any
 
 import ipywidgets
 
+from lrp_widgets.apps.session.closing import close_widgets_of, replace_earlier
 from lrp_widgets.apps.session.formatting import class_names
 from lrp_widgets.apps.session.history import History
 from lrp_widgets.apps.session.memory import reuse_memory
@@ -30,6 +31,8 @@ class App(ipywidgets.VBox):
     A subclass makes `toolbar`, `status` and all other parts, and then calls `__init__`, which starts the worker. It
     defines `_work` and `_fail`, and where they are needed `bring`, `_show` and `_rest`. Handlers of controls only
     replace a frozen value and call `_latest.request`; what is shown is written by the worker alone.
+    A cell of a notebook that is run again closes the apps of the run before: their pages are gone, and their networks
+    would stay in memory. A cell is told by its id or, where the notebook sends none, by its text.
     An app whose toolbar has the buttons of `history.BUTTONS` calls `_keep_history` once and `_remember` for each value.
     """
 
@@ -45,18 +48,25 @@ class App(ipywidgets.VBox):
         reuse_memory()
         super().__init__([_style(STYLE, *sheets), *children], **traits)
         self.add_class("lrp-app").add_class("lrp-explore").add_class(f"lrp-{name}")
-        self._latest: Latest[Any] = Latest(self._work, self._show, self._fail, self._rest)
+        self._latest: Latest[Any] = Latest(self._work, self._show, self._fail, self._rest, self._free)
+        replace_earlier(self)
 
     def settled(self, timeout: float | None = None) -> bool:
         """Wait until nothing is being computed; False after `timeout` seconds."""
         return self._latest.settled(timeout)
 
     def close(self) -> None:
-        """End the worker and remove the widgets."""
-        self._closed = True
-        if latest := getattr(self, "_latest", None):  # ipywidgets also closes an app whose __init__ raised
-            latest.close()
+        """End the worker and remove every widget of the app."""
+        if not self._closed:
+            self._closed = True
+            if latest := getattr(self, "_latest", None):  # ipywidgets also closes an app whose __init__ raised
+                latest.close()
+            self._free()
         super().close()
+
+    def _free(self) -> None:
+        """Close the widgets; the worker does so once more when it ends, since it may have made others meanwhile."""
+        close_widgets_of(self)
 
     def refuse(self, problem: str) -> None:
         """Say in the status line what cannot be done."""

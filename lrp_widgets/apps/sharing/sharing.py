@@ -25,6 +25,7 @@ from lrp_widgets.engine.propagation.explainer import Explainer
 from lrp_widgets.engine.propagation.propagate import Abandoned
 from lrp_widgets.samples import Samples
 from lrp_widgets.widgets import HeatmapView, ShareBar
+from lrp_widgets.widgets.exit import end_before_exit
 
 __all__ = ["Sharing", "choice_of", "look_of", "put_look"]
 
@@ -131,6 +132,7 @@ class Sharing:
             self._stopped.clear()
             self.toolbar.progress = 0.0
             self._export = threading.Thread(target=self._save, args=(self.history.value,), daemon=True)
+            end_before_exit(self._export, self._stopped.set)
             self._export.start()
 
     def _save(self, settings: Any) -> None:
