@@ -35,7 +35,9 @@ from lrp_widgets.apps.explore.inspection import unfiltered, with_filters
 from lrp_widgets.apps.session.cores import cores_for, is_small
 from lrp_widgets.apps.session.offered import as_samples
 from lrp_widgets.apps.session.settings import PARTS, Pixel, Settings, input_of
+from lrp_widgets.apps.sharing.encoding import StateError
 from lrp_widgets.apps.sharing.sharing import Sharing
+from lrp_widgets.apps.sharing.state import target_classes
 from lrp_widgets.engine.analysis.doctor import examine
 from lrp_widgets.engine.composites.presets import by_depth
 from lrp_widgets.engine.propagation.explainer import Explainer, Output
@@ -92,7 +94,7 @@ class Dashboard(Display):
         self._bringing = False
         self.sharing = Sharing(
             self.sharebar, explainer, samples, self.heatmap, self.settings,
-            put=self.bring, refuse=self.refuse, input_of=self._input, more=PARTS,
+            put=self.bring, refuse=self.refuse, input_of=self._input, accept=self._accept, more=PARTS,
         )  # fmt: skip
         self.history = self.sharing.history
         self.again()
@@ -146,6 +148,23 @@ class Dashboard(Display):
         finally:
             self._bringing = False
         self.settings = settings
+
+    def _accept(self, settings: Settings) -> None:
+        """Raise StateError where a link names what no control can be brought to."""
+        for each in (settings, *settings.pins):
+            if not self.methods.offers(unfiltered(each.method)):
+                name = type(getattr(each.method, "composite", each.method)).__name__
+                raise StateError(
+                    f"State.method must be one of the list of methods, got {name}. Explainer.explain takes it."
+                )
+        try:
+            input_of(settings.sample, self.samples)
+        except ValueError as error:
+            raise StateError(f"State.sample: {error}") from None
+        classes = len(self.classes.names)  # 0 while there is no explanation
+        for index in target_classes(settings.target):
+            if classes and index >= classes:
+                raise StateError(f"State.target must lie in [0, {classes - 1}], the classes there are, got {index}.")
 
     def _is_programmatic(self) -> bool:
         return self._bringing or self._latest.on_worker()

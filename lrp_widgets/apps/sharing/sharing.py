@@ -38,6 +38,7 @@ class Sharing:
 
     put: brings settings into the controls and the dashboard; what it sets on the way is no step of the history.
     refuse: takes the text of an error, for the status line.  input_of: the tensor of a sample.
+    accept: raises StateError where the dashboard cannot show some settings; it is asked before anything changes.
     more: classes of the user's own that may stand in settings.  names: the expressions for `model` and `samples` in
     the Python that is copied.
     Buttons are answered on the thread of their message; a page is exported on another thread.
@@ -54,12 +55,13 @@ class Sharing:
         put: Callable[[Any], None],
         refuse: Callable[[str], None],
         input_of: Callable[[Any], Tensor],
+        accept: Callable[[Any], None] = lambda settings: None,
         more: Iterable[type] = (),
         names: tuple[str, str] = ("model", "samples"),
     ) -> None:
         self.toolbar, self.explainer, self.samples, self.view = toolbar, explainer, samples, view
         self.history: History[Any] = History(settings)
-        self._put, self._refuse, self._input_of = put, refuse, input_of
+        self._put, self._refuse, self._input_of, self._accept = put, refuse, input_of, accept
         self._more, self._names = tuple(more), names
         self._putting = False
         self._export: threading.Thread | None = None
@@ -86,6 +88,7 @@ class Sharing:
         try:
             fields = from_query(state) if isinstance(state, str) and state.startswith("?") else state
             settings, look = from_state(fields, type(self.history.value), self.samples, self._more)
+            self._accept(settings)
             put_look(self.view, look)
         except StateError as error:
             if raises:

@@ -24,7 +24,7 @@ from lrp_widgets.apps.sharing.link import VERSION, check_version, from_text
 from lrp_widgets.engine.propagation.target import Contrast
 from lrp_widgets.samples import Samples
 
-__all__ = ["from_state", "to_state"]
+__all__ = ["from_state", "target_classes", "to_state"]
 
 S = TypeVar("S")
 
@@ -71,6 +71,13 @@ def from_state(
     return construct(settings, values, ""), dict(look)
 
 
+def target_classes(target: int | Contrast | None) -> tuple[int, ...]:
+    """The classes that a target names."""
+    if target is None:
+        return ()
+    return (target.a, target.b) if isinstance(target, Contrast) else (target,)
+
+
 # Checks by the field's name, which a class of settings leaves out because they need the samples.
 
 
@@ -92,11 +99,8 @@ def _check_target(target: Any, samples: Samples) -> None:
     if target is not None and not isinstance(target, Contrast):
         check_class_index("State.target", target)
     classes = len(samples.classes) if samples.classes else math.inf
-    indices = (target.a, target.b) if isinstance(target, Contrast) else (target or 0,)
-    if max(indices) >= classes:
-        raise StateError(
-            f"State.target must lie in [0, {int(classes) - 1}], the classes there are, got {max(indices)}."
-        )
+    if (highest := max(target_classes(target), default=0)) >= classes:
+        raise StateError(f"State.target must lie in [0, {int(classes) - 1}], the classes there are, got {highest}.")
 
 
 def _check_method(method: Any, samples: Samples) -> None:

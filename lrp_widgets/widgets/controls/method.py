@@ -74,6 +74,10 @@ class MethodPicker(ipywidgets.VBox):
         if name == self._name:
             self.editor.home = setting
 
+    def offers(self, setting: Any) -> bool:
+        """Whether there is a choice that such a setting goes by."""
+        return self._name_of(setting) is not None
+
     def _tell(self, problem: str) -> None:
         self.problem = ""  # so that the same mistake is reported again when it is repeated
         self.problem = problem
@@ -101,7 +105,7 @@ class MethodPicker(ipywidgets.VBox):
 
     @traitlets.validate("value")
     def _check_value(self, proposal: Any) -> Any:
-        if self._name_of(proposal["value"]) is None:
+        if not self.offers(proposal["value"]):
             names = ", ".join(self._defaults)
             raise ValueError(f"The choice must be one of {names}, got {proposal['value']!r}.")
         return proposal["value"]
