@@ -1,4 +1,4 @@
-"""`python -m lrp_widgets [--port 8866] [--no-browser] [APP]`: serve an app in the browser."""
+"""`python -m lrp_widgets [--port 8866] [--host NAME] [--no-browser] [APP]`: serve an app in the browser."""
 
 from __future__ import annotations
 
@@ -18,6 +18,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("app", metavar="APP", nargs="?", default="explore", help="the app to serve (default: explore)")
     parser.add_argument("--port", type=int, default=PORT, help=f"the port to listen on (default: {PORT})")
+    parser.add_argument(
+        "--host",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="a name by which a proxy on this machine is reached; may be given several times",
+    )
     parser.add_argument("--no-browser", action="store_true", help="only print the address")
     options = parser.parse_args(arguments)
     app: str = options.app
@@ -25,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"{parser.prog}: the app {app} is called {FORMER_NAMES[app]} now.", file=sys.stderr)
         app = FORMER_NAMES[app]
     try:
-        serve(notebook(app), options.port, browser=not options.no_browser)
+        serve(notebook(app), options.port, browser=not options.no_browser, hosts=options.host)
     except (ValueError, OSError) as error:
         parser.error(str(error))
     except KeyboardInterrupt:  # before the server runs, which ends at Ctrl-C without an exception

@@ -6,11 +6,13 @@ import errno
 import json
 import logging
 import os
+import re
 import shutil
 import socket
 import sys
 import tempfile
 import webbrowser
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ __all__ = ["APPS", "HOST", "PORT", "notebook", "serve", "settings"]
 
 HOST = "127.0.0.1"
 PORT = 8866
+HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,252}[a-z0-9])?|\[[0-9a-f:.]{2,45}\]", re.ASCII | re.IGNORECASE)
 
 # In a wheel the notebooks lie in the package; in a checkout (also one that is installed -e) at its top.
 _PACKAGED = Path(__file__).parents[1] / "notebooks"
@@ -63,8 +66,18 @@ def check_port(port: int) -> None:
             raise
 
 
-def settings(port: int) -> dict[str, dict[str, Any]]:
-    """The configuration of the server, by traitlets class. No configuration file of the user's is read beside it."""
+def check_hosts(hosts: Sequence[str]) -> None:
+    """Raise ValueError where a name of the server is none."""
+    for host in hosts:
+        if not HOST_NAME.fullmatch(host):
+            raise ValueError(f"--host must be a name such as class.example.org, without http:// and port, got {host}.")
+
+
+def settings(port: int, hosts: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
+    """The configuration of the server, by traitlets class. No configuration file of the user's is read beside it.
+
+    hosts: names by which browsers reach the server, besides those of the loopback address.
+    """
     return {
         "Voila": {
             "ip": HOST,
@@ -78,6 +91,7 @@ def settings(port: int) -> dict[str, dict[str, Any]]:
             # kernel one has to know its random id.
             "tornado_settings": {"disable_check_xsrf": True, "websocket_max_message_size": MOST_BYTES},
         },
+        "Server": {"hosts": [*hosts]},
         "VoilaConfiguration": {
             "template": "lrp",
             "allow_template_override": "NO",
@@ -100,6 +114,8 @@ def settings(port: int) -> dict[str, dict[str, Any]]:
         "NotebookClient": {"iopub_timeout": 90},
         # A kernel that replaces a used one starts after the visitor's page has loaded.
         "VoilaKernelManager": {"fill_delay": 4.0},
+        # The kernel that would replace one that has died knows nothing of the page: the page says so instead.
+        "KernelRestarter": {"restart_limit": 0, "time_to_dead": 0.5},
         "MappingKernelManager": {
             "cull_idle_timeout": 300,
             "cull_interval": 30,
@@ -117,12 +133,14 @@ def _local_transport() -> dict[str, dict[str, Any]]:
     return {"KernelManager": {"transport": "ipc"}}
 
 
-def serve(path: Path, port: int = PORT, *, browser: bool = False) -> None:
+def serve(path: Path, port: int = PORT, *, browser: bool = False, hosts: Sequence[str] = ()) -> None:
     """Serve one notebook at http://127.0.0.1:`port`/ until Ctrl-C or SIGTERM; its kernels end with it.
 
     The notebook is copied into an empty folder, the server's root, so that no file beside it is served.
+    hosts: names by which a proxy in front of it is reached; requests by any other name are refused.
     Raises ValueError or OSError where the port cannot be had.
     """
+    check_hosts(hosts)
     check_port(port)
     # Imported here because it takes long: a mistake on the command line is answered before.
     from tornado.ioloop import IOLoop
@@ -133,7 +151,7 @@ def serve(path: Path, port: int = PORT, *, browser: bool = False) -> None:
     with tempfile.TemporaryDirectory(prefix="lrp_widgets-") as root:
         copy = shutil.copy(path, root)
         # The one instance of the process: the traceback of a failed cell is logged to that one only.
-        server = Server.instance(config=Config(settings(port)), notebook_path=str(copy))
+        server = Server.instance(config=Config(settings(port, hosts)), notebook_path=str(copy))
         try:
             server.initialize(argv=[])
             IOLoop.current().add_callback(_announce, path.stem, port, browser)  # runs once the server listens

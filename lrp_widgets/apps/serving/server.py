@@ -9,35 +9,89 @@ from contextlib import suppress
 from typing import Any
 
 import psutil
-from tornado.web import HTTPError
+import traitlets
+from jupyter_core.utils import ensure_async
+from jupyter_server.services.kernels.handlers import KernelHandler
+from tornado.ioloop import PeriodicCallback
+from tornado.web import HTTPError, RequestHandler
 from voila.app import Voila
 from voila.request_info_handler import RequestInfoSocketHandler
+from voila.shutdown_kernel_handler import VoilaShutdownKernelHandler
+from voila.tornado.handler import TornadoVoilaHandler
 from voila.tornado.kernel_websocket_handler import VoilaKernelWebsocketHandler
 
+from lrp_widgets.apps.serving.entrance import Entrance
+from lrp_widgets.apps.serving.pace import Pace
+from lrp_widgets.apps.serving.pages import AppPage, EndOfVisit, KernelModel, visitor_of
 from lrp_widgets.apps.serving.sockets import KernelSocket
+from lrp_widgets.apps.serving.visits import Visits
 
 __all__ = ["Server"]
 
 # What stands in place of Voila's handlers; None where nothing does.
 INSTEAD: dict[type, type | None] = {
+    TornadoVoilaHandler: AppPage,
     VoilaKernelWebsocketHandler: KernelSocket,
+    VoilaShutdownKernelHandler: EndOfVisit,
+    KernelHandler: KernelModel,
     # Tells a waiting notebook the query of its visit, and anybody who has the id of its kernel. No app waits for it.
     RequestInfoSocketHandler: None,
 }
 
 
+LOOK_ROUND = 0.5  # s between two looks for kernels that nobody needs
+
+
 class Server(Voila):
     """Voila as the apps need it. Import it where a server starts: with Voila come 2 s of imports."""
+
+    hosts = traitlets.List(traitlets.Unicode()).tag(config=True)  # Names of the server besides those of loopback.
+    visitors = traitlets.Int(1000, min=1).tag(config=True)  # How many pages may be open at once.
 
     def initialize(self, argv: Any = None) -> None:
         """Set up without starting. No command line but `argv` is read, and tornado only logs errors."""
         super().initialize(argv)
         # Without it the log has a line for each refused request, and for each visit one on the unit of a ping timeout.
         logging.getLogger("tornado").setLevel(logging.ERROR)
+        logging.getLogger("tornado.application").addFilter(_Sparse())
         # Ctrl-C and a closed terminal end the loop as SIGTERM does: a KeyboardInterrupt could land anywhere.
         for name in ("SIGINT", "SIGHUP"):
             if hasattr(signal, name):
                 signal.signal(getattr(signal, name), signal.getsignal(signal.SIGTERM))
+
+    def init_settings(self) -> Any:
+        """Voila's settings, and what the handlers here share."""
+        settings: Any = super().init_settings()
+        self.visits = Visits(self.visitors)
+        return settings | {
+            "visits": self.visits,
+            "visitor_cookie": f"lrp_widgets-{self.port}",  # a browser sends a cookie to all ports of a host
+            "end_visit": self.end_visit,
+            "log_function": self._answered,
+        }
+
+    def listen(self) -> None:
+        """Serve until the server is stopped, with the entrance in front of the application."""
+        self.app: Any = Entrance(self.app, [host.lower() for host in self.hosts])
+        PeriodicCallback(self._look_round, 1000 * LOOK_ROUND).start()
+        super().listen()
+
+    async def end_visit(self, kernel: str) -> None:
+        """End the kernel of a visit at once; one that has ended already is forgotten."""
+        self.visits.ended(kernel)
+        if kernel in self.kernel_manager:
+            with suppress(HTTPError, KeyError):  # it ended by itself meanwhile
+                await ensure_async(self.kernel_manager.shutdown_kernel(kernel, now=True))
+
+    async def _look_round(self) -> None:
+        gone = [kernel for kernel in self.visits.by_kernel if kernel not in self.kernel_manager]
+        for kernel in [*gone, *self.visits.overdue()]:
+            await self.end_visit(kernel)
+
+    def _answered(self, handler: RequestHandler) -> None:
+        """Takes the place of tornado's line in the log."""
+        if visitor := visitor_of(handler):
+            self.visits.seen(visitor)
 
     def init_handlers(self) -> Any:
         """Voila's handlers with ours in their places. Raises RuntimeError where this Voila has other ones."""
@@ -55,6 +109,17 @@ class Server(Voila):
             super().stop()
         _end_children()
         shutil.rmtree(self.connection_dir, ignore_errors=True)
+
+
+class _Sparse(logging.Filter):
+    """Lets few tracebacks into the log: a visitor who finds out how to cause one cannot fill the disk with them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pace = Pace(rate=0.1, most=3.0)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not record.exc_info or self._pace.take() == 0
 
 
 def _end_children() -> None:

@@ -19,6 +19,7 @@ from jupyter_server.services.kernels.connection.base import deserialize_msg_from
 from tornado.web import Application, RequestHandler
 
 from lrp_widgets.apps.serving.sockets import KernelSocket
+from lrp_widgets.apps.serving.visits import Visits
 
 KERNEL = "0a-1b-2c-3d-4e"
 HEADER = {"msg_id": "1", "msg_type": "comm_msg", "session": "s", "username": "", "version": "5.3", "date": ""}
@@ -89,6 +90,13 @@ class _Kernels(dict[str, None]):
     get_kernel = dict.get
 
 
+class _Open(Visits):
+    """Every kernel is everybody's."""
+
+    def owns(self, visitor: str, kernel: str) -> bool:
+        return True
+
+
 class _Alive(RequestHandler):
     def get(self) -> None:
         self.write("alive")
@@ -103,6 +111,8 @@ async def serve(port: int) -> None:
         identity_provider=PasswordIdentityProvider(token=""),
         authorizer=AllowAllAuthorizer(),
         allow_remote_access=True,
+        visits=_Open(most=1),
+        visitor_cookie="visitor",
         cookie_secret=b"of no other server",
         log_function=lambda handler: None,
     )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import time
+import urllib.request
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,6 +35,24 @@ class App(NamedTuple):
     address: str
     log: Path
     process: subprocess.Popen[bytes]
+
+
+class Guest(NamedTuple):
+    """One who has got a page, and what a browser then knows."""
+
+    page: str
+    kernel: str
+    cookie: str
+
+
+def visit(address: str, **headers: str) -> Guest:
+    """Ask for a page, as a browser without any cookie does.  headers: of the request."""
+    with urllib.request.urlopen(urllib.request.Request(address, headers=headers), timeout=300) as answer:
+        page = answer.read().decode()
+        cookies = [cookie.split(";")[0] for cookie in answer.headers.get_all("Set-Cookie", [])]
+    kernel = re.search(r'"kernelId": ?"([^"]+)"', page)
+    assert kernel
+    return Guest(page, kernel[1], "; ".join(cookies))
 
 
 def wait_for(happened: Any, what: str, seconds: float = 30) -> None:

@@ -47,12 +47,10 @@ def test_an_unknown_app_lists_the_known_ones(capsys):
     ids=["no name", "a name", "a former name"],
 )
 def test_the_app_that_the_command_line_names_is_served(capsys, monkeypatch, arguments, app, line):
-    served: list[tuple[Path, int, bool]] = []
-    monkeypatch.setattr(
-        "lrp_widgets.__main__.serve", lambda path, port, *, browser: served.append((path, port, browser))
-    )
-    main([*arguments, "--port", "8901", "--no-browser"])
-    assert served == [(APPS / f"{app}.ipynb", 8901, False)]
+    served: list[tuple[Path, int, dict[str, object]]] = []
+    monkeypatch.setattr("lrp_widgets.__main__.serve", lambda path, port, **more: served.append((path, port, more)))
+    main([*arguments, "--port", "8901", "--no-browser", "--host", "class.example.org"])
+    assert served == [(APPS / f"{app}.ipynb", 8901, {"browser": False, "hosts": ["class.example.org"]})]
     assert capsys.readouterr().err == line
 
 
@@ -74,6 +72,14 @@ def test_a_port_out_of_range_is_named(capsys, port):
     assert (
         error_line(capsys, "--port", port)
         == f"python -m lrp_widgets: error: --port must lie in [1, 65535], got {port}."
+    )
+
+
+@pytest.mark.parametrize("host", ["http://class.example.org", "class.example.org:8866", "", "a b", "é.org", "-"])
+def test_a_name_that_is_none_is_refused(capsys, host):
+    assert error_line(capsys, "--host", host) == (
+        "python -m lrp_widgets: error: --host must be a name such as class.example.org, without http:// and port, "
+        f"got {host}."
     )
 
 
