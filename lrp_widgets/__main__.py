@@ -1,4 +1,7 @@
-"""`python -m lrp_widgets [--port 8866] [--host NAME] [--no-browser] [APP]`: serve an app in the browser."""
+"""`python -m lrp_widgets [--port 8866] [--visitors N] [--host NAME] [--no-browser] [APP]`: serve an app in the browser.
+
+`python -m lrp_widgets --status [--port 8866]`: visits, memory and queue of a server that runs.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from lrp_widgets.apps.serving.serve import PORT, notebook, serve
+from lrp_widgets.apps.serving.status import describe, status
 
 FORMER_NAMES = {"evaluate": "quality"}  # what an app was called before, and what it is called now
 
@@ -25,6 +29,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         default=[],
         help="a name by which a proxy on this machine is reached; may be given several times",
     )
+    parser.add_argument(
+        "--visitors",
+        type=int,
+        metavar="N",
+        help="how many pages may be open at once (default: what there is memory and time for)",
+    )
+    parser.add_argument(
+        "--status", action="store_true", help="tell visits, memory and queue of the server on this port, and end"
+    )
     parser.add_argument("--no-browser", action="store_true", help="only print the address")
     options = parser.parse_args(arguments)
     app: str = options.app
@@ -32,7 +45,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"{parser.prog}: the app {app} is called {FORMER_NAMES[app]} now.", file=sys.stderr)
         app = FORMER_NAMES[app]
     try:
-        serve(notebook(app), options.port, browser=not options.no_browser, hosts=options.host)
+        if options.status:
+            print(describe(status(options.port)))
+            return
+        serve(
+            notebook(app),
+            options.port,
+            browser=not options.no_browser,
+            hosts=options.host,
+            visitors=options.visitors,
+        )
     except (ValueError, OSError) as error:
         parser.error(str(error))
     except KeyboardInterrupt:  # before the server runs, which ends at Ctrl-C without an exception

@@ -14,9 +14,10 @@ from tornado.httputil import HTTPServerRequest
 from tornado.routing import Router
 from tornado.web import Application, RequestHandler
 
-__all__ = ["PLAIN_PAGE", "STATUS_PATH", "Entrance", "Refusal", "refusal_of"]
+from lrp_widgets.apps.serving.status import STATUS_PATH
 
-STATUS_PATH = "/lrp_widgets/status"
+__all__ = ["PLAIN_PAGE", "Entrance", "Refusal", "refusal_of"]
+
 MOST_IN_URL = 16_000  # characters; a link to a state has half of that
 MOST_IN_BODY = 65_536  # bytes; what a page posts is empty
 MOST_IN_HEADERS = 65_536

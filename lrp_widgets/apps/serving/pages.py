@@ -14,6 +14,7 @@ from voila.shutdown_kernel_handler import VoilaShutdownKernelHandler
 from voila.tornado.handler import TornadoVoilaHandler
 
 from lrp_widgets.apps.serving.answers import PlainErrors
+from lrp_widgets.apps.serving.entrance import PLAIN_PAGE
 from lrp_widgets.apps.serving.visits import Visits
 
 __all__ = ["AppPage", "EndOfVisit", "KernelModel", "OwnKernel", "visitor_of"]
@@ -36,6 +37,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "frame-ancestors 'self'",
     )
 )
+ASK_AGAIN = 3  # s
 NAME = re.compile(r"[0-9a-f]{32}")
 
 
@@ -111,8 +113,9 @@ class AppPage(OfVisitor, PlainErrors, TornadoVoilaHandler):  # type: ignore[misc
     async def get(self, path: str | None = None) -> None:
         """Write the page as it is made."""
         self._name = self.greet()
-        if self.visits.admit(self._name):
-            raise HTTPError(503, "All places are taken.")
+        if place := self.visits.admit(self._name):
+            self._queue(place)
+            return
         try:
             await super().get(path)  # type: ignore[misc]
         finally:
@@ -120,6 +123,21 @@ class AppPage(OfVisitor, PlainErrors, TornadoVoilaHandler):  # type: ignore[misc
                 self.visits.sent(self._kernel)
             else:
                 self.visits.failed()
+
+    def _queue(self, place: int) -> None:
+        """Write a page that says so, and asks again by itself with the same address."""
+        most = self.visits.most
+        self.set_status(503)
+        self.set_header("Retry-After", str(ASK_AGAIN))
+        self.set_header("Cache-Control", "no-store")
+        self.finish(
+            PLAIN_PAGE.format(
+                head=f'<meta http-equiv="refresh" content="{ASK_AGAIN}">',
+                body=f"<p>{'The only place is' if most == 1 else f'All {most} places are'} taken.</p>"
+                f"<p>You are number <b>{place}</b> in the queue.</p>"
+                f"<p>This page asks again every {ASK_AGAIN} s and opens the app as soon as there is room.</p>",
+            )
+        )
 
     def _begin(self, kernel: str) -> None:
         self._kernel = kernel

@@ -16,12 +16,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from lrp_widgets.apps.serving.capacity import capacity
 from lrp_widgets.apps.serving.frames import MOST_BYTES
 
 __all__ = ["APPS", "HOST", "PORT", "notebook", "serve", "settings"]
 
 HOST = "127.0.0.1"
 PORT = 8866
+MOST_VISITORS = 10_000
 HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,252}[a-z0-9])?|\[[0-9a-f:.]{2,45}\]", re.ASCII | re.IGNORECASE)
 
 # In a wheel the notebooks lie in the package; in a checkout (also one that is installed -e) at its top.
@@ -73,11 +75,19 @@ def check_hosts(hosts: Sequence[str]) -> None:
             raise ValueError(f"--host must be a name such as class.example.org, without http:// and port, got {host}.")
 
 
-def settings(port: int, hosts: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
+def check_visitors(visitors: int) -> None:
+    """Raise ValueError where so many visits cannot be meant."""
+    if not 1 <= visitors <= MOST_VISITORS:
+        raise ValueError(f"--visitors must lie in [1, {MOST_VISITORS}], got {visitors}.")
+
+
+def settings(port: int, hosts: Sequence[str] = (), visitors: int | None = None) -> dict[str, dict[str, Any]]:
     """The configuration of the server, by traitlets class. No configuration file of the user's is read beside it.
 
-    hosts: names by which browsers reach the server, besides those of the loopback address.
+    hosts: names by which browsers reach the server, besides those of the loopback address.  visitors: how many pages
+    may be open at once; as many as the machine has room for where it is None.
     """
+    most = capacity() if visitors is None else visitors
     return {
         "Voila": {
             "ip": HOST,
@@ -91,7 +101,7 @@ def settings(port: int, hosts: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
             # kernel one has to know its random id.
             "tornado_settings": {"disable_check_xsrf": True, "websocket_max_message_size": MOST_BYTES},
         },
-        "Server": {"hosts": [*hosts]},
+        "Server": {"hosts": [*hosts], "visitors": most},
         "VoilaConfiguration": {
             "template": "lrp",
             "allow_template_override": "NO",
@@ -106,7 +116,7 @@ def settings(port: int, hosts: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
                 "anywidget",
             ],
             "preheat_kernel": True,
-            "default_pool_size": 2,
+            "default_pool_size": min(2, most),
         },
         **_local_transport(),
         # After 4 s, the default, Voila drops a cell's output without a message, and the page stays blank. On a busy
@@ -133,14 +143,24 @@ def _local_transport() -> dict[str, dict[str, Any]]:
     return {"KernelManager": {"transport": "ipc"}}
 
 
-def serve(path: Path, port: int = PORT, *, browser: bool = False, hosts: Sequence[str] = ()) -> None:
+def serve(
+    path: Path,
+    port: int = PORT,
+    *,
+    browser: bool = False,
+    hosts: Sequence[str] = (),
+    visitors: int | None = None,
+) -> None:
     """Serve one notebook at http://127.0.0.1:`port`/ until Ctrl-C or SIGTERM; its kernels end with it.
 
     The notebook is copied into an empty folder, the server's root, so that no file beside it is served.
     hosts: names by which a proxy in front of it is reached; requests by any other name are refused.
+    visitors: how many pages may be open at once, others wait in a queue; by default what there is memory and time for.
     Raises ValueError or OSError where the port cannot be had.
     """
     check_hosts(hosts)
+    if visitors is not None:
+        check_visitors(visitors)
     check_port(port)
     # Imported here because it takes long: a mistake on the command line is answered before.
     from tornado.ioloop import IOLoop
@@ -151,18 +171,22 @@ def serve(path: Path, port: int = PORT, *, browser: bool = False, hosts: Sequenc
     with tempfile.TemporaryDirectory(prefix="lrp_widgets-") as root:
         copy = shutil.copy(path, root)
         # The one instance of the process: the traceback of a failed cell is logged to that one only.
-        server = Server.instance(config=Config(settings(port, hosts)), notebook_path=str(copy))
+        server = Server.instance(config=Config(settings(port, hosts, visitors)), notebook_path=str(copy))
         try:
             server.initialize(argv=[])
-            IOLoop.current().add_callback(_announce, path.stem, port, browser)  # runs once the server listens
+            IOLoop.current().add_callback(
+                _announce, path.stem, port, browser, server.visitors
+            )  # runs once the server listens
             server.start()
         finally:
             Server.clear_instance()
 
 
-def _announce(app: str, port: int, browser: bool) -> None:
+def _announce(app: str, port: int, browser: bool, visitors: int) -> None:
     address = f"http://{HOST}:{port}/"
-    print(f"lrp_widgets: {app} is at {address} (Ctrl-C stops it)", flush=True)
+    print(f"lrp_widgets: {app} is at {address} (Ctrl-C stops it)")
+    visits = "1 visit" if visitors == 1 else f"{visitors} visits"
+    print(f"lrp_widgets: room for {visits} at once (--visitors N); --status tells who is here", flush=True)
     # Without a display, webbrowser would open a text browser over the terminal.
     if browser and (
         not sys.platform.startswith("linux") or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+import secrets
 import shutil
 import signal
+import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -21,9 +24,11 @@ from voila.tornado.handler import TornadoVoilaHandler
 from voila.tornado.kernel_websocket_handler import VoilaKernelWebsocketHandler
 
 from lrp_widgets.apps.serving.entrance import Entrance
+from lrp_widgets.apps.serving.figures import Figures
 from lrp_widgets.apps.serving.pace import Pace
 from lrp_widgets.apps.serving.pages import AppPage, EndOfVisit, KernelModel, visitor_of
 from lrp_widgets.apps.serving.sockets import KernelSocket
+from lrp_widgets.apps.serving.status import STATUS_PATH, forget, tell_where
 from lrp_widgets.apps.serving.visits import Visits
 
 __all__ = ["Server"]
@@ -46,7 +51,7 @@ class Server(Voila):
     """Voila as the apps need it. Import it where a server starts: with Voila come 2 s of imports."""
 
     hosts = traitlets.List(traitlets.Unicode()).tag(config=True)  # Names of the server besides those of loopback.
-    visitors = traitlets.Int(1000, min=1).tag(config=True)  # How many pages may be open at once.
+    visitors = traitlets.Int(1, min=1).tag(config=True)  # How many pages may be open at once.
 
     def initialize(self, argv: Any = None) -> None:
         """Set up without starting. No command line but `argv` is read, and tornado only logs errors."""
@@ -63,6 +68,8 @@ class Server(Voila):
         """Voila's settings, and what the handlers here share."""
         settings: Any = super().init_settings()
         self.visits = Visits(self.visitors)
+        self.began = self.visits.clock()
+        self.token_of_status = secrets.token_hex(16)
         return settings | {
             "visits": self.visits,
             "visitor_cookie": f"lrp_widgets-{self.port}",  # a browser sends a cookie to all ports of a host
@@ -74,7 +81,16 @@ class Server(Voila):
         """Serve until the server is stopped, with the entrance in front of the application."""
         self.app: Any = Entrance(self.app, [host.lower() for host in self.hosts])
         PeriodicCallback(self._look_round, 1000 * LOOK_ROUND).start()
+        try:
+            tell_where(self.port, self.token_of_status)
+        except OSError as error:
+            print(f"lrp_widgets: --status will find no server, for it cannot be noted down: {error}", file=sys.stderr)
         super().listen()
+
+    @property
+    def app_name(self) -> str:
+        """The name of the notebook that is served."""
+        return Path(self.notebook_path or "").stem
 
     async def end_visit(self, kernel: str) -> None:
         """End the kernel of a visit at once; one that has ended already is forgotten."""
@@ -100,7 +116,7 @@ class Server(Voila):
             names = ", ".join(kind.__name__ for kind in missing)
             raise RuntimeError(f"This version of Voila has no {names}, which lrp_widgets guards. Install another one.")
         ours = [(pattern, INSTEAD.get(kind, kind), *rest) for pattern, kind, *rest in rules]
-        return [rule for rule in ours if rule[1] is not None]
+        return [(STATUS_PATH, Figures, {"server": self}), *(rule for rule in ours if rule[1] is not None)]
 
     def stop(self) -> None:
         """End the kernels, also those that are still starting, and remove their connection files."""
@@ -108,6 +124,7 @@ class Server(Voila):
         with suppress(HTTPError):  # "Kernel does not exist": one that was ended before it was entered in the list
             super().stop()
         _end_children()
+        forget(self.port)
         shutil.rmtree(self.connection_dir, ignore_errors=True)
 
 

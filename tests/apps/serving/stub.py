@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import nbformat
+from serving import PATIENCE, free_port, serving
 
 SLIDER = "import ipywidgets\nipywidgets.IntSlider(description='a slider', value=3)"
 SERVE = """
@@ -18,6 +22,7 @@ from pathlib import Path
 from lrp_widgets.apps.serving.serve import serve
 serve(Path(sys.argv[1]), int(sys.argv[2]))
 """
+ONE_VISITOR = SERVE.replace("int(sys.argv[2])", "int(sys.argv[2]), visitors=1")
 
 
 def write_notebook(path: Path, *cells: str) -> Path:
@@ -35,6 +40,23 @@ class App(NamedTuple):
     address: str
     log: Path
     process: subprocess.Popen[bytes]
+
+
+@contextmanager
+def full_app(folder: Path) -> Iterator[App]:
+    """Serve a stub app with one place."""
+    path = write_notebook(folder / "stub.ipynb", SLIDER)
+    port = free_port()
+    log = folder / "log.txt"
+    with serving([sys.executable, "-c", ONE_VISITOR, path, str(port)], port, log) as process:
+        yield App(f"http://127.0.0.1:{port}/", log, process)
+
+
+def status_of(app: App) -> str:
+    """What --status says."""
+    port = app.address.split(":")[2].strip("/")
+    command = [sys.executable, "-m", "lrp_widgets", "--status", "--port", port]
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True).stdout
 
 
 class Guest(NamedTuple):

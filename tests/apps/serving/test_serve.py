@@ -49,8 +49,9 @@ def test_an_unknown_app_lists_the_known_ones(capsys):
 def test_the_app_that_the_command_line_names_is_served(capsys, monkeypatch, arguments, app, line):
     served: list[tuple[Path, int, dict[str, object]]] = []
     monkeypatch.setattr("lrp_widgets.__main__.serve", lambda path, port, **more: served.append((path, port, more)))
-    main([*arguments, "--port", "8901", "--no-browser", "--host", "class.example.org"])
-    assert served == [(APPS / f"{app}.ipynb", 8901, {"browser": False, "hosts": ["class.example.org"]})]
+    main([*arguments, "--port", "8901", "--no-browser", "--host", "class.example.org", "--visitors", "40"])
+    more = {"browser": False, "hosts": ["class.example.org"], "visitors": 40}
+    assert served == [(APPS / f"{app}.ipynb", 8901, more)]
     assert capsys.readouterr().err == line
 
 
@@ -81,6 +82,12 @@ def test_a_name_that_is_none_is_refused(capsys, host):
         "python -m lrp_widgets: error: --host must be a name such as class.example.org, without http:// and port, "
         f"got {host}."
     )
+
+
+@pytest.mark.parametrize("visitors", ["0", "-1", "10001"])
+def test_a_number_of_visitors_out_of_range_is_named(capsys, visitors):
+    line = error_line(capsys, "--visitors", visitors)
+    assert line == f"python -m lrp_widgets: error: --visitors must lie in [1, 10000], got {visitors}."
 
 
 @pytest.mark.parametrize("path", sorted(APPS.glob("*.ipynb")), ids=lambda path: path.stem)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import psutil
 import pytest
 
+from lrp_widgets.apps.serving import capacity
 from lrp_widgets.apps.serving.visits import Visits
 
 
@@ -93,3 +95,62 @@ def test_a_kernel_has_one_owner(visits):
     assert not visits.owns("b", "k") and not visits.owns("", "k") and not visits.owns("a", "other")
     visits.ended("k")
     assert not visits.owns("a", "k")
+
+
+def test_one_who_finds_no_room_waits_in_the_order_of_coming(visits, clock):
+    begin(visits, "a", "k")
+    begin(visits, "b", "l")
+    assert [visits.admit(name) for name in "cdcec"] == [1, 2, 1, 3, 1]
+    assert visits.waiting == ["c", "d", "e"]
+    visits.ended("k")
+    assert [visits.admit(name) for name in "edf"] == [3, 2, 4]  # the free place is c's
+    assert visits.admit("c") == 0
+    assert [visits.admit(name) for name in "edf"] == [2, 1, 3]
+    visits.failed()  # c gets no kernel after all
+    assert [visits.admit(name) for name in "ed"] == [2, 0]
+
+
+def test_one_who_is_admitted_holds_a_place_before_there_is_a_kernel(visits):
+    assert [visits.admit(name) for name in "abc"] == [0, 0, 1]
+    visits.began("a", "k")
+    assert visits.admit("c") == 1
+    visits.ended("k")
+    assert visits.admit("c") == 0
+
+
+def test_one_who_does_not_ask_again_is_passed_over_and_then_forgotten(visits, clock):
+    begin(visits, "a", "k")
+    begin(visits, "b", "l")
+    assert [visits.admit(name) for name in "cd"] == [1, 2]
+    clock.now += 6
+    assert visits.admit("d") == 2
+    clock.now += 6
+    assert visits.waiting == ["d"]
+    assert visits.admit("d") == 1
+    assert visits.admit("c") == 1  # it was only slow
+    clock.now += 121
+    assert visits.waiting == []
+    assert [visits.admit(name) for name in "dc"] == [1, 2]
+
+
+def test_the_queue_is_bounded(visits, clock):
+    begin(visits, "a", "k")
+    begin(visits, "b", "l")
+    places = [visits.admit(str(number)) for number in range(1005)]
+    assert places[:1000] == [*range(1, 1001)]
+    assert {*places[1000:]} == {1001}
+    assert len(visits.waiting) == 1000
+
+
+@pytest.mark.parametrize(
+    ("free", "cores", "visits"),
+    [(23e9, 2, 40), (4e9, 2, 10), (4e9, 8, 10), (1e9, 8, 1), (0.3e9, 8, 1), (64e9, 1, 20), (64e9, 16, 198)],
+)
+def test_the_default_number_of_visits_follows_memory_and_cores(monkeypatch, free, cores, visits):
+    monkeypatch.setattr(capacity, "available_memory", lambda: int(free))
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {*range(cores)}, raising=False)
+    assert capacity.capacity() == visits
+
+
+def test_the_memory_that_is_free():
+    assert 0 < capacity.available_memory() <= psutil.virtual_memory().total

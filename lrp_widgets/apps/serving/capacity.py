@@ -1,0 +1,31 @@
+"""How many visits this machine has room for."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import psutil
+
+__all__ = ["available_memory", "capacity"]
+
+A_VISIT = 320 * 10**6  # bytes of memory that are its own, after some moves
+RESERVE = 600 * 10**6  # bytes for the server and for what else runs
+A_CORE = 20  # visits, of which one in ten moves a slider at a time
+
+
+def available_memory() -> int:
+    """Bytes that processes of this machine, or of this container, can still take."""
+    free = psutil.virtual_memory().available
+    group = Path("/sys/fs/cgroup")  # of a container; elsewhere these files do not exist, or say "max"
+    try:
+        left = int((group / "memory.max").read_text()) - int((group / "memory.current").read_text())
+    except (OSError, ValueError):
+        return free
+    return max(0, min(free, left))
+
+
+def capacity() -> int:
+    """How many visits there is memory and time for, at least 1."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min((available_memory() - RESERVE) // A_VISIT, A_CORE * cores))
