@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from lrp_widgets.images import covering, listed, stacked
-from lrp_widgets.modalities import Modality, modality_of, named
+from lrp_widgets.modalities import Modality, checked_modality
 from lrp_widgets.modalities.modality import Bound
 from lrp_widgets.wording import brief
 
@@ -51,7 +51,7 @@ class Samples:
                 "Samples.inputs must have a batch dimension and at least one row, "
                 f"got shape {tuple(self.inputs.shape)}."
             )
-        object.__setattr__(self, "modality", self._checked_modality())
+        object.__setattr__(self, "modality", checked_modality(self.modality, self.inputs, "Samples"))
         if self.labels is not None:
             object.__setattr__(self, "labels", self._checked_labels())
         if self.classes is not None:
@@ -64,16 +64,6 @@ class Samples:
             object.__setattr__(self, name, self._bound(name))
         if not all(low < high for low, high in zip(self._channels("low"), self._channels("high"), strict=True)):
             raise ValueError(f"Samples.low must be below Samples.high, got {self.low} and {self.high}.")
-
-    def _checked_modality(self) -> Modality:
-        if self.modality is None:
-            return modality_of(self.inputs)
-        modality = named(self.modality, "Samples.modality")
-        if not modality.fits(self.inputs):
-            raise ValueError(
-                f"Samples.modality {modality.name!r} needs inputs {modality.layout}, got {tuple(self.inputs.shape)}."
-            )
-        return modality
 
     def _checked_labels(self) -> Tensor:
         said = f"Samples.labels must hold one class index per input ({len(self.inputs)})"

@@ -8,9 +8,11 @@ from typing import Any, TypeVar
 from torch import Tensor, nn
 
 from lrp_widgets.engine.propagation.explainer import Explainer, Output, check_model
+from lrp_widgets.engine.trace.inputs import check_input, floating
+from lrp_widgets.engine.trace.step import flat_tensors
 from lrp_widgets.wording import brief
 
-__all__ = ["at_least", "fresh_explainer", "one_input", "one_of", "setting_of"]
+__all__ = ["at_least", "fresh_explainer", "one_input", "one_of", "one_tensor", "setting_of"]
 
 Kind = TypeVar("Kind")
 
@@ -39,6 +41,20 @@ def setting_of(param: str, value: Any, base: type[Kind], kinds: Iterable[Any], e
         return by_name[value]()
     names = ", ".join(map(repr, by_name))
     raise ValueError(f"{param} must be one of {names}, or a setting such as {example}, got {brief(value)}.")
+
+
+def one_tensor(owner: str, model: nn.Module, x: Any) -> None:
+    """Raise TypeError or ValueError where x is not one floating-point tensor, for what has no meaning on others."""
+    several = not isinstance(x, Tensor) and bool(flat_tensors(x))
+    looked_up = any(isinstance(module, nn.Embedding | nn.EmbeddingBag) for module in model.modules())
+    tokens = isinstance(x, Tensor) and not floating(x) and looked_up
+    if several or tokens:
+        got = f"tokens ({x.dtype})" if tokens else f"several tensors in a {type(x).__name__}"
+        raise TypeError(
+            f"{owner} is defined for one floating-point tensor, got {got}. Measure the explanation of it with "
+            "lw.pixel_flipping(…)."
+        )
+    check_input(x)
 
 
 def one_input(owner: str, x: Tensor) -> None:

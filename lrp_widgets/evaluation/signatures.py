@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import Any, ParamSpec, Protocol, TypeVar
 
-import numpy as np
-from torch import Tensor, nn
+from torch import nn
 
 from lrp_widgets.engine.propagation.target import Target
 
@@ -54,8 +53,8 @@ class ByKeyword(Protocol[P, Result_co]):
     def __call__(
         self,
         model: nn.Module,
-        x: Tensor,
-        heatmap: np.ndarray | Tensor,
+        x: Any,
+        heatmap: Any,
         target: Target = None,
         *args: P.args,
         **kwargs: P.kwargs,
@@ -65,7 +64,7 @@ class ByKeyword(Protocol[P, Result_co]):
 def by_keyword(
     setting: Callable[P, Chosen],
 ) -> Callable[
-    [Callable[[nn.Module, Tensor, np.ndarray | Tensor, Target, Chosen], Result]],
+    [Callable[[nn.Module, Any, Any, Target, Chosen], Result]],
     ByKeyword[P, Result],
 ]:
     """Let a function whose last argument is a setting take the fields of that setting as keyword arguments."""

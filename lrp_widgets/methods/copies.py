@@ -35,11 +35,18 @@ def relevance_of(
 
 
 def score_of(
-    explainer: Explainer, copies: Iterable[Tensor], question: Question, abandoned: Callable[[], bool]
+    explainer: Explainer, copies: Iterable[Tensor], question: Question, abandoned: Callable[[], bool], of: int = 0
 ) -> Iterator[Tensor]:
-    """f of each copy, in order: one number a row."""
-    for batch in _batches(copies, question, abandoned):
-        scores = explainer.scores(torch.cat(batch))
+    """f of each copy, in order: one number a row.
+
+    of: which tensor of the input the copies are of; the others stay as they are.
+    """
+    inputs = question.inputs
+    alone = any(len(tensor) != inputs.rows for tensor in inputs.tensors)
+    for batch in _batches(copies, question, abandoned, alone):
+        tensors = [torch.cat([tensor] * len(batch)) if len(batch) > 1 else tensor for tensor in inputs.tensors]
+        tensors[of] = torch.cat(batch)
+        scores = explainer.scores(inputs.like(tensors))
         check_scores(scores)
         yield from question.f(scores.detach()).chunk(len(batch))
 
@@ -54,12 +61,14 @@ def mean_of(method: Any, question: Question, parts: Iterable[CopyRelevance]) -> 
     return question.explanation(method, (total / count).to(dtype), fallbacks=tuple(approximated))
 
 
-def _batches(copies: Iterable[Tensor], question: Question, abandoned: Callable[[], bool]) -> Iterator[list[Tensor]]:
+def _batches(
+    copies: Iterable[Tensor], question: Question, abandoned: Callable[[], bool], alone: bool = False
+) -> Iterator[list[Tensor]]:
     left = iter(copies)
     go_on(abandoned)
     if (first := next(left, None)) is None:
         return
-    fit = max(1, min(ROWS // len(question.scores), NUMBERS // first.numel()))
+    fit = 1 if alone else max(1, min(ROWS // len(question.scores), NUMBERS // first.numel()))
     left = chain((first,), left)
     while batch := list(islice(left, fit)):
         yield batch

@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
 from lrp_widgets.engine.propagation.explainer import (
     Explainer,
@@ -22,8 +21,16 @@ from lrp_widgets.engine.propagation.method import Method, never
 from lrp_widgets.engine.propagation.target import resolve_target, starting_relevance
 from lrp_widgets.engine.trace.inputs import Inputs, copied, floating, inputs_of
 from lrp_widgets.engine.trace.tape import RecordingError, telling
+from lrp_widgets.methods.lookups import Lookups
 
 __all__ = ["Gradient", "Sensitivity", "SimpleTaylor"]
+
+LOST = "whole numbers made from the input are looked up in a way that gradients are not followed through"
+ChangeTensor = Callable[[int, Tensor], tuple[Tensor, Tensor]]
+
+
+def _as_it_is(number: int, tensor: Tensor) -> tuple[Tensor, Tensor]:
+    return tensor, tensor
 
 
 @dataclass(frozen=True)
@@ -45,14 +52,26 @@ class Gradient(Method):
 
         Tokens have no gradient: theirs is the sum over their embedding. What is neither has none, and counts 0.
         """
-        inputs = inputs_of(x)
+        return self.changed(explainer, inputs_of(x), target)
+
+    def changed(
+        self, explainer: Explainer, inputs: Inputs, target: Any, tensors: ChangeTensor = _as_it_is, found: Any = None
+    ) -> Explanation:
+        """The relevance where something else stands in place of the floating-point tensors and of what tokens look up.
+
+        tensors: (number, tensor) → what the model gets, and the x that `from_gradient` gets.
+        found: the same for what was looked up, a Change of lookups.py.
+        """
         check_mode(explainer.model)
         explainer.check_draws(inputs)
         with torch.enable_grad(), telling_of_tokens(explainer.model, inputs):
-            leaves = [tensor.detach().clone() for tensor in inputs.tensors]
-            leaves = [leaf.requires_grad_() if floating(leaf) else leaf for leaf in leaves]
-            looked_up: list[tuple[Tensor, Tensor]] = []
-            with telling(explainer.model, inputs), _Embeddings(leaves, looked_up):
+            leaves, factors = [], []
+            for number, tensor in enumerate(inputs.tensors):
+                leaf, factor = tensors(number, tensor.detach()) if floating(tensor) else (tensor, tensor)
+                leaf = leaf.detach().clone()
+                leaves.append(leaf.requires_grad_() if floating(leaf) else leaf)
+                factors.append(factor.detach())
+            with telling(explainer.model, inputs), Lookups(leaves, found) as noted:
                 # Copies, for models that write in place.
                 result = inputs.call(explainer.model, [leaf.clone() if floating(leaf) else leaf for leaf in leaves])
             scores = explainer.select(result)
@@ -63,7 +82,7 @@ class Gradient(Method):
             start = starting_relevance(resolved, scores.detach())
             # d start / d scores: 1 at the class, −1 at the other class of a contrast.
             ones = starting_relevance(resolved, torch.ones_like(scores)).to(scores)
-            relevance = self._relevance(explainer, inputs, leaves, looked_up, scores, ones)
+            relevance = self._relevance(explainer, inputs, leaves, factors, noted, scores, ones)
         return Explanation(
             relevance=inputs.like(relevance),
             scores=scores.detach(),
@@ -71,6 +90,7 @@ class Gradient(Method):
             target=resolved,
             method=self,
             start=start,
+            notes=(LOST,) if noted.lost else (),
         )
 
     def _relevance(
@@ -78,11 +98,12 @@ class Gradient(Method):
         explainer: Explainer,
         inputs: Inputs,
         leaves: list[Tensor],
-        looked_up: list[tuple[Tensor, Tensor]],
+        factors: list[Tensor],
+        noted: Lookups,
         scores: Tensor,
         ones: Tensor,
     ) -> list[Tensor]:
-        sources = [leaf for leaf in leaves if floating(leaf)] + [embedding for _, embedding in looked_up]
+        sources = [leaf for leaf in leaves if floating(leaf)] + [lookup.source for lookup in noted.lookups]
         gradients = [None] * len(sources)
         if scores.requires_grad and sources:
             gradients = list(torch.autograd.grad(scores, sources, ones, allow_unused=True))
@@ -93,34 +114,22 @@ class Gradient(Method):
                 + (" Whole numbers have one only through nn.Embedding." if inputs.tokens else "")
             )
         of = {
-            id(source): self.from_gradient(source.detach(), torch.zeros_like(source) if g is None else g)
-            for source, g in zip(sources, gradients, strict=True)
+            id(source): torch.zeros_like(source) if gradient is None else gradient
+            for source, gradient in zip(sources, gradients, strict=True)
         }
-        relevance = [of.get(id(leaf), torch.zeros_like(leaf, dtype=scores.dtype)) for leaf in leaves]
-        for leaf, embedding in looked_up:
-            (place,) = [i for i, other in enumerate(leaves) if other is leaf]
-            relevance[place] = relevance[place] + of[id(embedding)].sum(-1).reshape(leaf.shape)
+        relevance = [
+            self.from_gradient(factor, of[id(leaf)]) if id(leaf) in of else torch.zeros_like(leaf, dtype=scores.dtype)
+            for leaf, factor in zip(leaves, factors, strict=True)
+        ]
+        for lookup in noted.lookups:
+            parts = self.from_gradient(lookup.factor, of[id(lookup.source)]).sum(-1)
+            for number, leaf in enumerate(leaves):
+                here = lookup.tensor == number
+                if bool(here.any()):
+                    added = torch.zeros_like(relevance[number]).flatten()
+                    added.index_add_(0, lookup.position[here].to(added.device), parts[here].to(added.dtype))
+                    relevance[number] = relevance[number] + added.reshape(leaf.shape)
         return relevance
-
-
-class _Embeddings(TorchFunctionMode):
-    """Makes what an embedding finds for a tensor of tokens a place to derive after."""
-
-    def __init__(self, leaves: list[Tensor], looked_up: list[tuple[Tensor, Tensor]]) -> None:
-        super().__init__()
-        self.leaves, self.looked_up = [leaf for leaf in leaves if not floating(leaf)], looked_up
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
-        if func is not torch.nn.functional.embedding:
-            return result
-        tokens = args[0] if args else (kwargs or {})["input"]
-        for leaf in self.leaves:
-            if tokens.data_ptr() == leaf.data_ptr() and tokens.numel() == leaf.numel():
-                result = result.detach().clone().requires_grad_()
-                # The tokens may have been moved into another shape on the way.
-                self.looked_up.append((leaf, result))
-        return result
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,9 @@ from lrp_widgets.engine.propagation.propagate import Abandoned
 from lrp_widgets.engine.propagation.target import Contrast, resolve_target, starting_relevance
 from lrp_widgets.engine.trace.inputs import Inputs, check_input, copied, floating, inputs_of
 from lrp_widgets.engine.trace.tape import Tape, record
+from lrp_widgets.wording import brief
 
-__all__ = ["Question", "ask", "ask_of_tape", "go_on", "one_tensor"]
+__all__ = ["Question", "ask", "ask_of_tape", "check_token", "go_on", "one_tensor"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +104,15 @@ def one_tensor(method: Any, explainer: Explainer, x: Any) -> Tensor:
         f"The input of {type(method).__name__} must be one floating-point tensor, which it alters, got {got}. "
         "Explain it with lw.LRP(…), lw.Gradient() or lw.GuidedBackprop()."
     )
+
+
+def check_token(method: Any) -> None:
+    """Raise ValueError where the `token` of a method is none."""
+    token = method.token
+    if token is not None and (isinstance(token, bool) or not isinstance(token, int) or token < 0):
+        raise ValueError(
+            f"{type(method).__name__}.token must be the number of a token, such as that of padding, got {brief(token)}."
+        )
 
 
 def go_on(abandoned: Callable[[], bool]) -> None:

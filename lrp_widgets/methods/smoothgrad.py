@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -12,6 +12,8 @@ from torch import Tensor
 from lrp_widgets.engine.propagation.explainer import Explainer
 from lrp_widgets.engine.propagation.explanation import Explanation
 from lrp_widgets.engine.propagation.method import Method, check_method, never
+from lrp_widgets.engine.trace.inputs import Inputs, floating, inputs_of
+from lrp_widgets.methods.along import Noisy, gradients
 from lrp_widgets.methods.copies import mean_of, relevance_of
 from lrp_widgets.methods.gradient import Gradient
 from lrp_widgets.methods.question import ask, one_tensor
@@ -26,6 +28,7 @@ class Smoothed(Method):
 
     method: what explains each copy.  noise: σ as a share of max x − min x of each row.
     The noise is the same for every row and every model; more samples keep the first ones.
+    Of tokens it is the embeddings that get noise, which only methods of gradients can do.
     """
 
     title: ClassVar[str] = "Smoothed"
@@ -46,10 +49,28 @@ class Smoothed(Method):
     def relevance(
         self, explainer: Explainer, x: Any, target: Any, abandoned: Callable[[], bool] = never
     ) -> Explanation:
-        """As many passes as samples, many of them in a batch. x: one floating-point tensor."""
+        """As many passes as samples, many of them in a batch. x: one floating-point tensor; of gradients, anything."""
+        inputs = inputs_of(x)
+        if isinstance(self.method, Gradient) and not (isinstance(inputs.form, Tensor) and floating(inputs.form)):
+            return self._of_embeddings(self.method, explainer, inputs, target, abandoned)
         x = one_tensor(self, explainer, x)
         question = ask(explainer, x, target)
         return mean_of(self, question, relevance_of(self.method, explainer, self.copies(x), question, abandoned))
+
+    def _of_embeddings(
+        self, method: Gradient, explainer: Explainer, inputs: Inputs, target: Any, abandoned: Callable[[], bool]
+    ) -> Explanation:
+        """The same where the input holds tokens, or several tensors."""
+        question = ask(explainer, inputs, target)
+
+        def copies(numbers: Sequence[int]) -> Noisy:
+            return Noisy(inputs, numbers, self.noise, self.seed)
+
+        parts, notes = gradients(method, explainer, question, copies, range(self.samples), abandoned)
+        dtypes = [t.dtype if floating(t) else question.scores.dtype for t in inputs.tensors]
+        means = [torch.stack(of_one).mean(0).to(d) for of_one, d in zip(zip(*parts, strict=True), dtypes, strict=True)]
+        notes += ("the embeddings of tokens got the noise",) if inputs.tokens else ()
+        return question.explanation(self, *means, notes=notes)
 
     def copies(self, x: Tensor) -> Iterator[Tensor]:
         """The noisy copies, each of the shape of x."""

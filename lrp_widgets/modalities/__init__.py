@@ -25,6 +25,7 @@ __all__ = [
     "Signal",
     "Tokens",
     "Volume",
+    "checked_modality",
     "modality_of",
     "named",
 ]
@@ -54,3 +55,16 @@ def named(name: Any, owner: str = "modality") -> Modality:
         return kinds[name]()
     error = ValueError if isinstance(name, str) else TypeError
     raise error(f"{owner} must be one of {', '.join(map(repr, kinds))}, or a modality, got {name!r}.")
+
+
+def checked_modality(modality: Any, inputs: Tensor, owner: str) -> Modality:
+    """What the inputs are: the modality or its name that `owner` got, what their shape says where it is None.
+
+    Raises TypeError or ValueError where the name is none, or the inputs cannot be of this kind.
+    """
+    if modality is None:
+        return modality_of(inputs)
+    kind = named(modality, f"{owner}.modality")
+    if not kind.fits(inputs):
+        raise ValueError(f"{owner}.modality {kind.name!r} needs inputs {kind.layout}, got {tuple(inputs.shape)}.")
+    return kind

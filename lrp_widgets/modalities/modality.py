@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["Bound", "Modality", "patches"]
+__all__ = ["Bound", "Modality", "blocks", "patches"]
 
 Bound = float | tuple[float, ...]  # one number, or one per channel
 STRIP = 8  # rows of a thumbnail that is one row of values
-SHARE = 49  # a region is by default so small a part of all elements: as much as a 7 × 7 grid of patches
+SHARE = 49  # a region is by default so small a part of an input: as much as a 7 × 7 grid of patches
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,8 @@ class Modality:
     guessed: whether a shape alone shows it.  planar: whether elements lie in rows and columns of a plane, so that an
     input can be moved, turned, cut into squares and seen beside its map.
     removable: whether regions can be removed one after another, as pixel flipping does.
+    adjacent: whether elements that are neighbours in the grid are neighbours in what it shows, so that what is missing
+    can be filled in from beside it.
     neighbourhood: how an input is changed a little by default, the name of one of NEIGHBOURHOODS.
     interpolation: how a coarse map is enlarged, a mode of torch.nn.functional.interpolate; "" where it cannot be.
     view: what shows a map, in the words of the widgets.
@@ -42,6 +44,7 @@ class Modality:
     guessed: ClassVar[bool] = True
     planar: ClassVar[bool] = False
     removable: ClassVar[bool] = False
+    adjacent: ClassVar[bool] = True
     neighbourhood: ClassVar[str] = "noise"
     interpolation: ClassVar[str] = ""
     view: ClassVar[str] = "heatmap"
@@ -59,18 +62,31 @@ class Modality:
         """(n, channels, …): inputs that are a plain row of values get one channel."""
         return inputs if inputs.ndim > 2 else inputs.reshape(len(inputs), 1, -1)
 
+    def without_channels(self, picture: Tensor, like: Tensor) -> Tensor:
+        """What `with_channels` was made of, as `like` has it."""
+        return picture.reshape(like.shape)
+
     def grid(self, inputs: Tensor) -> Tensor:
-        """(n, channels, rows, columns): inputs as a grid of elements that can be removed one by one; here one row."""
+        """(n, channels, …): inputs as a grid of elements that can be removed one by one; here one row, (n, 1, 1, all).
+
+        Behind the channels there are rows and columns, and before these slices, where an input has them.
+        """
         return inputs.reshape(len(inputs), 1, 1, -1)
+
+    def from_grid(self, grid: Tensor, like: Tensor) -> Tensor:
+        """What `grid` was made of: (n, …) as `like` has it, whose number of rows does not matter."""
+        return grid.reshape(len(grid), *like.shape[1:])
 
     def side(self, inputs: Tensor) -> int:
         """How large a region is by default, in elements along an axis of the grid."""
-        return max(1, inputs[0].numel() // SHARE)
+        return max(1, self.grid(inputs[:1]).shape[-1] // SHARE)
 
     def regions(self, inputs: Tensor, side: int) -> Tensor:
-        """(rows, columns) labels 0, 1, … of the elements of the grid, by the region of size `side` that each is in."""
-        rows, columns = self.grid(inputs[:1]).shape[2:]
-        return patches(rows, columns, side)
+        """Labels 0, 1, … of the elements of the grid, by the region that each is in, `side` elements along each axis.
+
+        Of the shape of the grid without batch and channels: a region has all channels of its elements.
+        """
+        return blocks(tuple(self.grid(inputs[:1]).shape[2:]), side)
 
     def image(self, x: Tensor, low: Bound, high: Bound) -> np.ndarray | None:
         """One input (without its batch dimension) as an image in [0, 1]: (h, w) or (h, w, 3); None where it is none."""
@@ -89,5 +105,13 @@ class Modality:
 
 def patches(rows: int, columns: int, side: int) -> Tensor:
     """(rows, columns) labels of square patches in reading order; the last ones of a row or column may be smaller."""
-    down, along = torch.arange(rows) // side, torch.arange(columns) // side
-    return down[:, None] * (int(along[-1]) + 1) + along
+    return blocks((rows, columns), side)
+
+
+def blocks(lengths: tuple[int, ...], side: int) -> Tensor:
+    """Labels of blocks, `side` elements along each axis, in reading order; the last ones of an axis may be smaller."""
+    labels = torch.zeros(1, dtype=torch.long)
+    for length in lengths:
+        along = torch.arange(length) // side
+        labels = labels[..., None] * (int(along[-1]) + 1) + along
+    return labels[0]

@@ -21,7 +21,11 @@ class Sequence(Modality):
     elements: ClassVar[str] = "positions"
     layout: ClassVar[str] = "(n, letters, positions)"
     guessed: ClassVar[bool] = False
+    removable: ClassVar[bool] = True
     interpolation: ClassVar[str] = "linear"
 
     def fits(self, inputs: Tensor) -> bool:
         return inputs.ndim == 3
+
+    def grid(self, inputs: Tensor) -> Tensor:
+        return inputs[:, :, None]

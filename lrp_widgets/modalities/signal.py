@@ -20,7 +20,11 @@ class Signal(Modality):
     element: ClassVar[str] = "sample"
     elements: ClassVar[str] = "samples"
     layout: ClassVar[str] = "(n, channels, samples)"
+    removable: ClassVar[bool] = True
     interpolation: ClassVar[str] = "linear"
 
     def fits(self, inputs: Tensor) -> bool:
         return inputs.ndim == 3
+
+    def grid(self, inputs: Tensor) -> Tensor:
+        return inputs[:, :, None]

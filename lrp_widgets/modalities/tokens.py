@@ -20,6 +20,8 @@ class Tokens(Modality):
     element: ClassVar[str] = "token"
     elements: ClassVar[str] = "tokens"
     layout: ClassVar[str] = "(n, tokens)"
+    removable: ClassVar[bool] = True
+    adjacent: ClassVar[bool] = False
 
     def fits(self, inputs: Tensor) -> bool:
         return inputs.ndim == 2 and not (inputs.is_floating_point() or inputs.is_complex())

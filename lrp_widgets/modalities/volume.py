@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from lrp_widgets.modalities.modality import Modality
+from lrp_widgets.modalities.modality import SHARE, Modality
 
 __all__ = ["Volume"]
 
@@ -20,7 +20,14 @@ class Volume(Modality):
     element: ClassVar[str] = "voxel"
     elements: ClassVar[str] = "voxels"
     layout: ClassVar[str] = "(n, channels, depth, height, width)"
+    removable: ClassVar[bool] = True
     interpolation: ClassVar[str] = "trilinear"
 
     def fits(self, inputs: Tensor) -> bool:
         return inputs.ndim == 5
+
+    def grid(self, inputs: Tensor) -> Tensor:
+        return inputs
+
+    def side(self, inputs: Tensor) -> int:
+        return max(1, round(inputs.shape[-1] / SHARE ** (1 / 3)))

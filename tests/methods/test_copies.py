@@ -121,7 +121,7 @@ class Words(nn.Module):
         return self.out(words.relu().mean(1))
 
 
-@named([*ALTERING, lw.GradCAM(), lw.GuidedGradCAM()])
+@named([lw.Translated(), lw.Smoothed(lw.LRP()), lw.GradCAM(), lw.GuidedGradCAM()])
 def test_what_cannot_be_altered_is_refused(method: Method) -> None:
     ids, said = torch.tensor([[1, 2, 3]]), f"The input of {type(method).__name__} must be one floating-point tensor"
     instead = r"Explain it with lw\.LRP\(…\), lw\.Gradient\(\) or lw\.GuidedBackprop\(\)\.$"

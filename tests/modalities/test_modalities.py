@@ -96,8 +96,10 @@ def test_a_kind_lays_its_elements_out(kind: Modality) -> None:
     x = INPUTS[kind.name]
     assert kind.fits(x)
     grid = kind.grid(x)
-    assert grid.shape[0] == 2 and len(grid.shape) == 4
-    assert torch.equal(grid.reshape(x.shape), x)
+    assert grid.shape[0] == 2 and len(grid.shape) == (5 if kind.name == "volume" else 4)
+    assert torch.equal(kind.from_grid(grid, x), x)
+    assert torch.equal(kind.from_grid(grid[:1].repeat(3, *[1] * (len(grid.shape) - 1)), x)[2], x[0])
+    assert torch.equal(kind.without_channels(kind.with_channels(x), x), x)
     side = kind.side(x)
     assert 1 <= side <= grid.shape[-1]
     labels = kind.regions(x, side)
@@ -113,12 +115,12 @@ def test_a_kind_lays_its_elements_out(kind: Modality) -> None:
     ("name", "space", "side", "grid"),
     [
         ("picture", (2, 3), 2, (2, 3, 8, 14)),
-        ("volume", (2, 3, 4), 3, (2, 1, 1, 192)),
-        ("signal", (2,), 2, (2, 1, 1, 100)),
+        ("volume", (2, 3, 4), 2, (2, 1, 4, 6, 8)),
+        ("signal", (2,), 1, (2, 2, 1, 50)),
         ("features", (1,), 2, (2, 1, 1, 98)),
-        ("sequence", (2,), 2, (2, 1, 1, 120)),
+        ("sequence", (2,), 1, (2, 4, 1, 30)),
         ("tokens", (1,), 1, (2, 1, 1, 12)),
-        ("graph", (1,), 1, (2, 1, 1, 21)),
+        ("graph", (1,), 1, (2, 3, 1, 7)),
         ("array", (2, 3, 4, 5), 2, (2, 1, 1, 120)),
     ],
 )
@@ -145,6 +147,15 @@ def test_regions_of_a_plane_and_of_a_row() -> None:
     assert Picture().regions(torch.rand(1, 3, 3, 5), 2).tolist() == [[0, 0, 1, 1, 2], [0, 0, 1, 1, 2], [3, 3, 4, 4, 5]]
     assert Features().regions(torch.rand(1, 5), 3).tolist() == [[0, 0, 0, 1, 1]]
     assert torch.equal(Picture().regions(torch.rand(2, 1, 6, 7), 4), patches(6, 7, 4))
+    assert Signal().regions(torch.rand(1, 3, 5), 2).tolist() == [[0, 0, 1, 1, 2]]
+    assert Graph().regions(torch.rand(1, 5, 3), 2).tolist() == [[0, 0, 1, 1, 2]]
+
+
+def test_regions_of_a_volume_are_cubes() -> None:
+    labels = Volume().regions(torch.rand(1, 2, 3, 2, 5), 2)
+    slices = [[[0, 0, 1, 1, 2], [0, 0, 1, 1, 2]]] * 2 + [[[3, 3, 4, 4, 5], [3, 3, 4, 4, 5]]]
+    assert labels.tolist() == slices
+    assert Volume().side(torch.rand(1, 1, 32, 32, 32)) == 9  # four along each side: about 49 in all
 
 
 def test_how_a_coarse_map_is_enlarged() -> None:
@@ -155,7 +166,8 @@ def test_how_a_coarse_map_is_enlarged() -> None:
 def test_what_today_is_whole() -> None:
     """Other kinds follow, each in its own file."""
     assert [kind.name for kind in MODALITIES if kind.planar] == ["picture"]
-    assert [kind.name for kind in MODALITIES if kind.removable] == ["picture", "features"]
+    assert {kind.name for kind in MODALITIES if kind.removable} == {kind.name for kind in MODALITIES}
+    assert [kind.name for kind in MODALITIES if not kind.adjacent] == ["tokens", "graph"]
     assert {kind.neighbourhood for kind in MODALITIES if kind is not Picture} == {"noise"}
     assert Picture.neighbourhood == "translation"
 

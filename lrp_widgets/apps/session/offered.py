@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,8 @@ from torch import Tensor
 
 from lrp_widgets.engine.composites.presets import PRESETS, by_depth
 from lrp_widgets.methods import LRP, METHODS, Method
+from lrp_widgets.methods.suited import boxed, holds_zero
+from lrp_widgets.modalities import modality_of, named
 from lrp_widgets.samples import Samples
 
 __all__ = ["OWN", "as_samples", "captions", "choices", "image_of", "own_composite", "thumbnails"]
@@ -30,7 +33,14 @@ def as_samples(samples: Samples | Tensor, app: str) -> Samples:
 def choices(samples: Samples) -> list[tuple[str, Method]]:
     """Every preset as LRP, with the box of the samples, and every other method."""
     presets = [(preset.title, LRP(_boxed(preset, samples))) for preset in PRESETS]
-    return presets + [(method.title, method()) for method in METHODS if method is not LRP]
+    return presets + [(method.title, _suited(method(), samples)) for method in METHODS if method is not LRP]
+
+
+def _suited(method: Method, samples: Samples) -> Method:
+    """The method with the name of what an input is, where its shape does not tell and it matters."""
+    kind = samples.modality.name
+    told = kind == modality_of(samples.inputs).name or getattr(method, "modality", "") is not None
+    return method if told or named(kind) != samples.modality else dataclasses.replace(method, modality=kind)
 
 
 def own_composite(samples: Samples) -> by_depth:
@@ -40,14 +50,9 @@ def own_composite(samples: Samples) -> by_depth:
 
 def _boxed(preset: Any, samples: Samples) -> Any:
     box: dict[str, Any] = {"low": samples.low, "high": samples.high}
-    if not _holds_zero(samples) and preset().input == "zB":
+    if not holds_zero(samples) and preset().input == "zB":
         box["input"] = "w2"  # z^B needs a box that holds zero, and refuses another one
-    return preset(**box)
-
-
-def _holds_zero(samples: Samples) -> bool:
-    lows, highs = (bound if isinstance(bound, tuple) else (bound,) for bound in (samples.low, samples.high))
-    return all(low <= 0 for low in lows) and all(high >= 0 for high in highs)
+    return boxed(preset(**box), samples)
 
 
 def image_of(x: Tensor, samples: Samples) -> np.ndarray | None:

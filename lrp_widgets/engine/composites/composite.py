@@ -16,7 +16,7 @@ from lrp_widgets.engine.rules import Rule
 from lrp_widgets.engine.trace.tape import Step, Tape
 from lrp_widgets.params import Setting, param, params_of
 
-__all__ = ["Composite", "Depth", "Entry", "parametric_steps", "resolve"]
+__all__ = ["Composite", "Depth", "Entry", "first_steps", "parametric_steps", "resolve"]
 
 KINDS = ("convolution", "dense", "normalization")
 
@@ -63,6 +63,10 @@ class Composite(Options):
             if not isinstance(entry, Entry):
                 raise TypeError(f"Composite.entries must hold Entry(rule, where), got {entry!r}.")
 
+    def remarks(self, tape: Tape) -> tuple[str, ...]:
+        """What an explanation of this run should say of the rules that it was made by."""
+        return ()
+
     def equation_of(self, name: str = "") -> str:
         """Of the rules that have a parameter of this name; where none has, of all rules."""
         rules = [entry.rule for entry in self.entries]
@@ -75,7 +79,7 @@ def parametric_steps(tape: Tape) -> tuple[Step, ...]:
     return tuple(step for step in tape.steps if step.affine is not None)
 
 
-def _first_steps(tape: Tape) -> set[str]:
+def first_steps(tape: Tape) -> set[str]:
     """Names of the parametric steps that see nothing but the input, through no other parametric step.
 
     One that also sees the answers of other layers (the input concatenated to them) is not in the input's domain, nor
@@ -97,7 +101,7 @@ def resolve(composite: Composite, tape: Tape) -> dict[str, Rule]:
 
     Raises ValueError where a pattern matches no layer, or a layer gets no rule.
     """
-    steps, first = parametric_steps(tape), _first_steps(tape)
+    steps, first = parametric_steps(tape), first_steps(tape)
     count = max(1, len(steps))
     rules: dict[str, Rule] = {}
     for entry in composite.entries:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields
 from itertools import combinations_with_replacement
 from typing import Any, ClassVar
 
-from lrp_widgets.engine.composites.composite import Composite, Depth, Entry, parametric_steps, resolve
+from lrp_widgets.engine.composites.composite import Composite, Depth, Entry, first_steps, parametric_steps, resolve
 from lrp_widgets.engine.operators import Options
 from lrp_widgets.engine.rules import RELATIVE, AlphaBeta, Epsilon, Flat, Gamma, Rule, WSquare, ZBox, Zero, ZPlus
 from lrp_widgets.engine.rules.alpha_beta import without_beta
@@ -23,6 +23,7 @@ from lrp_widgets.params import choice, param, span, switch
 INPUT_RULES = (None, "zB", "w2", "z+", "flat", "epsilon")
 INPUT_LABELS = ("as the layers above", "z^B · pixels in a box", "w² · real values", "z⁺ · values ≥ 0", "flat", "ε")
 _SPLIT = "Where the middle layers begin and end; 0 is the input, 1 the output."
+NO_DOMAIN = 'z⁺ at the input: its domain is not known. For values in a box: deep_taylor(input="zB", low=…, high=…)'
 _DEPTH = "depth of layer i of n = (i + ½) / n"
 
 
@@ -135,10 +136,16 @@ class epsilon(_Preset):
 
 @dataclass(frozen=True)
 class deep_taylor(_Preset):
-    """z⁺ in every layer above an input-domain rule: deep Taylor decomposition (Montavon et al. 2017)."""
+    """z⁺ in every layer above an input-domain rule: deep Taylor decomposition (Montavon et al. 2017).
+
+    Without an input rule: z^B in the box of the samples, where there are samples (lw.explore, lw.quality, lw.scan,
+    lw.evaluate); else z⁺ as above, and the explanation's notes say so.
+    """
 
     title: ClassVar[str] = "Deep Taylor"
-    input: str | None = _input_rule("z+")
+
+    def remarks(self, tape: Tape) -> tuple[str, ...]:
+        return (NO_DOMAIN,) if self.input is None and first_steps(tape) else ()
 
     def _above(self) -> Iterator[Entry]:
         yield Entry(ZPlus())

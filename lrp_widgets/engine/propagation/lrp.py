@@ -106,6 +106,7 @@ class LRP(Method):
             recomputed=passed.recomputed,
             steps=len(tape.steps),
             fallbacks=passed.fallbacks,
+            notes=self.composite.remarks(tape),
             _at_layer=at_layer,
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,10 +16,9 @@ from lrp_widgets.engine.propagation.explanation import Explanation
 from lrp_widgets.engine.propagation.method import Method
 from lrp_widgets.engine.propagation.target import Contrast, Target, starting_relevance
 from lrp_widgets.engine.rules.bounds import Bound
-from lrp_widgets.engine.trace.inputs import check_input
 from lrp_widgets.evaluation.axioms.randomization import randomization
 from lrp_widgets.evaluation.axioms.rewriting import NotSafe, Rewriting, doubled, halved, same_method, shifted
-from lrp_widgets.evaluation.checks import fresh_explainer, one_input
+from lrp_widgets.evaluation.checks import fresh_explainer, one_input, one_tensor
 from lrp_widgets.evaluation.continuity.continuity import AllTheSame, continuity
 from lrp_widgets.evaluation.continuity.neighbourhoods import Noise, Translation, neighbourhood_of
 from lrp_widgets.evaluation.flipping.flipping import flipping_curves
@@ -27,7 +27,7 @@ from lrp_widgets.evaluation.flipping.setting import Flipping
 from lrp_widgets.evaluation.score import Score
 from lrp_widgets.evaluation.signatures import last, result_of
 from lrp_widgets.methods import LRP
-from lrp_widgets.modalities import modality_of
+from lrp_widgets.modalities import Modality, checked_modality
 from lrp_widgets.params import Setting, param
 from lrp_widgets.wording import in_words
 
@@ -64,6 +64,7 @@ class _Case:
     limits: Limits
     baseline: Bound
     patch: int
+    modality: Modality
 
     @property
     def target(self) -> tuple[int, ...] | Contrast:
@@ -88,19 +89,20 @@ def stream_axioms(
     baseline: Bound = 0.0,
     patch: int | None = None,
     output: Output = None,
+    modality: Modality | str | None = None,
 ) -> Iterator[Score]:
     """The same, row by row, the quick ones first. To stop, ask for no more."""
     explainer = fresh_explainer("axioms", model, output)
-    check_input(x)
+    one_tensor("axioms", explainer.model, x)
     one_input("axioms", x)
     if not isinstance(limits, Limits):
         raise TypeError(f"limits must be a setting such as Limits(jump=5.0), got {limits!r}.")
-    Baseline(baseline).check(modality_of(x).grid(x))
+    what = checked_modality(modality, x, "axioms")
+    Baseline(baseline).check(what.grid(x))
     x = x.detach()
     explanation = explainer.explain(x, target, method)
-    case = _Case(
-        explainer, x, method, explanation, limits, baseline, modality_of(x).side(x) if patch is None else patch
-    )
+    side = what.side(x) if patch is None else patch
+    case = _Case(explainer, x, method, explanation, limits, baseline, side, what)
     for row in ROWS:
         yield row.measured(case)
 
@@ -112,6 +114,7 @@ def axioms(steps: Iterator[Score]) -> tuple[Score, ...]:
     x: one floating-point input with its batch dimension.  method, target: as in Explainer.explain.
     limits: what passes.  baseline: x₀ of completeness, and what removed pixels become; one number or one per channel.
     patch: side of the patches that selectivity removes, a seventh of the picture where None.
+    modality: what x is, one of modalities.MODALITIES by name or value; guessed from its shape where None.
     A row that this model does not allow has the value NaN, and its note says why.
     Raises TypeError or ValueError that names what is wrong.
     """
@@ -148,13 +151,14 @@ def _positivity(case: _Case) -> tuple[float, float, str]:
 
 
 def _continuity(case: _Case) -> tuple[float, float, str]:
-    near = neighbourhood_of(modality_of(case.x).neighbourhood)
+    near = neighbourhood_of(case.modality.neighbourhood)
     if isinstance(near, Translation):
         near = Translation(reach=3.0)
     elif isinstance(near, Noise):
         near = Noise(seed=case.limits.seed)
     try:
-        path = continuity(case.explainer, case.x, case.method, case.target, kind=near, fill=case.baseline)
+        how: dict[str, Any] = {"kind": near, "fill": case.baseline, "modality": case.modality}
+        path = continuity(case.explainer, case.x, case.method, case.target, **how)
     except AllTheSame as error:
         raise NotSafe("all inputs near this one are the same") from error
     apart = math.inf if path.value > 0 else 0.0
@@ -163,7 +167,8 @@ def _continuity(case: _Case) -> tuple[float, float, str]:
 
 
 def _selectivity(case: _Case) -> tuple[float, float, str]:
-    ranked = Flipping(patch=case.patch, baseline=case.baseline, output=case.explainer.output)
+    what: dict[str, Any] = {"output": case.explainer.output, "modality": case.modality}
+    ranked = Flipping(patch=case.patch, baseline=case.baseline, **what)
 
     def area_of(setting: Flipping) -> float:
         model, r = case.explainer.model, case.explanation.relevance
@@ -175,8 +180,8 @@ def _selectivity(case: _Case) -> tuple[float, float, str]:
 
 
 def _completeness(case: _Case) -> tuple[float, float, str]:
-    grid = modality_of(case.x).grid(case.x)
-    empty = (torch.zeros_like(grid) + Baseline(case.baseline).replacement(grid)).reshape(case.x.shape)
+    grid = case.modality.grid(case.x)
+    empty = case.modality.from_grid(torch.zeros_like(grid) + Baseline(case.baseline).replacement(grid), case.x)
     start = float(starting_relevance(case.target, case.explainer.scores(empty)).double().sum())
     total, gained = float(case.relevance.sum()), case.f - start
     note = f"ΣR = {total:.4g}, f(x) − f(x₀) = {gained:.4g}"

@@ -16,9 +16,8 @@ from torch import Tensor, nn
 from lrp_widgets.engine.propagation.explainer import Explainer, Output
 from lrp_widgets.engine.propagation.method import Method
 from lrp_widgets.engine.propagation.target import Target, resolve_target
-from lrp_widgets.engine.trace.inputs import check_input
 from lrp_widgets.evaluation.axioms.rewriting import NotSafe, copy_of
-from lrp_widgets.evaluation.checks import at_least, fresh_explainer, one_input, one_of
+from lrp_widgets.evaluation.checks import at_least, fresh_explainer, one_input, one_of, one_tensor
 from lrp_widgets.evaluation.signatures import last, result_of
 
 __all__ = ["RandomizationCurve", "randomization", "rank_correlation", "stream_randomization"]
@@ -61,7 +60,7 @@ def stream_randomization(
 ) -> Iterator[RandomizationCurve]:
     """The same, layer by layer. To stop, ask for no more."""
     explainer = fresh_explainer("randomization", model, output)
-    check_input(x)
+    one_tensor("randomization", explainer.model, x)
     one_input("randomization", x)
     one_of("mode", mode, MODES)
     at_least(0, "seed", seed)

@@ -16,10 +16,10 @@ from lrp_widgets.engine.propagation.method import Method
 from lrp_widgets.engine.propagation.target import Contrast, Target, resolve_target
 from lrp_widgets.engine.rules.bounds import checked_bound
 from lrp_widgets.engine.trace.inputs import check_input
-from lrp_widgets.evaluation.checks import at_least, fresh_explainer, one_input
+from lrp_widgets.evaluation.checks import at_least, fresh_explainer, one_input, one_tensor
 from lrp_widgets.evaluation.continuity.neighbourhoods import Between, Neighbourhood, neighbourhood_of
 from lrp_widgets.evaluation.signatures import last, result_of
-from lrp_widgets.modalities import modality_of
+from lrp_widgets.modalities import Modality, checked_modality
 
 __all__ = ["AllTheSame", "ContinuityPath", "continuity", "distances", "stream_continuity", "walk"]
 
@@ -82,27 +82,30 @@ def stream_continuity(
     jump: float = 10.0,
     batch: int = 8,
     output: Output = None,
+    modality: Modality | str | None = None,
 ) -> Iterator[ContinuityPath]:
     """The same path as it grows: each yield can be painted, and the last is whole. To stop, ask for no more."""
     explainer = fresh_explainer("continuity", model, output)
-    check_input(x)
+    one_tensor("continuity", explainer.model, x)
     one_input("continuity", x)
     at_least(1, "batch", batch)
     if isinstance(jump, bool) or not isinstance(jump, int | float) or not jump > 0:
         raise ValueError(f"jump must be a number above 0, got {jump!r}.")
     near = neighbourhood_of(kind)
-    if near.picture and not modality_of(x).planar:
+    what = checked_modality(modality, x, "continuity")
+    if near.picture and not what.planar:
         raise ValueError(
             f"{type(near).__name__} needs a picture (1, channels, height, width), got shape {tuple(x.shape)}. "
             'Take kind="noise" or "brightness".'
         )
     other = _checked_other(near, other, x)
     edge = torch.tensor(checked_bound("continuity", "fill", fill), dtype=x.dtype, device=x.device)
-    if edge.numel() not in (1, x.shape[1]):
+    channels = x.shape[what.channel_axis]
+    if edge.numel() not in (1, channels):
         raise ValueError(
-            f"continuity.fill must be one number or one per channel ({x.shape[1]}), got {edge.numel()}. Give one."
+            f"continuity.fill must be one number or one per channel ({channels}), got {edge.numel()}. Give one."
         )
-    edge = edge.reshape(1, -1, *[1] * (x.ndim - 2)) if edge.ndim else edge
+    edge = edge.reshape([-1 if axis == what.channel_axis else 1 for axis in range(x.ndim)]) if edge.ndim else edge
     x = x.detach()
     chosen = resolve_target(target, explainer.scores(x))
     yield from walk(explainer, method, chosen, near, near.inputs(x, edge, other), jump=float(jump), batch=batch)
@@ -117,6 +120,7 @@ def continuity(steps: Iterator[ContinuityPath]) -> ContinuityPath:
     kind: "translation" (the paper's), "noise", "rotation", "brightness", "between" (x and `other`), or a setting.
     fill: what comes in from outside a picture that is moved, one number or one per channel.
     jump: how many medians of the ratios make a jump.  batch: how many are explained at a time.
+    modality: what x is, one of modalities.MODALITIES by name or value; guessed from its shape where None.
     Raises TypeError or ValueError that names what is wrong. The paper, section on explanation continuity.
     """
     return last(steps)

@@ -18,6 +18,8 @@ from lrp_widgets.evaluation.dataset.progress import Progress, report_of
 from lrp_widgets.evaluation.dataset.store import Store, fingerprint_of
 from lrp_widgets.evaluation.dataset.table import Row, Table
 from lrp_widgets.evaluation.dataset.workers import here, in_processes, on_cluster
+from lrp_widgets.methods.suited import suited
+from lrp_widgets.modalities import modality_of
 from lrp_widgets.samples import Samples
 
 __all__ = ["EvaluationError", "Stopped", "evaluate"]
@@ -59,7 +61,8 @@ def evaluate(
     """Every metric of every method's explanation of every sample, as a Table of tidy rows.
 
     methods, metrics: {name: setting}, or settings that are then named by their printed form. METRICS of
-    lw.evaluation has what there is; one of your own has `measure(explainer, x, target, explanation)`.
+    lw.evaluation has what there is; one of your own has `measure(explainer, x, target, explanation)`. What they leave
+    open is taken from the samples: their modality, and their box for lw.deep_taylor() without an input rule.
     target: "label", "top" or None (the class with the highest score), or one class for all samples.
     seed: of torch's random numbers in methods and metrics, and of the intervals.
     batch: how many samples are explained at a time; another number may round differently.
@@ -73,8 +76,8 @@ def evaluate(
     explainer = fresh_explainer("evaluate", model, output)
     if not isinstance(samples, Samples):
         raise TypeError(f"evaluate.samples must be lw.Samples(inputs, labels), got {type(samples).__name__}.")
-    named = {name: _checked_method(name, one) for name, one in _named("methods", methods).items()}
-    measures = {name: _checked_metric(name, one) for name, one in _named("metrics", metrics).items()}
+    named = {name: suited(_checked_method(name, one), samples) for name, one in _named("methods", methods).items()}
+    measures = {name: suited(_checked_metric(name, one), samples) for name, one in _named("metrics", metrics).items()}
     classes = _classes(samples, target)
     at_least(0, "seed", seed)
     at_least(1, "batch", batch)
@@ -159,7 +162,9 @@ def _pieces(
 def _question(explainer: Explainer, samples: Samples, target: Any, seed: int, batch: int) -> dict[str, Any]:
     output = explainer.output
     name = getattr(output, "__qualname__", "function") if callable(output) else output
+    what = {} if samples.modality == modality_of(samples.inputs) else {"modality": samples.modality.name}
     return {
+        **what,
         "model": fingerprint_of(explainer.model, name),
         "samples": fingerprint_of(samples.inputs, samples.labels),
         "target": "top" if target is None else target,

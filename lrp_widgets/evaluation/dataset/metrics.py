@@ -28,7 +28,7 @@ from lrp_widgets.evaluation.flipping.ranking import in_order, relevance_of_regio
 from lrp_widgets.evaluation.flipping.removal import Baseline, Removal, removal_of
 from lrp_widgets.evaluation.flipping.setting import Flipping
 from lrp_widgets.evaluation.signatures import last
-from lrp_widgets.modalities import modality_of
+from lrp_widgets.modalities import Modality, checked_modality
 from lrp_widgets.params import Setting, choice, param, switch
 
 __all__ = ["METRICS", "Absorbed", "Completeness", "Continuity", "Metric", "Positivity"]
@@ -68,6 +68,7 @@ class Selectivity(Metric):
     unit: str = choice("logit", ("logit", "probability"), help="What f is.")
     normalized: bool = switch(False, help="As shares of f(x).")
     steps: int = param(0, low=0, slider=(0, 100), help="How many scores after the first; 0 is one for each patch.")
+    modality: Modality | str | None = field(default=None, kw_only=True, repr=False)  # that of the samples in evaluate()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -91,13 +92,15 @@ class Selectivity(Metric):
             seed=int(torch.randint(2**31, ())),
             output=explainer.output,
             removal=self.removal,
+            modality=self.modality,
         )
         curve = last(flipping_curves(explainer.model, x, explanation.relevance, target, setting))
         return self._area(curve.values, curve.removed)
 
     def _again(self, explainer: Explainer, x: Tensor, target: tuple[int, ...], explanation: Explanation) -> list[float]:
-        modality = modality_of(x)
+        modality = checked_modality(self.modality, x, "Selectivity")
         pictures, labels = modality.grid(x), modality.regions(x, self.patch)
+        self.removal.check(pictures, modality)
         regions = int(labels.max()) + 1
         counts = torch.linspace(0, regions, min(self.steps or regions, regions) + 1).round().long()
         gone = torch.zeros(len(x), regions, dtype=torch.bool)
@@ -108,11 +111,13 @@ class Selectivity(Metric):
                 break
             for row, relevance in enumerate(now.relevance):
                 one = pictures[row : row + 1]
-                ranked = in_order(relevance_of_regions(relevance, x[row : row + 1], one, labels), self.order)
+                ranked = in_order(
+                    relevance_of_regions(relevance, x[row : row + 1], one, labels, modality=modality), self.order
+                )
                 gone[row, ranked[~gone[row, ranked]][:more]] = True
             pixels = gone[:, labels].to(x.device)[:, None, None]
             left = [self.removal.removed(one[None], away) for one, away in zip(pictures, pixels, strict=True)]
-            now = explainer.explain(torch.cat(left).reshape(x.shape), target, explanation.method)
+            now = explainer.explain(modality.from_grid(torch.cat(left), x), target, explanation.method)
         table = torch.stack(scores, 1).double().cpu().numpy()
         return [self._area(values, (counts / regions).numpy()) for values in table]
 
@@ -145,13 +150,14 @@ class Continuity(Metric):
         help="What the largest ratio is divided by. Methods whose R has other units compare only over something.",
     )
     fill: float = param(0.0, slider=(-1, 1), help="What comes in from outside a picture that is moved.")
+    modality: Modality | str | None = field(default=None, kw_only=True, repr=False)  # that of the samples in evaluate()
 
     def __post_init__(self) -> None:
         super().__post_init__()
         object.__setattr__(self, "near", neighbourhood_of(self.near))
 
     def measure(self, explainer: Explainer, x: Tensor, target: tuple[int, ...], explanation: Explanation) -> float:
-        if self.near.picture and not modality_of(x).planar:
+        if self.near.picture and not checked_modality(self.modality, x, "Continuity").planar:
             raise ValueError(
                 f"{self.near} needs a picture (1, channels, height, width), got shape {tuple(x.shape)}. "
                 'Take Continuity("noise").'
@@ -193,6 +199,7 @@ class Completeness(Metric):
     batched: ClassVar[bool] = True
 
     baseline: Bound | None = None  # an input x₀ of this number: then f(x) − f(x₀) stands in place of f(x)
+    modality: Modality | str | None = field(default=None, kw_only=True, repr=False)  # that of the samples in evaluate()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -205,7 +212,8 @@ class Completeness(Metric):
         f = explanation.explained
         if self.baseline is not None:
             value = torch.tensor(self.baseline, dtype=x.dtype, device=x.device)
-            value = value.reshape(1, -1, *[1] * (x.ndim - 2)) if value.ndim else value
+            channels = checked_modality(self.modality, x, "Completeness").channel_axis
+            value = value.reshape([-1 if axis == channels else 1 for axis in range(x.ndim)]) if value.ndim else value
             start = starting_relevance(target, explainer.scores(torch.zeros_like(x) + value))
             f = f - start.reshape(len(x), -1).double().sum(1).cpu()
         return _shares(explanation.total - f, f)

@@ -17,8 +17,7 @@ from lrp_widgets.engine.propagation.explainer import Explainer, Output
 from lrp_widgets.engine.propagation.explanation import Explanation
 from lrp_widgets.engine.propagation.target import Contrast, Target
 from lrp_widgets.engine.rules.bounds import Bound
-from lrp_widgets.engine.trace.inputs import check_input
-from lrp_widgets.evaluation.checks import at_least, fresh_explainer, one_input
+from lrp_widgets.evaluation.checks import at_least, fresh_explainer, one_input, one_tensor
 from lrp_widgets.evaluation.continuity.continuity import AllTheSame, walk
 from lrp_widgets.evaluation.continuity.neighbourhoods import Noise
 from lrp_widgets.evaluation.dataset.sparsity import gini
@@ -26,7 +25,7 @@ from lrp_widgets.evaluation.flipping.flipping import flipping_curves
 from lrp_widgets.evaluation.flipping.setting import Flipping
 from lrp_widgets.evaluation.signatures import last
 from lrp_widgets.methods import LRP, Method
-from lrp_widgets.modalities import modality_of
+from lrp_widgets.modalities import Modality, checked_modality
 from lrp_widgets.params import params_of
 
 __all__ = ["OBJECTIVES", "SweepResult", "pareto", "sweep"]
@@ -67,24 +66,27 @@ def sweep(
     neighbours: int = 4,
     seed: int = 0,
     output: Output = None,
+    modality: Modality | str | None = None,
 ) -> Iterator[SweepResult]:
     """R of `setting` with each value of one parameter, or each pair of values of two: one result at a time.
 
     x: one floating-point input with its batch dimension.  setting: a composite such as lw.layered(), or a method.
     over: one or two names of its parameters, each with its values; all are checked before anything is explained.
     patch, baseline: of pixel flipping, a seventh of the picture where patch is None.
+    modality: what x is, one of modalities.MODALITIES by name or value; guessed from its shape where None.
     neighbours: how many noisy inputs continuity looks at, 0 to leave it out; seed: of their noise.
     To stop, ask for no more. Raises TypeError or ValueError that names what is wrong.
     """
     explainer = fresh_explainer("sweep", model, output)
-    check_input(x)
+    one_tensor("sweep", explainer.model, x)
     one_input("sweep", x)
     at_least(0, "neighbours", neighbours)
     at_least(0, "seed", seed)
     x = x.detach()
     methods = _settings(setting, over)
-    side = modality_of(x).side(x) if patch is None else patch
-    flipping = Flipping(patch=side, baseline=baseline, output=explainer.output)
+    what = checked_modality(modality, x, "sweep")
+    side = what.side(x) if patch is None else patch
+    flipping = Flipping(patch=side, baseline=baseline, output=explainer.output, modality=what)
     near = Noise(max(1, neighbours), seed=seed)
     # Of their own, so that neither forgets what the other is about: the next setting is then a small change to both.
     beside = Explainer(explainer.model, explainer.output)

@@ -20,57 +20,49 @@ from lrp_widgets.engine.propagation.explainer import (
     check_model,
     check_scores,
     check_weights,
+    telling_of_tokens,
 )
 from lrp_widgets.engine.propagation.target import Contrast, Target, resolve_target
-from lrp_widgets.engine.trace.inputs import check_input
+from lrp_widgets.engine.trace.inputs import copied, inputs_of
 from lrp_widgets.engine.trace.tape import telling
-from lrp_widgets.evaluation.checks import at_least, one_input
+from lrp_widgets.evaluation.checks import at_least
 from lrp_widgets.evaluation.flipping.curve import ORDERS, Curve
-from lrp_widgets.evaluation.flipping.ranking import in_order, relevance_of_regions
-from lrp_widgets.evaluation.flipping.regions import regions_of
-from lrp_widgets.evaluation.flipping.removal import Removal
+from lrp_widgets.evaluation.flipping.ranking import in_order
+from lrp_widgets.evaluation.flipping.segmentation import Segmentation, checked_input, segmentation_of
 from lrp_widgets.evaluation.flipping.setting import Flipping
 from lrp_widgets.evaluation.signatures import by_keyword, last
-from lrp_widgets.modalities import modality_of
 
 __all__ = ["band_of", "flipping_curves", "pixel_flipping", "random_flipping", "stream_flipping"]
 
 
-def flipping_curves(
-    model: nn.Module, x: Tensor, heatmap: np.ndarray | Tensor, target: Target, setting: Flipping
-) -> Iterator[Curve]:
+def flipping_curves(model: nn.Module, x: Any, heatmap: Any, target: Target, setting: Flipping) -> Iterator[Curve]:
     """The curve of `setting` as it grows; the last yield is the whole curve. For the arguments see pixel_flipping."""
     check_model("pixel_flipping", model)
-    check_input(x)
+    inputs = inputs_of(x)
     check_mode(model)
-    one_input("Pixel flipping", x)
-    modality = modality_of(x)
-    picture = modality.grid(x)
     explainer = Explainer(model, setting.output)
-    explainer.check_draws(x)
-    removal, explain = setting.replacement, setting.explain
-    removal.check(picture)
-    height, width = picture.shape[2:]
-    whole = setting.regions is None
-    labels = modality.regions(x, setting.patch) if whole else regions_of(setting.regions, height, width)
-
-    def relevance_in_regions(heatmap: Any) -> Tensor:
-        return relevance_of_regions(heatmap, x, picture, labels, setting.pooling)
-
-    relevance = relevance_in_regions(heatmap)
-    if target is None:  # on a copy, because some models write in place
+    checked_input("Pixel flipping", inputs)
+    explainer.check_draws(inputs)
+    segmentation = segmentation_of(explainer, inputs, setting)
+    explain = setting.explain
+    relevance = segmentation.relevance(heatmap, setting.pooling)
+    if target is None:
         with torch.no_grad():
-            target = resolve_target(None, _scores(explainer, x.clone()))
-    scorer = _Scorer(explainer, x, picture, labels, removal, target, setting.unit)
+            target = resolve_target(None, _scores(explainer, copied(inputs).form))
+    scorer = _Scorer(explainer, segmentation, target, setting.unit)
     counts = _counts(relevance.numel(), setting.steps)
     if explain is None:
         order = in_order(relevance, setting.order, setting.seed)
         steps = _ranked_once(scorer, order, counts, setting.batch)
     else:
         steps = _ranked_again(
-            scorer, relevance, setting.order, counts, lambda left: relevance_in_regions(explain(left))
+            scorer,
+            relevance,
+            setting.order,
+            counts,
+            lambda left: segmentation.relevance(explain(left), setting.pooling),
         )
-    sizes = torch.ones_like(relevance) if whole else labels.flatten().bincount().double()
+    sizes = segmentation.sizes
     values: list[float] = []
     for scores, gone in steps:
         values += scores
@@ -81,44 +73,41 @@ def flipping_curves(
             ORDERS[setting.order],
             setting.unit,
             ranking=setting.ranking,
-            removal=removal.caption,
-            of="patches" if whole else "pixels",
+            removal=segmentation.caption,
+            of="patches" if segmentation.whole else "pixels",
         )
 
 
 @by_keyword(Flipping)
-def pixel_flipping(
-    model: nn.Module, x: Tensor, heatmap: np.ndarray | Tensor, target: Target, setting: Flipping
-) -> Curve:
+def pixel_flipping(model: nn.Module, x: Any, heatmap: Any, target: Target, setting: Flipping) -> Curve:
     """The score of `target` while patches are taken away, ranked by the heatmap's sum in each.
 
-    x: one input with its batch dimension, (1, channels, height, width) or (1, features).
-    heatmap: (height, width), or (1, features); or relevance of the shape of x.
+    x: one input with its batch dimension: a picture (1, channels, height, width), a volume, a signal (1, channels,
+    samples), features or tokens; or several of them in a tuple or dict, as the model takes them. What is neither
+    floating point nor looked up by an embedding stays as it is, and so does a tensor of tokens without that `token`.
+    heatmap: (height, width), or (1, features); or relevance of the shape and form of x.
     target: a class, a contrast, or None for the class with the highest score.
     The keyword arguments are the fields of Flipping, where each is described:
-    patch, baseline, order, unit, steps, batch, seed, output, regions, pooling, removal, explain.
+    patch, baseline, order, unit, steps, batch, seed, output, regions, pooling, removal, explain, modality, token.
     Raises ValueError or TypeError that names what is wrong.
     """
     return last(flipping_curves(model, x, heatmap, target, setting))
 
 
 @by_keyword(Flipping)
-def stream_flipping(
-    model: nn.Module, x: Tensor, heatmap: np.ndarray | Tensor, target: Target, setting: Flipping
-) -> Iterator[Curve]:
+def stream_flipping(model: nn.Module, x: Any, heatmap: Any, target: Target, setting: Flipping) -> Iterator[Curve]:
     """The same curve as it grows: each yield can be painted, and the last is whole. To stop, ask for no more."""
     return flipping_curves(model, x, heatmap, target, setting)
 
 
-def random_flipping(model: nn.Module, x: Tensor, target: Target = None, *, seeds: int = 8, **setting: Any) -> Curve:
+def random_flipping(model: nn.Module, x: Any, target: Target = None, *, seeds: int = 8, **setting: Any) -> Curve:
     """What removing patches at random does: the mean over `seeds` orders, with the band from lowest to highest.
 
     setting: fields of Flipping but for `order` and `seed`.
     """
-    check_input(x)
+    inputs = inputs_of(x)
     at_least(1, "seeds", seeds)
-    one_input("Pixel flipping", x)
-    blank = np.zeros(tuple(modality_of(x).grid(x).shape[-2:]), dtype=np.float32)
+    blank = inputs.like([np.zeros(tuple(tensor.shape), dtype=np.float32) for tensor in inputs.tensors])
     orders = [Flipping(order="random", seed=seed, **setting) for seed in range(seeds)]
     curves = [last(flipping_curves(model, x, blank, target, order)) for order in orders]
     return band_of(curves, evenly=setting.get("regions") is not None)
@@ -141,23 +130,17 @@ def band_of(curves: Sequence[Curve], evenly: bool = False) -> Curve:
 
 @dataclass(frozen=True, eq=False)
 class _Scorer:
-    """One input, the regions it is made of, and how it is scored without some of them."""
+    """One input in regions, and how it is scored without some of them."""
 
     explainer: Explainer
-    x: Tensor
-    picture: Tensor
-    labels: Tensor
-    removal: Removal
+    segmentation: Segmentation
     target: Target
     unit: str
 
-    def without(self, gone: Tensor) -> Tensor:
-        """(n, …) inputs; gone: (n, regions), True where a region is missing."""
-        pixels = gone[:, self.labels].to(self.picture.device)[:, None]
-        return self.removal.removed(self.picture, pixels).reshape(len(gone), *self.x.shape[1:])
-
     def scores(self, gone: Tensor) -> list[float]:
-        return _score(self.explainer, self.without(gone), self.target, self.unit).double().cpu().tolist()
+        """f without some regions; gone: (n, regions), True where one is missing."""
+        parts = [_score(self.explainer, left, self.target, self.unit) for left in self.segmentation.without(gone)]
+        return torch.cat(parts).double().cpu().tolist()
 
 
 def _ranked_once(scorer: _Scorer, order: Tensor, counts: Tensor, batch: int) -> Iterator[tuple[list[float], Tensor]]:
@@ -169,7 +152,7 @@ def _ranked_once(scorer: _Scorer, order: Tensor, counts: Tensor, batch: int) -> 
 
 
 def _ranked_again(
-    scorer: _Scorer, relevance: Tensor, order: str, counts: Tensor, explain: Callable[[Tensor], Tensor]
+    scorer: _Scorer, relevance: Tensor, order: str, counts: Tensor, explain: Callable[[Any], Tensor]
 ) -> Iterator[tuple[list[float], Tensor]]:
     """Score by score, ranking what is left before each removal."""
     gone = torch.zeros(1, len(relevance), dtype=torch.bool)
@@ -178,7 +161,8 @@ def _ranked_again(
     for more in counts.diff().tolist():
         if len(went):
             # A copy, so that nothing that explains can change what is scored.
-            relevance = explain(scorer.without(gone).clone())
+            (left,) = scorer.segmentation.without(gone)
+            relevance = explain(copied(inputs_of(left)).form)
         ranked = in_order(relevance, order)
         went = torch.cat([went, ranked[~gone[0, ranked]][:more]])
         gone[0, went] = True
@@ -192,7 +176,7 @@ def _counts(regions: int, steps: int | None) -> Tensor:
     return torch.linspace(0, regions, steps + 1).round().long()
 
 
-def _score(explainer: Explainer, inputs: Tensor, target: Target, unit: str) -> Tensor:
+def _score(explainer: Explainer, inputs: Any, target: Target, unit: str) -> Tensor:
     with torch.no_grad():
         scores = _scores(explainer, inputs)
         chosen = resolve_target(target, scores[:1])
@@ -202,10 +186,11 @@ def _score(explainer: Explainer, inputs: Tensor, target: Target, unit: str) -> T
     return values[:, chosen[0]]
 
 
-def _scores(explainer: Explainer, inputs: Tensor) -> Tensor:
+def _scores(explainer: Explainer, x: Any) -> Tensor:
     """What the model answers, (rows, classes). Raises an error that names what is wrong with it."""
-    with telling(explainer.model, (inputs,)):
-        result = explainer.model(inputs)
+    inputs = inputs_of(x)
+    with telling(explainer.model, inputs), telling_of_tokens(explainer.model, inputs):
+        result = inputs.call(explainer.model)
     scores = explainer.select(result)
     if not bool(torch.isfinite(scores).all()):
         check_weights(explainer.model)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,8 @@ __all__ = ["imputed"]
 def imputed(picture: Tensor, gone: Tensor) -> Tensor:
     """Σ_j w_ij (u_j − u_i) = 0 at every missing pixel i, u = x elsewhere; j: the neighbours inside the picture.
 
-    picture: (1, channels, height, width).  gone: (n, 1, height, width), True where pixels are missing.
-    Returns (n, channels, height, width) in float64 on the CPU. Where no pixel is left, the mean of each channel.
+    picture: (1, channels, …) in two or three dimensions.  gone: (n, 1, …), True where pixels are missing.
+    Returns (n, channels, …) in float64 on the CPU. Where no pixel is left, the mean of each channel.
 
     The system of each mask is symmetric, positive definite and sparse, and the same for all channels. A sparse LU
     factorization solves it to rounding. It took 0.15 s of processor time for 16 masks of 3 × 64 × 64 pixels, where
@@ -48,15 +49,19 @@ def _filled(x: np.ndarray, missing: np.ndarray, weights: Any) -> np.ndarray:
     return u
 
 
-def _neighbours(height: int, width: int) -> Any:
+def _neighbours(*lengths: int) -> Any:
     """(pixels, pixels) sparse weights w: 1/6 along an axis and 1/12 along a diagonal (Rong et al. 2022).
 
-    That is the product of (1 2 1) along the columns and along the rows, over 12 and without its centre.
+    That is the product of (1 2 1) along the columns and along the rows, over 12 and without its centre; in three
+    dimensions the same along all three, over 56.
     """
     from scipy import sparse
 
     def line(size: int) -> Any:
         return sparse.diags_array((1.0, 2.0, 1.0), offsets=(-1, 0, 1), shape=(size, size))  # pyright: ignore[reportArgumentType]
 
-    product: Any = sparse.kron(line(height), line(width))
-    return ((product - 4 * sparse.eye_array(height * width)) / 12).tocsr()
+    product: Any = sparse.eye_array(1)
+    for size in lengths:
+        product = sparse.kron(product, line(size))
+    centre, whole = 2 ** len(lengths), 4 ** len(lengths)
+    return ((product - centre * sparse.eye_array(math.prod(lengths))) / (whole - centre)).tocsr()

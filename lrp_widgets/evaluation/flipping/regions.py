@@ -17,12 +17,13 @@ from lrp_widgets.wording import brief
 __all__ = ["regions_of", "superpixels"]
 
 
-def regions_of(label_map: Any, height: int, width: int) -> Tensor:
-    """A user's label map as (height, width) labels 0, 1, …, in the order of its numbers.
+def regions_of(label_map: Any, *lengths: int) -> Tensor:
+    """A user's label map as labels 0, 1, …, in the order of its numbers.
 
+    lengths: of the axes that elements lie along, height and width of a picture.
     Raises TypeError or ValueError where it is not one whole number a pixel.
     """
-    requirement = f"regions must be a label map, one whole number a pixel ({height} x {width})"
+    requirement = f"regions must be a label map, one whole number a pixel ({' x '.join(map(str, lengths))})"
     try:
         labels = np.asarray(label_map.detach().cpu() if isinstance(label_map, Tensor) else label_map)
     except (TypeError, ValueError):
@@ -31,10 +32,10 @@ def regions_of(label_map: Any, height: int, width: int) -> Tensor:
         raise TypeError(
             f"{requirement}, got {type(label_map).__name__} of {labels.dtype}. Make one with superpixels(x)."
         )
-    if labels.shape != (height, width) and not (height == 1 and labels.shape == (width,)):
+    if labels.shape != lengths and not (lengths[0] == 1 and labels.shape == lengths[1:]):
         raise ValueError(f"{requirement}, got shape {labels.shape}. Make one of the size of the input.")
     _, numbers = np.unique(labels, return_inverse=True)
-    return torch.from_numpy(np.ascontiguousarray(numbers).reshape(height, width)).long()
+    return torch.from_numpy(np.ascontiguousarray(numbers).reshape(lengths)).long()
 
 
 def superpixels(x: Tensor, count: int = 50, *, compactness: float = 0.1) -> np.ndarray:

@@ -12,6 +12,7 @@ from torch import Tensor
 from lrp_widgets.engine.rules.bounds import Bound, checked_bound
 from lrp_widgets.evaluation.checks import setting_of
 from lrp_widgets.evaluation.flipping.imputation import imputed
+from lrp_widgets.modalities import Modality
 from lrp_widgets.params import Setting, param
 
 __all__ = ["REMOVALS", "Baseline", "Blur", "Imputation", "Mean", "Removal", "UniformNoise", "removal_of"]
@@ -22,26 +23,33 @@ class Removal(Setting):
     """How pixels are taken away.
 
     name: what stands for it as `removal=`.  title: for a control.  reference: its source.
+    beside: whether it fills in what is missing from what is beside it.
     """
 
     name: ClassVar[str] = ""
     title: ClassVar[str] = ""
     reference: ClassVar[str] = ""
+    beside: ClassVar[bool] = False
 
     @property
     def caption(self) -> str:
         """The removal in a few words."""
         return self.title
 
-    def check(self, picture: Tensor) -> None:
-        """Raise ValueError where this cannot be done to the picture."""
+    def check(self, picture: Tensor, modality: Modality | None = None) -> None:
+        """Raise ValueError where this cannot be done to the picture, a grid of its modality."""
+        if self.beside and modality is not None and not modality.adjacent:
+            raise ValueError(
+                f"removal {self.name!r} fills in what is missing from what is beside it, and {modality.elements} have "
+                'no order. Take removal="mean" or a baseline.'
+            )
 
     def replacement(self, picture: Tensor) -> Tensor:
-        """What stands in place of each pixel, so that it broadcasts against the picture (1, channels, h, w)."""
+        """What stands in place of each pixel, so that it broadcasts against the picture (1, channels, …)."""
         raise NotImplementedError
 
     def removed(self, picture: Tensor, gone: Tensor) -> Tensor:
-        """(n, channels, height, width): the picture without the pixels where `gone` (n, 1, height, width) is True."""
+        """(n, channels, …): the picture, a grid of a modality, without the pixels where `gone` (n, 1, …) is True."""
         return torch.where(gone, self.replacement(picture), picture)
 
 
@@ -63,7 +71,7 @@ class Baseline(Removal):
         values = self.value if isinstance(self.value, tuple) else (self.value,)
         return f"set to {', '.join(f'{value:.4g}' for value in values)}"
 
-    def check(self, picture: Tensor) -> None:
+    def check(self, picture: Tensor, modality: Modality | None = None) -> None:
         count = len(self.value) if isinstance(self.value, tuple) else 1
         if count not in (1, picture.shape[1]):
             raise ValueError(
@@ -71,7 +79,8 @@ class Baseline(Removal):
             )
 
     def replacement(self, picture: Tensor) -> Tensor:
-        return torch.tensor(self.value, dtype=picture.dtype, device=picture.device).reshape(1, -1, 1, 1)
+        value = torch.tensor(self.value, dtype=picture.dtype, device=picture.device)
+        return value.reshape(1, -1, *(1 for _ in _space(picture)))
 
 
 @dataclass(frozen=True)
@@ -83,7 +92,7 @@ class Mean(Removal):
     reference: ClassVar[str] = "Hooker et al. 2019"
 
     def replacement(self, picture: Tensor) -> Tensor:
-        return picture.mean((2, 3), keepdim=True)
+        return picture.mean(_space(picture), keepdim=True)
 
 
 @dataclass(frozen=True)
@@ -93,6 +102,7 @@ class Blur(Removal):
     name: ClassVar[str] = "blur"
     title: ClassVar[str] = "blurred"
     reference: ClassVar[str] = "Fong & Vedaldi 2017"
+    beside: ClassVar[bool] = True
 
     sigma: float = param(4.0, low=0.1, high=100, slider=(0.5, 20), symbol="σ", unit="px", help="Width of the blur.")
 
@@ -104,7 +114,7 @@ class Blur(Removal):
         from scipy import ndimage
 
         values, radius = picture.detach().double().cpu().numpy(), math.ceil(3 * self.sigma)
-        blurred = ndimage.gaussian_filter(values, self.sigma, axes=(2, 3), radius=radius, mode="nearest")
+        blurred = ndimage.gaussian_filter(values, self.sigma, axes=_space(picture), radius=radius, mode="nearest")
         return torch.from_numpy(blurred).to(picture)
 
 
@@ -121,7 +131,7 @@ class UniformNoise(Removal):
     def replacement(self, picture: Tensor) -> Tensor:
         draw = torch.Generator().manual_seed(self.seed)
         share = torch.rand(picture.shape, generator=draw, dtype=torch.float64).to(picture)
-        low, high = picture.amin((2, 3), keepdim=True), picture.amax((2, 3), keepdim=True)
+        low, high = (end(_space(picture), keepdim=True) for end in (picture.amin, picture.amax))
         return low + share * (high - low)
 
 
@@ -135,6 +145,7 @@ class Imputation(Removal):
     name: ClassVar[str] = "imputation"
     title: ClassVar[str] = "noisy linear imputation"
     reference: ClassVar[str] = "ROAD, Rong et al. 2022"
+    beside: ClassVar[bool] = True
 
     noise: float = param(
         0.01, low=0, slider=(0, 0.1), step=0.005, symbol="σ", help="Of the noise, in units of the input."
@@ -150,6 +161,11 @@ class Imputation(Removal):
         draw = torch.Generator().manual_seed(self.seed)
         noise = self.noise * torch.randn(picture.shape, generator=draw, dtype=torch.float64)
         return torch.where(gone, (imputed(picture, gone) + noise).to(picture), picture)
+
+
+def _space(picture: Tensor) -> tuple[int, ...]:
+    """The axes behind batch and channels."""
+    return tuple(range(2, len(picture.shape)))
 
 
 REMOVALS: tuple[type[Removal], ...] = (Baseline, Mean, Blur, UniformNoise, Imputation)

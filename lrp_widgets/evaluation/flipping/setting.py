@@ -6,25 +6,25 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor
-
 from lrp_widgets.engine.propagation.explainer import Output
 from lrp_widgets.evaluation.checks import at_least, one_of
 from lrp_widgets.evaluation.flipping.curve import ORDERS
 from lrp_widgets.evaluation.flipping.removal import Removal, removal_of
+from lrp_widgets.modalities import Modality, named
 
 __all__ = ["Explain", "Flipping"]
 
 UNITS = ("logit", "probability")
 POOLINGS = ("sum", "mean")
-Explain = Callable[[Tensor], Any]
+Explain = Callable[[Any], Any]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Flipping:
     """How pixel flipping is done.
 
-    patch: side of the square patches in pixels (features: how many in a row); the last ones may be smaller.
+    patch: side of the square patches in pixels (of cubes in voxels; of signals, features and tokens how many in a row);
+    the last ones may be smaller, and none reaches over the end of a channel.
     baseline: what a removed pixel becomes where `removal` is None, one number or one per channel.
     order: "most" relevant first, "least" first, or "random" (by `seed`).
     unit: "logit", or "probability" after a softmax over the classes.
@@ -35,6 +35,8 @@ class Flipping:
     pooling: rank by the "sum" or by the "mean" of the relevance in each.
     removal: None sets pixels to the baseline; "mean", "blur", "noise", "imputation", or a setting of one of them.
     explain: makes a heatmap of what is left, to rank again after each recorded score; ranked once where None.
+    modality: what the input is, one of modalities.MODALITIES by name or value; guessed from its shape where None.
+    token: what a removed token becomes, that of padding or of a mask; the baseline where None.
     Raises ValueError or TypeError that names what is wrong.
     """
 
@@ -50,6 +52,8 @@ class Flipping:
     pooling: str = "sum"
     removal: Removal | str | None = None
     explain: Explain | None = None
+    modality: Modality | str | None = None
+    token: int | None = None
 
     def __post_init__(self) -> None:
         one_of("order", self.order, tuple(ORDERS))
@@ -65,6 +69,10 @@ class Flipping:
                 "explain must be a function that makes a heatmap of an input, and needs an order to rank by, "
                 f"got {type(self.explain).__name__} with order={self.order!r}. Leave it out to rank once."
             )
+        if self.modality is not None:
+            object.__setattr__(self, "modality", named(self.modality))
+        if self.token is not None:
+            at_least(0, "token", self.token)
         removal_of(self.removal, self.baseline)
 
     @property
