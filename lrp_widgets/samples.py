@@ -16,7 +16,9 @@ from lrp_widgets.modalities import Modality, checked_modality
 from lrp_widgets.modalities.modality import Bound
 from lrp_widgets.wording import brief
 
-__all__ = ["Samples"]
+__all__ = ["TASKS", "Samples"]
+
+TASKS = ("classes", "logit", "regression")
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +29,9 @@ class Samples:
     labels: n class indices, -1 where one is not known; or None where none is.
     classes: the class names in the order of the model's outputs, or None.
     low, high: the input domain, one float or one per channel; the z^B rule and the pictures use it.
+    task: what the model's outputs are. "classes": scores of several classes, whose probabilities are their softmax.
+    "logit": one output, whose probability is its sigmoid.  "regression": amounts; there are no probabilities.  None:
+    classes where there are several outputs, and of a single one a score without a probability.
     modality: what an input is: the name of one of modalities.MODALITIES ("picture", "signal", …) or a Modality, which
     it becomes; guessed from the shape of the inputs where None.
     Raises ValueError or TypeError that names what is wrong.
@@ -38,6 +43,7 @@ class Samples:
     low: Bound = Modality.domain[0]
     high: Bound = Modality.domain[1]
     modality: Any = None  # a Modality as soon as the samples are made
+    task: str | None = None
 
     def __post_init__(self) -> None:
         said = "Samples.inputs must be a floating-point tensor"
@@ -52,6 +58,8 @@ class Samples:
                 f"got shape {tuple(self.inputs.shape)}."
             )
         object.__setattr__(self, "modality", checked_modality(self.modality, self.inputs, "Samples"))
+        if self.task is not None and self.task not in TASKS:
+            raise ValueError(f"Samples.task must be one of {', '.join(map(repr, TASKS))} or None, got {self.task!r}.")
         if self.labels is not None:
             object.__setattr__(self, "labels", self._checked_labels())
         if self.classes is not None:
@@ -113,6 +121,25 @@ class Samples:
             return "unknown"
         return self.classes[index] if self.classes is not None and index < len(self.classes) else str(index)
 
+    def probabilities(self, scores: Tensor) -> Tensor | None:
+        """What the scores (outputs,) of one input mean as probabilities, by `task`; None where they are none.
+
+        Raises ValueError where the number of outputs does not suit the task.
+        """
+        outputs = scores.numel()
+        if self.task == "classes" and outputs == 1:
+            raise ValueError(
+                "Samples.task 'classes' needs a model with several outputs, this one has 1. "
+                "Say 'logit' where its sigmoid is a probability, else 'regression'."
+            )
+        if self.task == "logit" and outputs > 1:
+            raise ValueError(
+                f"Samples.task 'logit' needs a model with one output, this one has {outputs}. Choose another task."
+            )
+        if self.task == "regression" or (self.task is None and outputs == 1):
+            return None
+        return scores.flatten().sigmoid() if self.task == "logit" else scores.flatten().softmax(0)
+
     @classmethod
     def from_folder(
         cls,
@@ -124,6 +151,7 @@ class Samples:
         *,
         channels: int = 3,
         classes: Sequence[str] | None = None,
+        task: str | None = None,
     ) -> Samples:
         """The images in a folder, or in its folders, each named after a class.
 
@@ -131,18 +159,20 @@ class Samples:
         low, high: what black and white become, as the model takes them; one number or one per channel.
         limit: how many are read, as many of each class, with a warning where there are more; None reads all.
         channels: 3 (RGB) or 1 (grey). EXIF orientation is followed; what is transparent becomes white.
-        classes: the names in the order of the model's outputs; in alphabetical order where None.
+        classes: the names in the order of the model's outputs; in alphabetical order where None.  task: as above.
         Raises FileNotFoundError, NotADirectoryError, TypeError or ValueError that names what is wrong.
         """
         folder = Path(path).expanduser()
         sides = _sides(size, limit, channels)
-        cls(torch.zeros(1, channels, 1, 1), low=low, high=high)  # what is wrong with these is said before the work
+        cls(
+            torch.zeros(1, channels, 1, 1), low=low, high=high, task=task
+        )  # what is wrong with these is said before the work
         files, labels, names = listed(folder, classes, limit)
         fit, smallest = (None, None) if sides is None else (partial(covering, sides=sides), max(sides))
         pixels = stacked(files, channels, fit, smallest)
         lows, highs = (torch.as_tensor(bound, dtype=torch.float32).reshape(-1, 1, 1) for bound in (low, high))
         inputs = lows + pixels * (highs - lows)
-        return cls(inputs, labels, names, low, high)
+        return cls(inputs, labels, names, low, high, task=task)
 
 
 def _sides(size: Any, limit: Any, channels: Any) -> tuple[int, int] | None:

@@ -286,3 +286,26 @@ def test_what_a_modality_may_be(modality: Any, said: str) -> None:
     with pytest.raises((TypeError, ValueError)) as caught:
         Samples(torch.rand(8, 3, 32, 32), modality=modality)
     assert f"{caught.type.__name__}: {caught.value}" == said
+
+
+def test_a_task_says_what_scores_are_as_probabilities() -> None:
+    inputs, several, one = torch.rand(2, 3), torch.tensor([1.0, 2.0, 4.0]), torch.tensor([0.7])
+    for task in (None, "classes"):
+        assert torch.equal(Samples(inputs, task=task).probabilities(several), several.softmax(0))  # type: ignore[arg-type]
+    assert Samples(inputs).probabilities(one) is None
+    assert torch.equal(Samples(inputs, task="logit").probabilities(one), one.sigmoid())  # type: ignore[arg-type]
+    assert Samples(inputs, task="regression").probabilities(one) is None
+    assert Samples(inputs, task="regression").probabilities(several) is None
+    with pytest.raises(
+        ValueError, match=r"^Samples\.task 'classes' needs a model with several outputs, this one has 1\."
+    ):
+        Samples(inputs, task="classes").probabilities(one)
+    with pytest.raises(ValueError, match=r"^Samples\.task 'logit' needs a model with one output, this one has 3\."):
+        Samples(inputs, task="logit").probabilities(several)
+    said = r"^Samples\.task must be one of 'classes', 'logit', 'regression' or None, got 'logits'\.$"
+    with pytest.raises(ValueError, match=said):
+        Samples(inputs, task="logits")
+
+
+def test_a_folder_has_a_task(zoo: Path) -> None:
+    assert Samples.from_folder(zoo, 4, task="logit").task == "logit"

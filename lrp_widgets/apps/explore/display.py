@@ -21,13 +21,12 @@ from lrp_widgets.apps.explore.preview import Preview
 from lrp_widgets.apps.explore.stage import Stage
 from lrp_widgets.apps.session.app import show_classes
 from lrp_widgets.apps.session.formatting import (
-    class_names,
     equations,
     findings,
     ledger_rows,
     stamp,
     status,
-    target_text,
+    subject_text,
 )
 from lrp_widgets.apps.session.offered import image_of
 from lrp_widgets.apps.session.settings import Settings, existing
@@ -93,9 +92,8 @@ class Display(Stage):
         picture = self.projection.picture(explanation, layer, settings.channel)
         own_grid = layer and self.projection.field is None
         image = None if own_grid else image_of(explanation.inputs[0], self.samples)
-        label = target_text(explanation, class_names(explanation, self.samples))
         caption = stamp(explanation)
-        description = f"Relevance of {layer or 'the input'} for class {label}. {caption}"
+        description = f"Relevance of {layer or 'the input'} for {subject_text(explanation, self.samples)}. {caption}"
         self.heatmap.show(picture, image, stamp=caption, description=description)
         return image
 

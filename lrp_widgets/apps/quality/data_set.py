@@ -80,7 +80,7 @@ class DataSetPage(QualityPage):
         )
         note = ipywidgets.HTML(
             f"The first of {len(samples)} samples; explained is "
-            + ("each one's label." if samples.labels is not None else "the class with the highest score.")
+            + ("each one's label." if _explains_labels(samples) else "the class with the highest score.")
             + " Ctrl or Shift chooses several in a list."
         )
         note.add_class("lrp-hint")
@@ -119,7 +119,8 @@ class DataSetPage(QualityPage):
         assert plan is not None
         samples = _first(scene.samples, plan.samples)
         metrics = {name: _metric(name, scene) for name in plan.metrics}
-        target = "label" if samples.labels is not None else "top"
+        several = scene.explanation.scores[0].numel() > 1
+        target = "label" if several and _explains_labels(samples) else "top"
         # evaluate() returns a table only when it ends: it is stopped after each slice and goes on from its file.
         with tempfile.TemporaryDirectory(prefix="lrp_widgets-") as folder:
             while True:
@@ -163,6 +164,11 @@ class _Slice:
         self._done_before = done if self._done_before is None else self._done_before
         self.done, self.total, self.left = done, total, left
         return done == self._done_before or not (self._superseded() or time.monotonic() > self._until)
+
+
+def _explains_labels(samples: Samples) -> bool:
+    """Whether labels are numbers of outputs: of a single output they are not."""
+    return samples.labels is not None and samples.task in (None, "classes")
 
 
 def _first(samples: Samples, count: int) -> Samples:

@@ -36,6 +36,11 @@ class Scene:
         return self.explanation.target
 
     @property
+    def has_probabilities(self) -> bool:
+        """Whether the model's scores are probabilities once they are normalized: else only scores can fall."""
+        return self.samples.probabilities(self.explanation.scores[0]) is not None
+
+    @property
     def side(self) -> int:
         """The default side of a region: of a picture, a seventh of its width in pixels."""
         return self.samples.modality.side(self.x)

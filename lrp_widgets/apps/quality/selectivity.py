@@ -80,12 +80,13 @@ class SelectivityPage(QualityPage):
 
     def run(self, scene: Scene, request: Request, superseded: Callable[[], bool]) -> Iterator[_Progress]:
         options, x, explanation = request.flipping, scene.x, scene.explanation
+        unit = options.unit if scene.has_probabilities else "logit"
         labels = _labels(scene, options)
         steps = None if int(labels.max()) < MAX_STEPS else MAX_STEPS
         removal = removal_of(options.removal, scene.samples.low)
         frames = _Frames(scene, labels, removal, options)
         arguments: dict[str, Any] = {
-            "unit": options.unit,
+            "unit": unit,
             "steps": steps,
             "removal": removal,
             "output": scene.explainer.output,
@@ -132,6 +133,7 @@ class SelectivityPage(QualityPage):
             self._picture()
 
     def turn(self, scene: Scene, request: Request) -> None:
+        self.flipping.control("unit").layout.display = None if scene.has_probabilities else "none"
         if request.step != self._step:
             self._step = request.step
             if self._progress is not None:

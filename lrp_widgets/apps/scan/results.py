@@ -131,7 +131,8 @@ class Results:
         scores = explanation.scores[0].flatten()
         top = int(scores.argmax())
         samples = self._subject.photos[0]
-        chance = f" {100 * float(scores.softmax(0)[top]):.0f}\u00a0%" if len(scores) > 1 else ""
+        chances = samples.probabilities(scores)
+        chance = "" if chances is None else f" {100 * float(chances[top]):.0f}\u00a0%"
         self.window.show(
             explanation.heatmap(),
             self._picture(x),

@@ -147,7 +147,7 @@ def against(classes: int, name: Any) -> ipywidgets.Dropdown:
         description="against",
         tooltip="Explain the chosen class rather than another one: f(x) = f_a(x) − f_b(x).",
         style={"description_width": "76px"},
-        layout={"width": "auto"},
+        layout={"width": "auto", "display": None if classes > 1 else "none"},
     )
 
 
@@ -157,10 +157,11 @@ def show_classes(
     """Show the scores of an explanation's classes, and choose the target there; the top class where it is None."""
     names = class_names(explanation, samples)
     scores = explanation.scores[0].flatten().double()
+    probabilities = samples.probabilities(scores)
     chosen = target.a if isinstance(target, Contrast) else target
     if chosen is None or not 0 <= chosen < len(names):
         chosen = int(scores.argmax())
-    picker.show(names, scores.tolist(), scores.softmax(0).tolist(), chosen)
+    picker.show(names, scores.tolist(), None if probabilities is None else probabilities.tolist(), chosen)
 
 
 def _style(*sheets: Path) -> ipywidgets.HTML:

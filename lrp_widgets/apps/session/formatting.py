@@ -19,14 +19,21 @@ from lrp_widgets.samples import Samples
 
 __all__ = [
     "channel_maps", "class_names", "class_text", "equations", "findings", "folded_shape", "ledger_rows", "number",
-    "params_text", "picture_of", "stamp", "status", "target_text",
+    "params_text", "picture_of", "stamp", "status", "subject_text", "target_text",
 ]  # fmt: skip
 
 CAUSES = {"epsilon": "ε"}  # names of causes in the ledger, as the literature writes them
 
 
 def class_names(explanation: Explanation, samples: Samples) -> tuple[str, ...]:
-    """The name of each class that the model scores."""
+    """The name of each class that the model scores; a single output without a name is no class.
+
+    Of a logit with two classes, the second is the one that a positive score speaks for.
+    """
+    if explanation.scores[0].numel() == 1 and samples.classes is None:
+        return ("output",)
+    if samples.task == "logit" and len(samples.classes or ()) == 2:
+        return (samples.name(1),)
     return tuple(samples.name(index) for index in range(explanation.scores[0].numel()))
 
 
@@ -39,6 +46,14 @@ def target_text(explanation: Explanation, names: tuple[str, ...], row: int = 0) 
     """The class that is explained, by name."""
     target = explanation.target
     return class_text(target[row] if isinstance(target, tuple) else target, names.__getitem__)
+
+
+def subject_text(explanation: Explanation, samples: Samples) -> str:
+    """What is explained, in words: class 4, or the output."""
+    names = class_names(explanation, samples)
+    if len(names) == 1:
+        return "the output" if samples.classes is None else f"the output {names[0]}"
+    return f"{'output' if samples.task == 'regression' else 'class'} {target_text(explanation, names)}"
 
 
 def stamp(explanation: Explanation, row: int = 0) -> str:

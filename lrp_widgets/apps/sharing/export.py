@@ -18,7 +18,7 @@ from torch import Tensor
 from traitlets import Bytes
 
 from lrp_widgets.apps.session.cores import cores_for
-from lrp_widgets.apps.session.formatting import equations, picture_of, stamp, target_text
+from lrp_widgets.apps.session.formatting import class_names, equations, picture_of, stamp, subject_text
 from lrp_widgets.apps.session.offered import image_of
 from lrp_widgets.apps.sharing.manifest import manifest
 from lrp_widgets.apps.sharing.positions import Grid, grid_of
@@ -85,9 +85,9 @@ def export_html(
             maps.order.append(indices[method])
     progress(len(grid), len(grid))
     image = None if settings.layer else image_of(x[0], samples)
-    names = tuple(samples.name(i) for i in range(first.scores[0].numel()))
-    title = f"{type(explainer.model).__name__} · relevance of {settings.layer or 'the input'} for class "
-    title += target_text(first, names)
+    names = class_names(first, samples)
+    title = f"{type(explainer.model).__name__} · relevance of {settings.layer or 'the input'} for "
+    title += subject_text(first, samples)
     size = sum(map(len, maps.maps))
     facts = manifest(explainer.model, settings, first, grid, maps.error, size, samples, names)
     facts += [("Date", date)] if date else []

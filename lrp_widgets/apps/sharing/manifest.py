@@ -31,16 +31,22 @@ def manifest(
     """What was explained, by what and how exactly: pairs of a name and a text.
 
     first: the explanation at the present position.  error: of the rounding, as a share of a map's largest |R|.
-    size: of all maps, in bytes.  names: of the classes.
+    size: of all maps, in bytes.  names: of the classes.  A probability stands beside the score where the task says one.
     """
     tensors = len(model.state_dict())
+    scores = first.scores[0].flatten().double()
+    probabilities = samples.probabilities(scores) if samples.task == "logit" else None
+    chance = "" if probabilities is None else f", probability {float(probabilities[0]):.4g} (its sigmoid)"
     axes = ", ".join(f"{axis.label} ({len(axis.values)})" for axis in grid.axes)
     how = "in every combination" if grid.joint else "one at a time, the others as they were"
     return [
         ("Model", f"{type(model).__module__}.{type(model).__qualname__}, {tensors} tensors in its state_dict"),
         ("sha256 of names and bytes", model_digest(model)),
         ("Sample", _sample_text(settings.sample, samples)),
-        ("Class", f"{target_text(first, names)}, f(x) = {float(first.explained[0]):.6g}"),
+        (
+            "Class" if len(scores) > 1 else "Output",
+            f"{target_text(first, names)}, f(x) = {float(first.explained[0]):.6g}{chance}",
+        ),
         ("Map", f"relevance of {settings.layer or 'the input'}, summed over channels"),
         ("Method", expression(settings.method)),
         ("Positions", f"{len(grid)}: {axes}, {how}" if grid.axes else "1: this method has no slider"),

@@ -118,7 +118,10 @@ class Sharing:
         with suppress(TypeError):  # an input that a snippet cannot write out
             small = is_small(self.explainer.model, self._input_of(settings.sample))
             versions = f"lrp_widgets {installed('lrp_widgets')}, torch {torch.__version__}"
-            python = snippet(settings, *self._names, output=self.explainer.output, one_core=small, versions=versions)  # type: ignore[arg-type]
+            python = snippet(
+                settings, *self._names, output=self.explainer.output, one_core=small, task=self.samples.task,  # type: ignore[arg-type]
+                versions=versions,
+            )  # fmt: skip
         with self.toolbar.one_message():
             self.toolbar.can_undo, self.toolbar.can_redo = history.can_undo, history.can_redo
             self.toolbar.state, self.toolbar.python = state, python

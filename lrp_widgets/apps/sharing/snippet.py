@@ -97,6 +97,7 @@ def snippet(
     *,
     output: str | int | None = None,
     one_core: bool = False,
+    task: str | None = None,
     versions: str = "",
 ) -> str:
     """A runnable piece of Python that ends with `explanation` and `relevance`, the map that is shown.
@@ -104,7 +105,7 @@ def snippet(
     settings: sample, method, target and layer.  model, samples: expressions that make these, or their bare names.
     output: as in lw.Explainer; of a function the snippet has the name, and the reader defines it above.
     one_core: whether the dashboard explained on one core (session.cores.is_small): more of them round differently.
-    versions: a comment for the first line.
+    task: as in lw.Samples; of a logit the snippet says the probability too.  versions: a comment for the first line.
     A drawing, or an input that holds its bytes, shape and dtype, is written out.
     Raises TypeError where the sample is something else.
     """
@@ -135,7 +136,9 @@ def snippet(
             *_wrapped(settings.method, "method = "),
             f"explanation = lw.Explainer(model{output_argument}).explain(x, {target}method=method)",
             "relevance = "
-            + (f"explanation.layer({settings.layer!r}){channel}" if settings.layer else "explanation.relevance"),
+            + (f"explanation.layer({settings.layer!r})" if settings.layer else "explanation.relevance")
+            + channel,
+            *(["probability = explanation.scores.sigmoid()  # the output is a logit"] if task == "logit" else []),
         ],
     ]
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"

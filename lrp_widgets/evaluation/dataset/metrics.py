@@ -23,7 +23,7 @@ from lrp_widgets.evaluation.axioms.randomization import MODES, randomization
 from lrp_widgets.evaluation.continuity.continuity import AllTheSame, walk
 from lrp_widgets.evaluation.continuity.neighbourhoods import Neighbourhood, Translation, neighbourhood_of
 from lrp_widgets.evaluation.dataset.sparsity import gini
-from lrp_widgets.evaluation.flipping.flipping import flipping_curves
+from lrp_widgets.evaluation.flipping.flipping import flipping_curves, probabilities
 from lrp_widgets.evaluation.flipping.ranking import in_order, relevance_of_regions
 from lrp_widgets.evaluation.flipping.removal import Baseline, Removal, removal_of
 from lrp_widgets.evaluation.flipping.setting import Flipping
@@ -124,7 +124,7 @@ class Selectivity(Metric):
     def _scores(self, explanation: Explanation) -> Tensor:
         if self.unit == "logit":
             return explanation.explained
-        shares = explanation.scores.reshape(len(explanation.scores), -1).softmax(1)
+        shares = probabilities(explanation.scores.reshape(len(explanation.scores), -1))
         return shares.gather(1, torch.tensor(explanation.target, device=shares.device)[:, None])[:, 0]
 
     def _area(self, values: np.ndarray, removed: np.ndarray) -> float:

@@ -32,7 +32,7 @@ from lrp_widgets.evaluation.flipping.segmentation import Segmentation, checked_i
 from lrp_widgets.evaluation.flipping.setting import Flipping
 from lrp_widgets.evaluation.signatures import by_keyword, last
 
-__all__ = ["band_of", "flipping_curves", "pixel_flipping", "random_flipping", "stream_flipping"]
+__all__ = ["band_of", "flipping_curves", "pixel_flipping", "probabilities", "random_flipping", "stream_flipping"]
 
 
 def flipping_curves(model: nn.Module, x: Any, heatmap: Any, target: Target, setting: Flipping) -> Iterator[Curve]:
@@ -180,10 +180,15 @@ def _score(explainer: Explainer, inputs: Any, target: Target, unit: str) -> Tens
     with torch.no_grad():
         scores = _scores(explainer, inputs)
         chosen = resolve_target(target, scores[:1])
-        values = scores.softmax(1) if unit == "probability" else scores
+        values = probabilities(scores) if unit == "probability" else scores
     if isinstance(chosen, Contrast):
         return values[:, chosen.a] - values[:, chosen.b]
     return values[:, chosen[0]]
+
+
+def probabilities(scores: Tensor) -> Tensor:
+    """Scores (rows, classes) after a softmax; a single output is a logit, whose probability is its sigmoid."""
+    return scores.softmax(1) if scores.shape[1] > 1 else scores.sigmoid()
 
 
 def _scores(explainer: Explainer, x: Any) -> Tensor:

@@ -27,7 +27,7 @@ class Flipping:
     the last ones may be smaller, and none reaches over the end of a channel.
     baseline: what a removed pixel becomes where `removal` is None, one number or one per channel.
     order: "most" relevant first, "least" first, or "random" (by `seed`).
-    unit: "logit", or "probability" after a softmax over the classes.
+    unit: "logit", or "probability": after a softmax over the classes, or of a single output its sigmoid.
     steps: how many scores to record after the first; all patches one by one where None.
     batch: how many inputs are scored at a time.  seed: of the random order.
     output: which output to score where the model returns several, as in lw.Explainer.

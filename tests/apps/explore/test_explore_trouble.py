@@ -64,7 +64,8 @@ def test_a_model_that_raises(explored, moody, trouble):
     said = {
         RuntimeError: "RecordingError: Moody raised RuntimeError on an input of shape (1, 1, 28, 28): out of ink",
         SystemExit: "SystemExit: out of ink",
-        AssertionError: "RecordingError: Moody raised AssertionError on an input of shape (1, 1, 28, 28): ",
+        AssertionError: "RecordingError: Moody raised AssertionError on an input of shape (1, 1, 28, 28): "
+        "it gave no reason at 'raise self.trouble' in forward()",
     }[type(trouble)]
     in_trouble(dashboard, said.strip())
     np.testing.assert_array_equal(dashboard.heatmap.relevance, before)

@@ -272,3 +272,15 @@ def test_what_is_gone_does_not_go_again_whatever_is_said_of_it_then(order: str) 
     once = lw.pixel_flipping(model, x, heatmap, 0, patch=1, order=order)
     again = lw.pixel_flipping(model, x, heatmap, 0, patch=1, order=order, explain=lambda left: heatmap)
     np.testing.assert_allclose(again.values, once.values, rtol=1e-5, atol=1e-6)
+
+
+def test_the_probability_of_a_single_output_is_its_sigmoid():
+    torch.manual_seed(0)
+    model, x = torch.nn.Linear(6, 1).eval(), torch.rand(1, 6)
+    scores = pixel_flipping(model, x, x[0], patch=2)
+    shares = pixel_flipping(model, x, x[0], patch=2, unit="probability")
+    np.testing.assert_allclose(shares.values, 1 / (1 + np.exp(-scores.values)), rtol=1e-6)
+    assert np.ptp(shares.values) > 0.01
+    metric = lw.metrics.Selectivity(patch=2, unit="probability", ranking="again")
+    (row,) = lw.evaluate(model, lw.Samples(x), {"taylor": lw.SimpleTaylor()}, {"area": metric}, target="top")
+    assert 0 < row.value < 1 and row.value != pytest.approx(1.0)

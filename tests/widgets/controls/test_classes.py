@@ -65,3 +65,12 @@ def test_a_forged_choice_is_refused(picker, forged):
     picker.set_state({"selected": forged, "auto": False})
     assert (picker.selected, picker.auto) == (1, True)
     assert picker.problem == f"ClassPicker.selected must lie in [-1, 1], got {forged}."
+
+
+def test_scores_without_probabilities_stand_alone(picker):
+    picker.show(["dose"], [0.7], None)
+    assert (picker.scores, picker.probabilities, picker.selected) == ([0.7], [], 0)
+    with pytest.raises(ValueError):
+        picker.show(["dose"], [0.7, 0.8], None)
+    with pytest.raises(ValueError):
+        picker.show(["dose"], [0.7], [])

@@ -14,7 +14,7 @@ function makeRow() {
   const name = make("span", "lrp-classes-name lrp-cut");
   const top = make("span", "lrp-classes-top", {}, "top");
   const bar = make("span", "lrp-classes-bar");
-  const share = make("span", "lrp-classes-number lrp-muted");
+  const share = make("span", "lrp-classes-number lrp-classes-share lrp-muted");
   const score = make("span", "lrp-classes-number");
   const row = make("div", "lrp-classes-row", { role: "radio" },
     make("span", "lrp-classes-label", {}, name, top), make("span", "lrp-classes-track", {}, bar), share, score);
@@ -27,7 +27,7 @@ function render({ model, el }) {
   const follow = make("input", "", { type: "checkbox" });
   const head = make("div", "lrp-classes-head lrp-muted", {},
     make("label", "lrp-classes-auto", { title: "Explain whatever class is on top" }, follow, "follow the top class"),
-    make("span", "", {}, "probability"), make("span", "", {}, "score"));
+    make("span", "lrp-classes-share", {}, "probability"), make("span", "", {}, "score"));
   const list = make("div", "lrp-classes-list", { role: "radiogroup" });
   root.append(head, list);
   /** @type {ReturnType<typeof makeRow>[]} */
@@ -69,7 +69,10 @@ function render({ model, el }) {
     const scores = order.map(scoreOf).filter(Number.isFinite);
     const write = formatter(Math.max(0, ...scores.map(Math.abs)), { digits: 4 });
     const entry = order.includes(selected) ? selected : order[0];
+    const bare = !model.get("probabilities").length; // scores that are no probabilities
     root.toggleAttribute("data-many", many);
+    root.toggleAttribute("data-bare", bare);
+    root.toggleAttribute("data-one", names.length === 1);
     list.setAttribute("aria-label", model.get("description"));
     follow.checked = model.get("auto");
     rows.forEach((parts, place) => {
@@ -81,11 +84,11 @@ function render({ model, el }) {
       parts.row.setAttribute("aria-checked", String(index === selected));
       parts.row.toggleAttribute("data-below", many && place === model.get("shown"));
       parts.row.dataset.class = String(index);
-      const words = `${names[index]}: probability ${share}, score ${score}${index === top ? ", top class" : ""}`;
+      const words = `${names[index]}: ${bare ? "" : `probability ${share}, `}score ${score}${index === top && names.length > 1 ? ", top class" : ""}`;
       parts.row.setAttribute("aria-label", words);
       parts.row.title = words;
       setText(parts.name, names[index]);
-      parts.top.style.visibility = index === top ? "" : "hidden"; // keeps its place, but among many only the first has it
+      parts.top.style.visibility = index === top && names.length > 1 ? "" : "hidden"; // keeps its place, but among many only the first has it
       parts.top.hidden = many && index !== top;
       parts.bar.style.width = `${100 * Math.min(1, Math.max(0, probability || 0))}%`;
       setText(parts.share, share);
