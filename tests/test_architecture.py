@@ -361,7 +361,7 @@ def test_the_names_of_the_design():
     assert isinstance(model, nn.Module) and not model.training
     assert isinstance(samples, lw.Samples)
     assert [field.name for field in dataclasses.fields(lw.Samples)] == [
-        *("inputs", "labels", "classes", "low", "high", "modality")
+        *("inputs", "labels", "classes", "low", "high", "modality", "task")
     ]
     assert [field.name for field in dataclasses.fields(lw.Finding)] == ["severity", "layer", "message", "remedy"]
     line = {"name", "op", "relevance_out", "relevance_in", "positive", "negative", "absorbed"}
