@@ -124,8 +124,6 @@ explain(method=lw.LRP(lw.epsilon_gamma_box((0, 0, 0)))) → ValueError: ZBox.low
 explain().layer("conv") → KeyError: No recorded layer is called 'conv'. The recorded ones are: fc, relu, out.
 explain(method=lw.Gradient()).layer("fc") → KeyError: Gradient does not propagate through layers: it has no map of 'fc'.
     Explain with lw.LRP(…) for one.
-explain(model=Net(lambda s: torch.fft.fft(s).abs())) → RecordingError: The model itself computes with complex numbers
-    (torch.complex64). Relevance of complex numbers is not defined: keep the computation real.
 explain(model=Net(lambda s: torch.tensor(s.tolist()))) → RecordingError: The output of Net does not depend on the input
     by any operation that torch dispatches (it left torch, for instance through .numpy() or .item()). Keep the
     computation in torch.

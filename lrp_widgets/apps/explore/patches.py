@@ -12,8 +12,9 @@ from lrp_widgets.apps.explore.events import PatchesFound
 from lrp_widgets.apps.session.cores import cores_for, is_small
 from lrp_widgets.apps.session.offered import image_of
 from lrp_widgets.apps.session.settings import Settings
-from lrp_widgets.engine.propagation.explainer import Explainer, model_state
+from lrp_widgets.engine.propagation.explainer import Explainer
 from lrp_widgets.engine.propagation.explanation import pooled
+from lrp_widgets.engine.trace.model_state import model_state
 from lrp_widgets.methods import Patch, stream_patches
 from lrp_widgets.samples import Samples
 from lrp_widgets.widgets import Gallery, MapsView
@@ -100,7 +101,7 @@ class Patches:
         self.signals.show(signals, captions)
 
     def _key_of(self, settings: Settings) -> Any:
-        weights = [entry[1:3] for entry in model_state(self._explainer.model) if len(entry) == 4]
+        weights = model_state(self._explainer.model).weights
         return settings.layer, settings.channel if settings.layer else -1, weights
 
     def _picked(self, place: int) -> None:

@@ -88,6 +88,8 @@ def _running(model: nn.Module, x: Any, output: Output) -> Iterator[Finding]:
             "error", "", f"{type(error).__name__}: {in_words(error)}", "The model must run at x before it is explained."
         )
         return
+    for note in tape.notes:
+        yield Finding("warning", "", note, "The explanation holds for what it says, and for nothing else.")
     yield from _ending(tape)
     yield from _unfolded(tape)
     yield from _activations(tape)
@@ -98,6 +100,7 @@ def _running(model: nn.Module, x: Any, output: Output) -> Iterator[Finding]:
         said = f"Relevance could not be propagated. {type(error).__name__}: {in_words(error)}"
         yield Finding("error", "", said, "Do what it says; explaining with lw.LRP(lw.epsilon()) shows the traceback.")
         return
+    yield from _not_finite(plain)
     yield from _fallbacks(plain)
     yield from _blow_up(explainer, x, plain, tape.scores)
     yield from _biases(positive, tape.scores)
@@ -168,6 +171,14 @@ def _is(step: Step, kind: str) -> bool:
 def _has_positive_bias(step: Step) -> bool:
     bias = step.affine.bias
     return bias is not None and bool((bias > 0).any())
+
+
+def _not_finite(passed: Propagation) -> Iterator[Finding]:
+    for line in reversed(passed.ledger):
+        if not bool(line.relevance_in.isfinite().all()):
+            text = f"Under LRP-0 the relevance is NaN or infinite from {line.name!r} ({line.op}) on."
+            yield Finding("error", line.name, text, "Say how it passes relevance: lw.operators.OPERATORS[…] = ….")
+            return
 
 
 def _fallbacks(passed: Propagation) -> Iterator[Finding]:

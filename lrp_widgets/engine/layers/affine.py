@@ -157,6 +157,21 @@ def _sum_vector(b: Any, a: Any, w: Any, *, beta: float = 1, alpha: float = 1) ->
     return dataclasses.replace(map_, weight=map_.weight if alpha == 1 else map_.weight * alpha, bias=bias)
 
 
+def _grouped(a: Any, w: Any, offsets: Any = None, bias: Any = None, *_: Any) -> Affine | None:
+    """Rows in groups, each with a matrix of its own, as the experts of a mixture: z = a_g @ w_g for the rows of g."""
+    if not isinstance(w, Tensor) or w.ndim != 3 or not isinstance(offsets, Tensor) or bias is not None:
+        return None
+    ends = offsets.tolist()
+    starts = [0, *ends[:-1]]
+
+    def forward(a: Tensor, w: Tensor) -> Tensor:
+        parts = [a[start:end] @ w[group] for group, (start, end) in enumerate(zip(starts, ends, strict=True))]
+        rest = a.new_zeros(len(a) - ends[-1], w.shape[-1])  # rows of no group
+        return torch.cat([*parts, rest])
+
+    return Affine("dense", w, None, forward, lambda s, w, a: forward(s, w.mT), channel_axis=-1, batched=False)
+
+
 def batch_norm_terms(step: Step) -> tuple[Tensor, Tensor] | None:
     """Scale k and shift c of z = k·a + c for a BatchNorm that runs on stored statistics, None for one that does not."""
     func: Any = step.func  # torch spells these operations differently: their arguments are read by name
@@ -190,7 +205,7 @@ BATCH_NORMS = (
     "_native_batch_norm_legit",
 )
 
-AFFINE: dict[str, Callable[..., Affine]] = {
+AFFINE: dict[str, Callable[..., Affine | None]] = {
     "convolution": _convolution,
     "_convolution": _traced_convolution,  # in a model that went through torch.jit.trace
     "linear": _linear,
@@ -201,13 +216,17 @@ AFFINE: dict[str, Callable[..., Affine]] = {
     "mv": _vector,
     "dot": _vector,
     "addmv": _sum_vector,
+    "_grouped_mm": _grouped,
+    "transformers::grouped_mm_fallback": _grouped,
 }
 BIAS_AT = {"convolution": 2, "_convolution": 2, "linear": 2, "addmm": 0, "baddbmm": 0, "addmv": 0}
 
 
 def parametric(step: Step) -> bool:
-    """Whether a step may be an affine map."""
-    return step.op in AFFINE or step.op in BATCH_NORMS
+    """Whether a step may be an affine map; a product with a sparse matrix, of a graph, sums neighbours."""
+    if step.op in BATCH_NORMS:
+        return True
+    return step.op in AFFINE and not any(isinstance(arg, Tensor) and arg.layout != torch.strided for arg in step.args)
 
 
 def affine_of(step: Step, tape: Tape, budget: MemoryBudget) -> Affine | None:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from lrp_widgets.engine.layers.affine import BATCH_NORMS, Affine, affine_of, batch_norm_terms, parametric
+from lrp_widgets.engine.layers.softmax import with_softmax
 from lrp_widgets.engine.trace.convolution import own_order
 from lrp_widgets.engine.trace.memo import Memo
 from lrp_widgets.engine.trace.memory_budget import MemoryBudget
@@ -31,7 +32,7 @@ def canonize(tape: Tape, weights: Memo, budget: MemoryBudget | None = None) -> T
     weights: remembers what depends on the model alone, so that a second input folds nothing again.
     budget: where copies of weights may be kept; nowhere by default.
     """
-    tape = _with_affine(_without_copies(tape), weights, budget or MemoryBudget())
+    tape = _with_affine(with_softmax(_without_copies(tape)), weights, budget or MemoryBudget())
     return _without_unread(_fold_batch_norm(_fold_bias(tape, weights), weights))
 
 
@@ -99,12 +100,17 @@ class _ConstantState:
     def __init__(self, tensor: Tensor) -> None:
         self.tensor = tensor  # kept alive, so that its address is not given to another
         version = 0 if tensor.is_inference() else tensor._version
-        self.key = (tensor.data_ptr(), version, tuple(tensor.shape), tensor.stride(), tensor.dtype, tensor.device)
+        place = tensor.data_ptr() if tensor.layout == torch.strided else id(tensor)
+        self.key = (place, version, tuple(tensor.shape), _strides(tensor), tensor.dtype, tensor.device)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _ConstantState) and self.key == other.key
 
     __hash__ = None  # type: ignore[assignment]
+
+
+def _strides(tensor: Tensor) -> tuple[int, ...]:
+    return tensor.stride() if tensor.layout == torch.strided else ()
 
 
 def _identity(arg: Any) -> Any:

@@ -20,8 +20,27 @@ __all__ = ["attention", "softmax"]
 
 
 def softmax(step: Step, tape: Tape, options: Options) -> Pullback:
-    """R_i = x_i (R_i − s_i Σ_j R_j), or nothing where attention is held constant; −∞ logits count 0."""
-    return first_order(step, tape, "softmax")
+    """R_i = x_i (R_i − s_i Σ_j R_j), or nothing where attention is held constant; masked logits count 0."""
+    of_all = first_order(step, tape, "softmax")
+    counted = _counted(tape.values[step.inputs[0]])
+
+    def pullback(relevance: Tensor, *_: Any) -> PulledBack:
+        handed_on, cause = of_all(relevance)
+        handed = handed_on[0]
+        assert handed is not None
+        # A row that is masked as a whole has even weights: its logits are the mask's, not the model's.
+        return [handed if counted is None else torch.where(counted, handed, 0)], cause
+
+    return pullback
+
+
+MASKED = -9000.0  # masks add −∞, the lowest number of a dtype, −1e9 or −1e4: no logit of a model lies down there
+
+
+def _counted(logits: Tensor) -> Tensor | None:
+    """Which logits no mask has pushed down; None where that is all of them."""
+    counted = logits > MASKED
+    return None if bool(counted.all()) else counted
 
 
 def attention(step: Step, tape: Tape, options: Options) -> Pullback:
@@ -34,7 +53,8 @@ def attention(step: Step, tape: Tape, options: Options) -> Pullback:
     logits = _masked(raw, named)
     weights = torch.nan_to_num(logits.softmax(-1))  # a row that is masked as a whole has weights 0
     o = weights @ v_all
-    one_over_o, one_over_raw = reciprocal(o), reciprocal(raw)
+    one_over_o, counted = reciprocal(o), _counted(logits)
+    alive = raw != 0 if counted is None else (raw != 0) & counted & (logits != 0)
     # Which of the three depend on the input: what is constant in a product leaves all to the other side.
     of_q, of_k, of_v = (isinstance(named[name], Ref) for name in ("q", "k", "v"))
     constant = of_v and (options.attention == "held constant" or not (of_q or of_k))
@@ -45,10 +65,10 @@ def attention(step: Step, tape: Tape, options: Options) -> Pullback:
         r_q, r_k = torch.zeros_like(q), torch.zeros_like(k)
         if not constant:
             r_weights = weights * (s @ v_all.mT)
-            finite = torch.nan_to_num(logits, nan=0.0, posinf=0.0, neginf=0.0)
-            r_logits = finite * (r_weights - weights * r_weights.sum(-1, keepdim=True))
-            # A mask is a constant in the sum raw + mask; where it cuts off, raw hands nothing on.
-            s_raw = r_logits * reciprocal(finite) * raw * one_over_raw * (0.5 if of_q and of_k else 1.0)
+            # R of a logit is x (R_w − w Σ R_w). A mask is a constant in the sum x = raw + mask, of which raw takes its
+            # share; where it cuts off, raw hands nothing on.
+            s_raw = (r_weights - weights * r_weights.sum(-1, keepdim=True)) * alive
+            s_raw = s_raw * (0.5 if of_q and of_k else 1.0)
             r_q = q * (s_raw @ k_all) * scale
             r_k = _heads_together(k_all * (s_raw.mT @ q) * scale, k)
         shares = {"q": r_q, "k": r_k, "v": r_v}

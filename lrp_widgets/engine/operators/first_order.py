@@ -1,4 +1,4 @@
-"""Operators that are not linear: R_in = a ⊙ vjp(R / (z + ε)), and the difference is kept by name."""
+"""Operators that are not linear: R_in = a ⊙ vjp(R / (z + ε)), ε = 1e-9 rms z; the difference is kept by name."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ __all__ = ["fallback", "first_order", "taylor"]
 
 def first_order(step: Step, tape: Tape, cause: str) -> Pullback:
     adjoint, outputs = vjp(step, tape)
-    eps = 1e-9
-    over = [damped(z, eps) for z in outputs]
+    over = [damped(z, 1e-9 * _size(z)) for z in outputs]
 
     def pullback(*relevance: Tensor | None) -> PulledBack:
         s = [None if r is None else r * o for r, o in zip(relevance, over, strict=True)]
@@ -26,6 +25,13 @@ def first_order(step: Step, tape: Tape, cause: str) -> Pullback:
         return [torch.nan_to_num(t, nan=0.0, posinf=0.0, neginf=0.0) for t in handed], cause
 
     return pullback
+
+
+def _size(z: Tensor) -> Tensor:
+    """The root mean square of each row: an ε of this size is small whatever the unit of z is."""
+    finite = torch.nan_to_num(z, nan=0.0, posinf=0.0, neginf=0.0)
+    axes = tuple(range(1, z.ndim)) if z.ndim > 1 else tuple(range(z.ndim))
+    return finite.square().mean(axes, keepdim=True).sqrt() if axes else finite.abs()
 
 
 def taylor(step: Step, tape: Tape, options: Options) -> Pullback:

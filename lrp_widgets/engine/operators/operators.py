@@ -8,15 +8,17 @@ a ⊙ vjp(R / (z + ε)), and the explanation names it.
 from __future__ import annotations
 
 from lrp_widgets.engine.operators.attention import attention, softmax
+from lrp_widgets.engine.operators.complex_pairs import complex_rule
 from lrp_widgets.engine.operators.first_order import fallback, taylor
 from lrp_widgets.engine.operators.identity_routing import identity, lookup, overwriting, routing
 from lrp_widgets.engine.operators.linear import gate_last, gathered, linear, multilinear, product_over, written_into
 from lrp_widgets.engine.operators.normalization import batch_statistics, group_norm, layer_norm
 from lrp_widgets.engine.operators.options import Options
-from lrp_widgets.engine.operators.pooling import max_pool, pool
+from lrp_widgets.engine.operators.pooling import grid_sample, max_pool, pool
 from lrp_widgets.engine.operators.products import matrix_product, product, quotient
 from lrp_widgets.engine.operators.pullback import OperatorRule
 from lrp_widgets.engine.operators.sums import residual_sum
+from lrp_widgets.engine.operators.tokens import token_rule
 from lrp_widgets.engine.trace.step import Step
 
 __all__ = [
@@ -62,18 +64,18 @@ _ROUTING = (
     "narrow_copy split_copy split_with_sizes_copy t_copy transpose_copy unbind_copy unfold_copy unsqueeze_copy diag "
     "diag_embed block_diag take take_along_dim kthvalue mode median nanmedian cummax cummin aminmax fmax fmin "
     "_upsample_nearest_exact1d _upsample_nearest_exact2d _upsample_nearest_exact3d max_unpool2d max_unpool3d "
-    "fractional_max_pool2d fractional_max_pool3d _unsafe_masked_index _unsafe_index resize"
+    "fractional_max_pool2d fractional_max_pool3d _unsafe_masked_index _unsafe_index resize _pack_padded_sequence"
 )
 _POOLING = (
     "avg_pool1d avg_pool2d avg_pool3d _adaptive_avg_pool1d _adaptive_avg_pool2d _adaptive_avg_pool3d "
     "adaptive_avg_pool1d mean sum cumsum upsample_linear1d upsample_bilinear2d upsample_bicubic2d "
-    "upsample_trilinear3d _upsample_bilinear2d_aa _upsample_bicubic2d_aa col2im grid_sampler_2d grid_sampler_3d"
+    "upsample_trilinear3d _upsample_bilinear2d_aa _upsample_bicubic2d_aa col2im"
 )
 
 # Sums of elements that an index gathers; constants in them are biases.
 _LINEAR = (
     "index_add scatter_add segment_reduce trace nll_loss_forward nll_loss2d_forward "
-    "_unsafe_masked_index_put_accumulate _unsafe_index_put renorm"
+    "_unsafe_masked_index_put_accumulate _unsafe_index_put renorm _sparse_addmm _sparse_mm"
 )
 # Which arguments an operator multiplies with each other.
 _MULTILINEAR = {
@@ -87,6 +89,8 @@ _TAYLOR = (
     "binary_cross_entropy binary_cross_entropy_with_logits _ctc_loss _cdist_forward _pdist_forward cumprod"
 )
 
+_MOVES = frozenset(_ROUTING.split()) | {"clone", "contiguous", "_to_copy", "detach"}
+
 OPERATORS: dict[str, OperatorRule] = {
     **dict.fromkeys(_ELEMENTWISE.split(), identity),
     **dict.fromkeys(_ROUTING.split(), routing),
@@ -97,6 +101,7 @@ OPERATORS: dict[str, OperatorRule] = {
     "div": quotient,
     **dict.fromkeys(("mm", "bmm", "matmul", "dot", "mv", "_trilinear"), matrix_product),
     **dict.fromkeys(("addmm", "baddbmm", "addbmm", "addmv"), matrix_product),
+    **dict.fromkeys(("grid_sampler_2d", "grid_sampler_3d"), grid_sample),
     "embedding": lookup,
     "as_strided_scatter": overwriting,
     "native_layer_norm": layer_norm,
@@ -124,6 +129,10 @@ OPERATORS: dict[str, OperatorRule] = {
 
 def operator_rule(step: Step) -> OperatorRule:
     """The rule of a step without a rule; `fallback` where the table has none."""
+    if step.op.startswith("complex::") and step.op not in OPERATORS:
+        return complex_rule(step, _MOVES)
+    if (of_tokens := token_rule(step)) is not None:
+        return of_tokens
     rule = OPERATORS.get(step.op, fallback)
     # An elementwise op of two active tensors (x ** y) is not the identity for either of them.
     return fallback if rule is identity and len(step.inputs) > 1 else rule

@@ -9,14 +9,15 @@ from torch import Tensor
 from torch.nn import functional
 
 from lrp_widgets.engine.layers.reciprocal import reciprocal_and_zeros, uncancelled
+from lrp_widgets.engine.operators.first_order import fallback
 from lrp_widgets.engine.operators.identity_routing import routing
 from lrp_widgets.engine.operators.options import Options
 from lrp_widgets.engine.operators.pullback import Pullback, PulledBack, vjp
 from lrp_widgets.engine.trace.convolution import as_it_lies
-from lrp_widgets.engine.trace.step import Step, replay
+from lrp_widgets.engine.trace.step import Ref, Step, replay
 from lrp_widgets.engine.trace.tape import Tape
 
-__all__ = ["max_pool", "pool"]
+__all__ = ["grid_sample", "max_pool", "pool"]
 
 
 def pool(step: Step, tape: Tape, options: Options) -> Pullback:
@@ -30,6 +31,23 @@ def pool(step: Step, tape: Tape, options: Options) -> Pullback:
     def pullback(relevance: Tensor) -> PulledBack:
         absorbed = {} if dead is None else {"no input": relevance * dead}
         return [a * adjoint(relevance * one_over_z)[0]], absorbed
+
+    return pullback
+
+
+def grid_sample(step: Step, tape: Tape, options: Options) -> Pullback:
+    """Each place of the answer is a mean of its neighbours in the picture, which take it all; the grid is a gate."""
+    if len(step.inputs) == 1 and isinstance(step.args[0], Ref):
+        return pool(step, tape, options)
+    if not isinstance(step.args[0], Ref):
+        return fallback(step, tape, options)  # a constant picture: only where one looks depends on the input
+    (picture, *_), grid = step.inputs, step.inputs[-1]
+    at_grid = step.but(args=(step.args[0], tape.values[grid], *step.args[2:]), inputs=(picture,))
+    of_picture = pool(at_grid, tape, options)
+
+    def pullback(relevance: Tensor) -> PulledBack:
+        handed, absorbed = of_picture(relevance)
+        return [*handed, None], absorbed
 
     return pullback
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from lrp_widgets.engine.layers.reciprocal import kept, reciprocal_and_zeros
+from lrp_widgets.engine.layers.softmax import SOFTMAX
 from lrp_widgets.engine.operators.identity_routing import identity
 from lrp_widgets.engine.operators.options import Options
 from lrp_widgets.engine.operators.pullback import Pullback, PulledBack, vjp
@@ -16,13 +17,15 @@ __all__ = ["GATES", "made_by_op", "matrix_product", "product", "quotient"]
 
 
 # What makes a gate, an answer that says how much of something else passes; and what makes a normalizing factor.
-GATES = ("sigmoid", "hardsigmoid", "_softmax")
+GATES = ("sigmoid", "hardsigmoid", *SOFTMAX)
 NORMALIZERS = ("rsqrt", "reciprocal")
 _PASSING = frozenset(
     {
         "view", "_unsafe_view", "reshape", "expand", "unsqueeze", "squeeze", "transpose", "t", "permute", "clone",
         "_to_copy", "slice", "select", "split", "unsafe_split", "split_with_sizes", "chunk", "unbind", "repeat",
-        "native_dropout", "rsub", "sub", "add", "mul", "div", "neg",
+        "native_dropout", "rsub", "sub", "add", "mul", "div", "neg", "masked_fill", "where", "topk", "sort", "gather",
+        "scatter", "index", "index_select", "index_put", "take_along_dim", "masked_select", "tril", "triu",
+        "as_strided_scatter", "as_strided", "copy",
     }
 )  # fmt: skip
 
@@ -31,9 +34,14 @@ def made_by_op(value: int, tape: Tape, ops: tuple[str, ...]) -> bool:
     """Whether a value was made by one of the ops, apart from moving, scaling and shifting it."""
     for step in tape.steps:
         if value in step.outputs:
-            passing = len(step.inputs) == 1 and step.op in _PASSING
+            passing = step.op in _PASSING and (len(step.inputs) == 1 or _is_normalized(step))
             return step.op in ops or (passing and made_by_op(step.inputs[0], tape, ops))
     return False
+
+
+def _is_normalized(step: Step) -> bool:
+    """Whether something is divided by its own sum, or the like: it stays what it is."""
+    return step.op == "div" and isinstance(step.args[0], Ref)
 
 
 def product(step: Step, tape: Tape, options: Options) -> Pullback:
@@ -80,7 +88,7 @@ def matrix_product(step: Step, tape: Tape, options: Options) -> Pullback:
     active = isinstance(summand, Ref)
     # Attention weights that are held constant hand nothing on: all goes to the values.
     factors = step.inputs[active:]
-    constant = [options.attention == "held constant" and made_by_op(v, tape, ("_softmax",)) for v in factors]
+    constant = [options.attention == "held constant" and made_by_op(v, tape, SOFTMAX) for v in factors]
     taking = (
         len(constant) if all(constant) else len(constant) - sum(constant)
     )  # of attention alone, someone must take it

@@ -8,13 +8,14 @@ explains the whole difference.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from lrp_widgets.engine.operators.adjoints import adjoint_of
 from lrp_widgets.engine.operators.options import Options
-from lrp_widgets.engine.trace.step import Step, replay
+from lrp_widgets.engine.trace.step import Ref, Step, replay
 from lrp_widgets.engine.trace.tape import Tape
 
 __all__ = ["OperatorRule", "Pullback", "PulledBack", "vjp"]
@@ -30,6 +31,7 @@ def vjp(step: Step, tape: Tape) -> tuple[Callable[..., list[Tensor]], list[Tenso
     if (own := adjoint_of(step, tape.values[step.inputs[0]])) is not None:
         outputs = [tape.values[value] for value in step.outputs if value is not None]
         return lambda s: [own(s.to(outputs[0].dtype) if outputs[0].is_floating_point() else s)], outputs
+    step = _with_floating_tokens(step, tape)
     with torch.enable_grad():
         leaves = [_floating(tape.values[value]).detach().requires_grad_() for value in step.inputs]
         try:
@@ -59,6 +61,32 @@ def _no_derivative(step: Step, error: RuntimeError) -> RuntimeError:
         f"{step.name!r} has no derivative to pass relevance by ({error}) "
         f"Say how it passes: lw.operators.OPERATORS[{step.op!r}] = lw.operators.identity, for instance."
     )
+
+
+def _with_floating_tokens(step: Step, tape: Tape) -> Step:
+    """A step that moves tokens, with the constants among them (a padding token) in floating point."""
+    dtypes = {tape.values[value].dtype for value in step.inputs if not tape.values[value].is_floating_point()}
+    schema: Any = getattr(step.func, "_schema", None)
+    if not dtypes or schema is None:
+        return step
+    names = [argument.name for argument in schema.arguments]
+
+    def floating(name: str, arg: Any) -> Any:
+        if name in _INDICES:
+            return arg
+        if isinstance(arg, Tensor):
+            return arg.double() if arg.dtype in dtypes and arg.dtype != torch.bool else arg
+        return [floating(name, item) for item in arg] if isinstance(arg, tuple | list) and _has_tensor(arg) else arg
+
+    args = tuple(floating(name, arg) for name, arg in zip(names, step.args, strict=False))
+    return step.but(args=args, kwargs={name: floating(name, arg) for name, arg in step.kwargs.items()})
+
+
+_INDICES = ("index", "indices", "mask", "condition")  # arguments that say where, and are no numbers to derive after
+
+
+def _has_tensor(items: Any) -> bool:
+    return any(isinstance(item, Tensor | Ref) for item in items)
 
 
 def _floating(t: Tensor) -> Tensor:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -20,10 +21,12 @@ from lrp_widgets.engine.propagation.method import Method, never
 from lrp_widgets.engine.propagation.propagate import Propagation
 from lrp_widgets.engine.propagation.target import Target
 from lrp_widgets.engine.trace.channels_last import ChannelsLast
+from lrp_widgets.engine.trace.draws import same_draws
 from lrp_widgets.engine.trace.inputs import Inputs, check_input, copied, inputs_of, same_inputs
 from lrp_widgets.engine.trace.memo import Memo
 from lrp_widgets.engine.trace.memory_budget import MemoryBudget
-from lrp_widgets.engine.trace.tape import RecordingError, Tape, record, telling
+from lrp_widgets.engine.trace.model_state import ModelState, model_state
+from lrp_widgets.engine.trace.tape import RecordingError, Tape, record, telling, without_attention_fastpath
 from lrp_widgets.wording import in_words
 
 __all__ = ["Explainer", "Output"]
@@ -43,6 +46,9 @@ _MODAL = (
 )
 
 
+_WITH_FASTPATH = (nn.TransformerEncoder, nn.TransformerEncoderLayer, nn.MultiheadAttention)
+
+
 class Explainer:
     """Explains one model, again and again, doing only what has changed since the last time.
 
@@ -60,7 +66,8 @@ class Explainer:
         self._memo = Memo()  # what depends on the tape
         self._tape: Tape | None = None
         self._x: Inputs | None = None
-        self._state: tuple[Any, ...] | None = None
+        self._state: ModelState | None = None
+        self._random = False  # whether the model drew random numbers when it was last recorded
 
     def explain(
         self,
@@ -96,18 +103,22 @@ class Explainer:
             return explanation.replace(seconds=time.perf_counter() - begun)
 
     def remembers(self, x: Any) -> bool:
-        """Whether what was last explained was `x`, and no weight has changed since."""
+        """Whether what was last explained was `x`, and the model would answer the same now."""
         with self._lock:
-            same_input = self._tape is not None and same_inputs(self._x, inputs_of(x))
-            return same_input and _same_state(self._state, model_state(self.model))
+            inputs = inputs_of(x)
+            return same_inputs(self._x, inputs) and self._answers_as_before(inputs, model_state(self.model))
 
     def scores(self, x: Any) -> Tensor:
         """What the model answers at x, without gradients."""
         inputs = inputs_of(x)
         check_mode(self.model)
-        with torch.no_grad(), telling(self.model, inputs):
+        with torch.no_grad(), without_attention_fastpath(), telling(self.model, inputs), self._draws():
             result = inputs.call(self.model, copied(inputs).tensors)  # a copy, for models that write in place
         return self.select(result)
+
+    def _draws(self) -> AbstractContextManager[None]:
+        """Where the model is known to draw random numbers, the same as were recorded."""
+        return same_draws() if self._random else nullcontext()
 
     def check_draws(self, x: Any) -> None:
         """Raise RecordingError where the model draws random numbers at x because parts of it are in training mode."""
@@ -120,18 +131,57 @@ class Explainer:
             inputs = inputs_of(x)
             check_mode(self.model)
             state = model_state(self.model)
-            if not _same_state(self._state, state):
+            if not state.same_weights(self._state):
                 check_weights(self.model)
-                self._tape, self._state = None, state
+                self._tape = None
                 self._forget_weights()
-            if self._tape is None or not same_inputs(self._x, inputs):
+            if not same_inputs(self._x, inputs) or not self._answers_as_before(inputs, state):
                 with telling_of_tokens(self.model, inputs):
-                    tape = record(self.model, inputs, self.select, self._channels_last)
+                    tape = record(self.model, inputs, self.select, self._channels_last, state.memories)
                     tape = canonize(tape, self._weights, self._budget)
                 check_scores(tape.scores)
+                self._random = tape.random
+                if (note := self._note_of_fastpath(inputs, tape)) is not None:
+                    tape = dataclasses.replace(tape, notes=(*tape.notes, note))
                 self._budget.beside(_layers_bytes(tape))
                 self._tape, self._memo, self._x = tape, Memo(), copied(inputs)
+                self._state = state.reread(self.model)
+            assert self._tape is not None
             return self._tape
+
+    def _answers_as_before(self, inputs: Inputs, state: ModelState) -> bool:
+        """Whether the tape still holds for a model in this state.
+
+        Where the state proves nothing (an attribute has another value, or something cannot be read), one forward pass
+        is compared with what was recorded.
+        """
+        if self._tape is None or not state.same_weights(self._state):
+            return False
+        if state.proves(self._state):
+            return True
+        with without_attention_fastpath():
+            now = self.scores(inputs)
+        before = self._tape.scores
+        # The recorded convolutions run in another order in memory, which rounds otherwise.
+        rounding = 1e3 * torch.finfo(before.dtype).eps * float(before.abs().max())
+        same = now.shape == before.shape and bool(((now - before).abs() <= rounding).all())
+        if same:
+            self._state = state.reread(self.model)
+        return same
+
+    def _note_of_fastpath(self, inputs: Inputs, tape: Tape) -> str | None:
+        """Torch has a fast path for attention in evaluation; at positions that a mask leaves out it answers zeros."""
+        if not any(isinstance(module, _WITH_FASTPATH) for module in self.model.modules()):
+            return None
+        with torch.no_grad(), self._draws():
+            fast = self.select(inputs.call(self.model, copied(inputs).tensors))
+        gap, size = float((fast - tape.scores).abs().max()), float(tape.scores.abs().max())
+        if fast.shape != tape.scores.shape or gap <= 1e3 * torch.finfo(fast.dtype).eps * size:
+            return None
+        return (
+            f"In evaluation mode torch runs attention on a fast path that answers otherwise here, by up to {gap:.2g}: "
+            "padded positions are zero on it. The model is explained as it was trained, without that path."
+        )
 
     def recording(self, x: Any, aside: bool = False) -> Recording:
         """The tape at x with its memo; `aside`: with a memo of its own, which knows the same to begin with."""
@@ -249,25 +299,19 @@ def telling_of_tokens(model: nn.Module, inputs: Inputs) -> Iterator[None]:
     try:
         yield
     except RecordingError:
-        if isinstance(inputs.form, Tensor) and not any(isinstance(m, nn.Embedding) for m in model.modules()):
+        looks_up = any(isinstance(m, nn.Embedding | nn.EmbeddingBag) for m in model.modules())
+        if isinstance(inputs.form, Tensor) and not looks_up and _runs(model, inputs.form.float()):
             check_input(inputs.form)
         raise
 
 
-def model_state(model: nn.Module) -> tuple[Any, ...]:
-    """Every module with its mode, every parameter and buffer with its version: equal as long as none was replaced."""
-    modules = tuple(model.modules())
-    # Each module's own: parameters() and buffers() walk through all of them twice more.
-    tensors = [t for m in modules for t in (*m._parameters.values(), *m._buffers.values()) if t is not None]
-    # The memory is kept alive with them, so that its address is not inputs to other weights.
-    states = [(t, t.data_ptr(), 0 if t.is_inference() else t._version, t.untyped_storage()) for t in tensors]
-    return (*((module, module.training) for module in modules), *states)
-
-
-def _same_state(before: tuple[Any, ...] | None, now: tuple[Any, ...]) -> bool:
-    if before is None or len(before) != len(now):
+def _runs(model: nn.Module, x: Tensor) -> bool:
+    try:
+        with torch.no_grad():
+            model(x)
+    except Exception:
         return False
-    return all(a[0] is b[0] and a[1:3] == b[1:3] for a, b in zip(before, now, strict=True))
+    return True
 
 
 def check_model(owner: str, model: Any) -> None:

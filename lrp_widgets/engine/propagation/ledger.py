@@ -92,6 +92,7 @@ def lines_of(entries: Sequence[LedgerEntry], batch: int) -> tuple[LayerRelevance
     total, passed, back, size = (
         column.total(fetched, len(entries)) for column in (arriving, handed_on, filtered, sizes)
     )
+    _spread_mixed_rows(entries, causes, fetched, (total, passed, back, size))
     rest = total - passed
     rounding = torch.tensor([_rounding(entry.eps_arriving) for entry in entries], dtype=torch.float64)[:, None]
     unexplained = (~(rest.abs() <= rounding * size)).any(1).tolist()  # also where it is NaN
@@ -110,6 +111,33 @@ def lines_of(entries: Sequence[LedgerEntry], batch: int) -> tuple[LayerRelevance
         about = {"rule": entry.rule, "tolerance": _tolerance(entry.eps)} if entry.arriving else {"reached": False}
         lines.append(LayerRelevance(entry.step.name, entry.step.op, out, into, plus, minus, absorbed, **about))
     return tuple(lines)
+
+
+def _spread_mixed_rows(
+    entries: Sequence[LedgerEntry], causes: list[dict[str, int]], fetched: Tensor, columns: tuple[Tensor, ...]
+) -> None:
+    """Where a step carries relevance from one row to another (a graph, attention across the batch), share evenly.
+
+    Such a step hands on what it got in all, and no row by itself does. Its line says of each row the mean of all.
+    """
+    total, passed, _, size = columns
+    batch = total.shape[1]
+    if batch == 1:
+        return
+    kept = torch.zeros_like(total)
+    for line, places in enumerate(causes):
+        for place in places.values():
+            kept[line] += fetched[place]
+    rest = total - passed - kept
+    tolerance = torch.tensor([_tolerance(entry.eps) for entry in entries], dtype=torch.float64)
+    whole = size.sum(1)
+    by_row = (rest.abs() > tolerance[:, None] * (size + passed.abs() + kept.abs()) + 1e-30).any(1)
+    mixed = by_row & (rest.sum(1).abs() <= tolerance / batch * whole)
+    for line in mixed.nonzero().flatten().tolist():
+        for column in columns:
+            column[line] = column[line].mean()
+        for place in causes[line].values():
+            fetched[place] = fetched[place].mean()
 
 
 def _tolerance(eps: float) -> float:

@@ -14,6 +14,7 @@ from lrp_widgets.engine.composites.presets import deep_taylor
 from lrp_widgets.engine.propagation.explanation import Explanation
 from lrp_widgets.engine.propagation.filter import Filter
 from lrp_widgets.engine.propagation.method import Method, never
+from lrp_widgets.engine.propagation.notes import notes_on
 from lrp_widgets.engine.propagation.propagate import Propagation, propagate
 from lrp_widgets.engine.propagation.target import Contrast, Target, resolve_target, starting_relevance
 from lrp_widgets.engine.trace.inputs import Inputs, copied, inputs_of
@@ -72,7 +73,7 @@ class LRP(Method):
         inputs = inputs_of(x)
         with torch.no_grad():
             here: Recording = explainer.recording(inputs) if recording is None else recording
-            return self._explanation(here.tape, inputs, *self.propagate(here, target, abandoned, show))
+            return self._explanation(here, inputs, *self.propagate(here, target, abandoned, show))
 
     def propagate(
         self,
@@ -88,8 +89,15 @@ class LRP(Method):
         return propagate(tape, self.composite, start, memo, abandoned, show, self.filters), start, resolved
 
     def _explanation(
-        self, tape: Tape, inputs: Inputs, passed: Propagation, start: Tensor, target: tuple[int, ...] | Contrast
+        self,
+        recording: Recording,
+        inputs: Inputs,
+        passed: Propagation,
+        start: Tensor,
+        target: tuple[int, ...] | Contrast,
     ) -> Explanation:
+        tape = recording.tape
+
         def at_layer(name: str) -> Tensor:
             value = tape.value_at(name)
             relevance = passed.relevance.get(value)
@@ -106,7 +114,7 @@ class LRP(Method):
             recomputed=passed.recomputed,
             steps=len(tape.steps),
             fallbacks=passed.fallbacks,
-            notes=self.composite.remarks(tape),
+            notes=(*self.composite.remarks(tape), *notes_on(tape, passed, recording.memo)),
             _at_layer=at_layer,
         )
 

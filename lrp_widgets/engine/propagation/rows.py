@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lrp_widgets.engine.operators import OPERATORS, overwriting, routing
+from lrp_widgets.engine.operators import operator_rule, overwriting, routing
 from lrp_widgets.engine.trace.convolution import as_it_lies
 from lrp_widgets.engine.trace.step import Step, replay
 from lrp_widgets.engine.trace.tape import Tape
@@ -36,6 +36,8 @@ def by_row(t: Tensor, batch: int, rows: Rows | None = None, size: bool = False) 
     Without a rows the batch leads, alone or multiplied by windows or heads; where even that cannot be, the rows
     cannot be told apart and share the total evenly.
     """
+    if rows is not None and not t.ndim and len(rows.row) == 1:
+        t = t[None]
     if rows is not None and rows.axis < t.ndim and t.shape[rows.axis] == len(rows.row):
         along = _sums(t.transpose(0, rows.axis).reshape(len(rows.row), -1), size).cpu().double()
         return torch.zeros(batch, dtype=torch.float64).index_add_(0, rows.row, along)
@@ -88,7 +90,7 @@ def _passed_on(step: Step, tape: Tape, rows: dict[int, Rows]) -> list[Rows | Non
     of_inputs = [rows[value] for value in step.inputs if value in rows]
     if len(of_inputs) < len(step.inputs):
         return []
-    if step.affine is None and OPERATORS.get(step.op) in (routing, overwriting):
+    if step.affine is None and operator_rule(step) in (routing, overwriting):
         return _routed(step, tape, of_inputs)
     first, source = of_inputs[0], tape.values[step.inputs[0]]
     for of_input, value in zip(of_inputs, step.inputs, strict=True):
@@ -102,6 +104,8 @@ def _passed_on(step: Step, tape: Tape, rows: dict[int, Rows]) -> list[Rows | Non
 
 def _of_output(rows: Rows, source: Tensor, output: Tensor, step: Step) -> Rows | None:
     """Where the rows lie behind a step that works on each row by itself."""
+    if bool((rows.row == rows.row[0]).all()):  # one row alone, whatever becomes of its axes
+        return Rows(0, rows.row[:1].expand(output.shape[0] if output.ndim else 1))
     axis = rows.axis
     if step.op in _REDUCING and output.ndim < source.ndim:
         axes = step.args[1] if len(step.args) > 1 else step.kwargs.get("dim")

@@ -1,7 +1,8 @@
-"""What is explained of an answer: a class, one class a row, or a class against another; and where relevance starts."""
+"""What is explained of an answer: a class, a place in a map, one a row, or one against another; and where R starts."""
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,36 +20,65 @@ __all__ = ["Contrast", "Target", "contrast", "resolve_target", "starting_relevan
 class Contrast:
     """Evidence for class `a` against class `b`: the relevance starts as f_a at a and −f_b at b."""
 
-    a: int
-    b: int
+    a: Any
+    b: Any
 
 
-def contrast(a: int, b: int) -> Contrast:
-    """The target "a rather than b": explains f_a − f_b."""
+def contrast(a: int | tuple[int, ...], b: int | tuple[int, ...]) -> Contrast:
+    """The target "a rather than b": explains f_a − f_b. Each is a class, or a place in an answer of several axes."""
     if a == b:
         raise ValueError(f"contrast(a, b) needs two different classes, got {a} twice.")
     return Contrast(a, b)
 
 
-Target = int | Sequence[int] | Tensor | Contrast | None
+Target = int | Sequence[int] | Sequence[tuple[int, ...]] | Tensor | Contrast | None
 
 
-def resolve_target(target: Target, scores: Tensor) -> tuple[int, ...] | Contrast:
-    """One class a row, or a contrast. Raises IndexError or TypeError that names what it got."""
-    classes = scores[0].numel() if scores.ndim > 1 else 1
+def resolve_target(target: Any, scores: Tensor) -> tuple[int, ...] | Contrast:
+    """One class a row, or a contrast, as numbers in the flattened answer of a row.
+
+    Where an answer has several axes, as a map of (class, row, column) or a text of (position, token), a class may also
+    be a tuple with one index for each of them. Raises IndexError, TypeError or ValueError that names what it got.
+    """
+    axes = tuple(scores.shape[1:])
+    classes = math.prod(axes)
     if isinstance(target, Contrast):
-        return Contrast(_checked_class(target.a, classes), _checked_class(target.b, classes))
+        return Contrast(*(_checked_class(_flat(side, axes), classes) for side in (target.a, target.b)))
     if target is None:
         return tuple(scores.reshape(len(scores), -1).argmax(1).tolist())
     if (as_list := getattr(target, "tolist", None)) is not None:  # a tensor, an array, or a number of numpy
         target = as_list()
     if isinstance(target, int) and not isinstance(target, bool):
         target = [target] * len(scores)
+    if isinstance(target, tuple) and _is_place(target, axes):
+        if len(target) == len(scores):
+            raise ValueError(
+                f"target {target} may be one place of {axes}, or one class for each of the {len(scores)} rows. Write "
+                f"[{target}] * {len(scores)} for the place, or {list(target)} for the classes."
+            )
+        target = [target] * len(scores)
     if not isinstance(target, Sequence) or isinstance(target, str):
         raise TypeError(f"target must be a class, one class a row, None or lw.contrast(a, b), got {brief(target)}.")
     if len(target) != len(scores):
         raise ValueError(f"target must name one class for each of the {len(scores)} rows, got {len(target)}.")
-    return tuple(_checked_class(which, classes) for which in target)
+    return tuple(_checked_class(_flat(which, axes), classes) for which in target)
+
+
+def _is_place(which: Any, axes: tuple[int, ...]) -> bool:
+    """Whether a class is said as one index for each axis of the answer."""
+    return isinstance(which, tuple | list) and len(axes) > 1 and len(which) == len(axes)
+
+
+def _flat(which: Any, axes: tuple[int, ...]) -> Any:
+    """A place as its number in the flattened answer; −1 is the last index of an axis."""
+    if not _is_place(which, axes):
+        return which
+    number = 0
+    for index, size in zip(which, axes, strict=True):
+        if isinstance(index, bool) or not isinstance(index, int) or not -size <= index < size:
+            raise IndexError(f"target must lie in the answer's {axes}, got {tuple(which)}.")
+        number = number * size + index % size
+    return number
 
 
 def _checked_class(which: Any, classes: int) -> int:

@@ -52,6 +52,7 @@ class Aliases:
         self._current: dict[int, int] = {}  # id of a live tensor -> its present value
         self._alive: list[Tensor] = []  # keeps these ids from being given to other tensors
         self._memories: dict[int, Memory] = {}
+        self.copies: set[int] = set()  # memories that hold what a memory held before it depended on the input
         self._constants: set[int] = set()  # values of a memory that held no input when it was first written
 
     def add(self, tensor: Tensor) -> int:
@@ -84,7 +85,11 @@ class Aliases:
     def tracks(self, tensor: Tensor) -> bool:
         """Whether a tensor lies in a memory that depends on the input."""
         memory = self._memories.get(storage_of(tensor))
-        return memory is not None and bool(memory.tensors) and tensor.is_floating_point()
+        if memory is None or not memory.tensors:
+            return False
+        # Whole numbers are looked at as tokens where tokens lie in that memory.
+        carries = tensor.is_floating_point() or tensor.is_complex()
+        return carries or any(other.dtype == tensor.dtype for other in memory.tensors)
 
     def alone(self, tensor: Tensor) -> bool:
         """Whether a value is all that its memory is known to hold."""
@@ -135,6 +140,8 @@ class Aliases:
         return self._memories.setdefault(storage_of(tensor), Memory())
 
     def _read(self, whole: int, tensor: Tensor) -> int:
+        if self.values[whole].dtype != tensor.dtype:
+            raise TwoDtypes(f"{self.values[whole].dtype}, {tensor.dtype}")
         value = self._emit(_as_strided, (Ref(whole), *_geometry(tensor)), tensor)
         self._alive.append(tensor)
         memory = self._memory(tensor)
@@ -148,8 +155,11 @@ class Aliases:
         memory = self._memory(tensor)
         if memory.whole is not None:
             return memory.whole
+        if tensor.is_complex():
+            raise TwoDtypes(f"{tensor.dtype} in place")
         base: Any = torch.empty(0, dtype=tensor.dtype, device=tensor.device).set_(tensor.untyped_storage()).clone()
         content = base
+        self.copies.add(storage_of(base))
         for other in memory.tensors:
             if other.dtype != tensor.dtype:
                 raise TwoDtypes(f"{tensor.dtype}, {other.dtype}")
@@ -179,8 +189,8 @@ def running_module(paths: dict[int, str]) -> str:
 
 
 def storage_of(tensor: Tensor) -> int:
-    """What tells one memory from another, as long as it is alive."""
-    return tensor.untyped_storage()._cdata
+    """What tells one memory from another, as long as it is alive; of a sparse tensor, which has several, itself."""
+    return tensor.untyped_storage()._cdata if tensor.layout == torch.strided else id(tensor)
 
 
 def copied_memory(tensor: Tensor) -> Tensor:

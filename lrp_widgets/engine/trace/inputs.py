@@ -40,6 +40,18 @@ class Inputs:
         """Parts in the form of the input; what was no tensor in it is left as it is."""
         return fill(self._template, iter(parts))
 
+    def moved(self) -> Inputs:
+        """Another input of the same form, near this one: shifted numbers, the same tokens in another order."""
+        generator = torch.Generator().manual_seed(0)
+        tensors = []
+        for tensor in self.tensors:
+            if floating(tensor):
+                noise = torch.randn(tensor.shape, generator=generator).to(tensor)
+                tensors.append(tensor + noise * (0.01 * tensor.abs().max() + 1e-3))
+            else:
+                tensors.append(tensor.flip(-1))
+        return Inputs(self.like(tensors), tuple(tensors), self._template)
+
     @property
     def rows(self) -> int:
         """How many rows the batch has: what most of the tensors begin with, the first of them in doubt."""
@@ -125,6 +137,16 @@ def _named(x: Any, name: str = "The input") -> Iterator[tuple[str, Tensor]]:
 def _check_tensor(name: str, x: Tensor) -> None:
     if x.is_complex():
         raise TypeError(f"{name} must be real, got {x.dtype}. Relevance of complex numbers is not defined.")
+    if x.is_nested:
+        raise TypeError(
+            f"{name} must be one dense tensor, got a nested one. Pad it: torch.nested.to_padded_tensor(x, 0)."
+        )
+    if x.layout != torch.strided:
+        raise TypeError(f"{name} must be a dense tensor, got one of layout {x.layout}. Convert it with .to_dense().")
+    if x.is_quantized:
+        raise TypeError(f"{name} must hold plain numbers, got {x.dtype}. Convert it with .dequantize().")
+    if x.device.type == "meta":
+        raise TypeError(f"{name} has a shape and no numbers (it is on the device 'meta'). Hand over a real tensor.")
     if x.ndim < 1 or x.shape[0] == 0:
         raise ValueError(f"{name} must hold at least one row, got shape {tuple(x.shape)}.")
     if floating(x) and not bool(torch.isfinite(x).all()):

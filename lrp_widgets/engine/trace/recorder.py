@@ -11,10 +11,20 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from lrp_widgets.engine.trace.aliases import Aliases, TwoDtypes, copied_memory, running_module, storage_of
 from lrp_widgets.engine.trace.channels_last import ChannelsLast
+from lrp_widgets.engine.trace.complex_numbers import ComplexOperation, as_pairs, has_complex
 from lrp_widgets.engine.trace.conditional_norm import CONDITIONAL_NORMS
 from lrp_widgets.engine.trace.in_place import run_in_new_memory
 from lrp_widgets.engine.trace.recurrent import SPELLED_OUT
-from lrp_widgets.engine.trace.step import Ref, Step, op_name, out_arguments, output_tensors, written_tensors
+from lrp_widgets.engine.trace.step import (
+    Ref,
+    Step,
+    flat_tensors,
+    op_name,
+    out_arguments,
+    output_tensors,
+    written_tensors,
+)
+from lrp_widgets.engine.trace.tokens import ASKS_MASK, MAKES_CODES, hands_tokens_on
 
 __all__ = ["Recorder", "RecordingError"]
 
@@ -23,13 +33,23 @@ class RecordingError(RuntimeError):
     """The model could not be recorded; the message says at which layer and why."""
 
 
-def _frozen(tree: Any, key: int) -> Any:
-    """The arguments of a step with every constant that lives in a memory replaced by a copy."""
+def _with_own_constants(tree: Any, lasting: frozenset[int]) -> Any:
+    """The arguments of a step with copies of the constants that may still be written."""
     if isinstance(tree, Tensor):
-        return copied_memory(tree) if storage_of(tree) == key else tree
+        return tree if storage_of(tree) in lasting else tree.clone()
     if isinstance(tree, tuple | list):
-        return type(tree)([_frozen(item, key) for item in tree])
-    return {name: _frozen(item, key) for name, item in tree.items()} if isinstance(tree, dict) else tree
+        return type(tree)([_with_own_constants(item, lasting) for item in tree])
+    return {name: _with_own_constants(item, lasting) for name, item in tree.items()} if isinstance(tree, dict) else tree
+
+
+def _draws(func: Any, args: Any, kwargs: dict[str, Any]) -> bool:
+    """Whether an operation that can draw random numbers does: attention and dropout with p = 0 do not."""
+    arguments = func._schema.arguments
+    named = {argument.name: argument.default_value for argument in arguments}
+    named.update(zip((argument.name for argument in arguments), args, strict=False), **kwargs)
+    if named.get("train", True) is False:
+        return False
+    return all(named[name] != 0.0 for name in ("dropout_p", "dropout", "p") if name in named)
 
 
 def _empty(tree: Any) -> Any:
@@ -52,14 +72,7 @@ _SHAPE_ONLY = frozenset(
         "randn_like",
     }
 )
-# These move whole numbers about; what an embedding then looks up is known to belong to them.
-_MOVING = frozenset(
-    {
-        "view", "_unsafe_view", "reshape", "permute", "transpose", "t", "unsqueeze", "squeeze", "expand", "repeat",
-        "slice", "select", "split", "split_with_sizes", "unbind", "constant_pad_nd", "cat", "stack", "clone", "alias",
-        "detach", "flip", "roll", "_to_copy",
-    }
-)  # fmt: skip
+_QUANTIZED = ("quantized", "onednn", "torchao")  # namespaces of operations with quantized weights
 _scatter_reduce = torch.ops.aten.scatter.reduce
 _max_pool = torch.ops.aten.max_pool2d_with_indices.default
 _overwrite = torch.ops.aten.copy_.default
@@ -69,28 +82,53 @@ class Recorder(TorchDispatchMode):
     """Writes a step for every operation that depends on the input, while a model runs.
 
     paths: the path of each module of the model, by its id.  channels_last: how its convolutions run.
+    own_memories: the memories that the model had before it ran.
     values: what the steps read and make; `aliases` says which of them a tensor holds now.
     """
 
     uncompiled: ClassVar[Any] = None  # _dispatch, out of reach of torch's compiler where that is loaded
 
-    def __init__(self, paths: dict[int, str], channels_last: ChannelsLast) -> None:
+    def __init__(
+        self, paths: dict[int, str], channels_last: ChannelsLast, own_memories: frozenset[int] = frozenset()
+    ) -> None:
         super().__init__()
         self.paths, self.channels_last = paths, channels_last
+        self.own_memories = own_memories
+        self.torch_memories = set(own_memories)  # and those that torch made while it ran
+        self.derived: set[int] = set()  # of these, constants that torch made of the input: masks, indices, lengths
         self.steps: list[Step] = []
         self.values: dict[int, Tensor] = {}
         self.aliases = Aliases(self.values, self.steps, paths)
         self.constant_memories: set[int] = set()  # memories that steps read as a constant
         self.random_layer: str | None = None  # the layer that drew random numbers, if one did
+        self.codes: set[int] = set()  # values that are one-hot codes
+        self.complex_values: set[int] = set()  # values that stand for complex numbers, as pairs
 
     def new(self, tensor: Tensor) -> int:
         """Note a tensor's present content as a new value."""
-        if tensor.is_complex():
+        if tensor.layout != torch.strided:
             raise RecordingError(
-                f"{self._where()} computes with complex numbers ({tensor.dtype}). "
-                "Relevance of complex numbers is not defined: keep the computation real."
+                f"{self.where()} makes a sparse tensor of the input ({tensor.layout}). Relevance passes dense tensors "
+                "alone: keep it dense, or make the sparse tensor outside of the model."
             )
-        return self.aliases.add(tensor)
+        value = self.aliases.add(tensor)
+        if tensor.is_complex():
+            self.values[value] = as_pairs(tensor)
+            self.complex_values.add(value)
+        return value
+
+    def tracks(self, tensor: Any) -> bool:
+        """Whether a tensor depends on the input."""
+        return isinstance(tensor, Tensor) and self.aliases.tracks(tensor)
+
+    def _is_code(self, tensor: Tensor) -> bool:
+        """Whether tokens are a one-hot code."""
+        return bool(self.codes) and not tensor.is_floating_point() and self.find(tensor) in self.codes
+
+    def is_foreign(self, tensor: Tensor) -> bool:
+        """Whether a constant came from neither the model nor torch: from numpy, a list or another thread."""
+        memory = storage_of(tensor)
+        return memory not in self.torch_memories and memory not in self.aliases.copies
 
     def find(self, tensor: Tensor) -> int | None:
         """The value a tensor holds now, or None where it does not depend on the input."""
@@ -107,7 +145,7 @@ class Recorder(TorchDispatchMode):
 
     def _two_dtypes(self, error: TwoDtypes) -> RecordingError:
         return RecordingError(
-            f"{self._where()} writes through views of one memory with two dtypes ({error}). "
+            f"{self.where()} writes through views of one memory with two dtypes ({error}). "
             "Write to a copy (.clone()) instead."
         )
 
@@ -125,31 +163,52 @@ class Recorder(TorchDispatchMode):
         for memory in {storage_of(tensor) for tensor in written} & self.constant_memories:
             self.constant_memories.discard(memory)
             for i, step in enumerate(self.steps):
-                self.steps[i] = step.but(args=_frozen(step.args, memory), kwargs=_frozen(step.kwargs, memory))
+                self.steps[i] = step.but(args=self._frozen(step.args, memory), kwargs=self._frozen(step.kwargs, memory))
 
-    def _where(self) -> str:
+    def _frozen(self, tree: Any, key: int) -> Any:
+        """The arguments of a step with every constant that lives in a memory replaced by a copy."""
+        if isinstance(tree, Tensor):
+            return self._copy(tree) if storage_of(tree) == key else tree
+        if isinstance(tree, tuple | list):
+            return type(tree)([self._frozen(item, key) for item in tree])
+        return {name: self._frozen(item, key) for name, item in tree.items()} if isinstance(tree, dict) else tree
+
+    def _copy(self, tensor: Tensor) -> Tensor:
+        """A constant in memory of its own, which comes from where the original does."""
+        copy = copied_memory(tensor)
+        for memories in (self.torch_memories, self.derived):
+            if storage_of(tensor) in memories:
+                memories.add(storage_of(copy))
+        return copy
+
+    def is_fixed(self, tensor: Tensor) -> bool:
+        """Whether a constant should be the same for every input: torch made it of nothing that depends on one."""
+        memory = storage_of(tensor)
+        return memory not in self.derived and memory not in self.aliases.copies and memory not in self.own_memories
+
+    def where(self) -> str:
+        """The layer that runs now, in words."""
         path = running_module(self.paths)
         return f"The layer {path!r}" if path else "The model itself"
 
-    def _refer(self, tree: Any, inputs: list[int], tokens: bool) -> Any:
-        """The arguments with a Ref for every value; whole numbers are constants where `tokens` is False."""
+    def _refer(self, tree: Any, inputs: list[int], tokens: bool, masks: bool = True) -> Any:
+        """The arguments with a Ref for every value; whole numbers are constants where `tokens` is False.
+
+        masks: whether truth values are masks, which carry no relevance; a one-hot code may be made of them too.
+        """
         if isinstance(tree, Tensor):
-            value = self.find(tree) if tokens or tree.is_floating_point() or tree.is_complex() else None
+            carries = tree.is_floating_point() or tree.is_complex()
+            if tokens and not carries:
+                carries = tree.dtype != torch.bool or (not masks and self._is_code(tree))
+            value = self.find(tree) if carries else None
             if value is None:
                 self.constant_memories.add(storage_of(tree))
                 return tree
             inputs.append(value)
             return Ref(value)
         if isinstance(tree, tuple | list):
-            return type(tree)([self._refer(item, inputs, tokens) for item in tree])
+            return type(tree)([self._refer(item, inputs, tokens, masks) for item in tree])
         return tree
-
-    def _passes_tokens(self, func: Any, args: Any, kwargs: dict[str, Any]) -> bool:
-        """Whether an operation hands whole numbers on as they are, or looks them up."""
-        name, dtype = op_name(func), kwargs.get("dtype")
-        if name == "embedding":
-            return self.find(args[0]) is None  # a table made from the input is what passes then
-        return name in _MOVING and (dtype is None or not (dtype.is_floating_point or dtype.is_complex))
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -164,10 +223,12 @@ class Recorder(TorchDispatchMode):
         return (Recorder.uncompiled or Recorder._dispatch)(self, func, args, kwargs or {})
 
     def _dispatch(self, func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-        if torch.Tag.nondeterministic_seeded in getattr(func, "tags", ()):
-            self.random_layer = self._where()
+        if torch.Tag.nondeterministic_seeded in getattr(func, "tags", ()) and _draws(func, args, kwargs):
+            self.random_layer = self.where()
         if op_name(func) in _SHAPE_ONLY:
-            return func(*args, **kwargs)
+            result = func(*args, **kwargs)
+            self.torch_memories.add(storage_of(result))
+            return result
         if func in SPELLED_OUT:
             with self:  # its parts are recorded in its place
                 return SPELLED_OUT[func](*args, **kwargs)
@@ -190,28 +251,35 @@ class Recorder(TorchDispatchMode):
     def _record(self, func: Any, args: Any, kwargs: dict[str, Any], written: list[Tensor]) -> Any:
         """Run an operation, and write a step where it depends on the input."""
         inputs: list[int] = []
-        tokens = self._passes_tokens(func, args, kwargs)
-        step_args = self._refer(tuple(args), inputs, tokens)
+        tokens = hands_tokens_on(func, args, kwargs, self.tracks, self._is_code)
+        masks = op_name(func) in ASKS_MASK
+        step_args = self._refer(tuple(args), inputs, tokens, masks)
         outs = out_arguments(func)
         # A tensor that only takes the answer is not read: the step has an empty one in its place.
         step_kwargs = {
-            name: _empty(item) if name in outs else self._refer(item, inputs, tokens) for name, item in kwargs.items()
+            name: _empty(item) if name in outs else self._refer(item, inputs, tokens, masks)
+            for name, item in kwargs.items()
         }
         if not inputs:
             return self._run_constant(func, args, kwargs, written)
+        if func.namespace in _QUANTIZED:
+            raise RecordingError(
+                f"{self.where()} is quantized: it computes with whole numbers, for which relevance is not defined. "
+                "Explain the floating-point model."
+            )
         wholes: dict[int, int | None] = {}  # id of each tensor written -> the value of its whole memory, if shared
         for tensor in written:
             if not self.aliases.tracks(tensor):  # the operation is about to change its own argument
                 memory = storage_of(tensor)
-                step_args, step_kwargs = _frozen(step_args, memory), _frozen(step_kwargs, memory)
-            if tensor.is_floating_point():
+                step_args, step_kwargs = self._frozen(step_args, memory), self._frozen(step_kwargs, memory)
+            if tokens or tensor.is_floating_point() or tensor.is_complex():
                 if self.aliases.alone(tensor) and self._moves(func, args, kwargs, tensor):
                     wholes[id(tensor)], result = None, tensor
                     break
                 wholes[id(tensor)] = self._before_write(tensor)
         else:
             result = self.channels_last.run(func, args, kwargs)
-        step = Step("", op_name(func), func, step_args, step_kwargs, tuple(inputs), (), running_module(self.paths))
+        step = self._step(func, step_args, step_kwargs, tuple(inputs), has_complex((args, kwargs, result)))
         place = len(self.steps)
         self.steps.append(step)  # before its outputs: a write appends the scatter that follows it
         outputs: list[int | None] = []
@@ -223,14 +291,29 @@ class Recorder(TorchDispatchMode):
             else:
                 outputs.append(None)
         aside = tuple(result[1:]) if func is _max_pool else ()
-        self.steps[place] = step.but(outputs=tuple(outputs), aside=aside)
+        made = set(map(storage_of, flat_tensors(result)))
+        self.torch_memories |= made
+        self.derived |= made  # indices of the largest, for instance
+        of_tokens = tokens and not any(t.is_floating_point() for t in output_tensors(result, written))
+        self.steps[place] = step.but(outputs=tuple(outputs), aside=aside, tokens=of_tokens)
+        if of_tokens and (step.op in MAKES_CODES or not self.codes.isdisjoint(inputs)):
+            self.codes.update(value for value in outputs if value is not None)
         if all(value is None for value in outputs):  # a number for an `if`, a mask: no relevance passes here
             del self.steps[place]
         return result
 
+    def _step(self, func: Any, args: Any, kwargs: dict[str, Any], inputs: tuple[int, ...], is_complex: bool) -> Step:
+        path, name = running_module(self.paths), op_name(func)
+        if not is_complex:
+            return Step("", name, func, args, kwargs, inputs, (), path)
+        own = _with_own_constants((args, kwargs), self.own_memories)
+        operation = ComplexOperation(func, own, tuple(value in self.complex_values for value in inputs))
+        return Step("", f"complex::{name}", operation, tuple(map(Ref, inputs)), {}, inputs, (), path)
+
     def _write(self, tensor: Tensor, whole: int | None) -> int:
         if tensor.is_complex():
-            return self.new(tensor)  # refuses it
+            assert whole is None  # a write into complex numbers that others see is refused as one of two dtypes
+            return self.new(tensor)
         return self.aliases.after_write(tensor, whole)
 
     def _run_constant(self, func: Any, args: Any, kwargs: dict[str, Any], written: list[Tensor]) -> Any:
@@ -238,9 +321,14 @@ class Recorder(TorchDispatchMode):
         targets = [(tensor, value) for tensor in written if (value := self.find(tensor)) is not None]
         wholes = [self._before_write(tensor) for tensor, _ in targets]
         result = func(*args, **kwargs)
+        read, made = flat_tensors((args, kwargs)), set(map(storage_of, flat_tensors(result)))
+        if not any(self.is_foreign(tensor) and not self.tracks(tensor) for tensor in read):
+            self.torch_memories |= made
+        if any(self.tracks(tensor) or storage_of(tensor) in self.derived for tensor in read):
+            self.derived |= made
         for (tensor, value), whole in zip(targets, wholes, strict=True):
             step = Step(
-                "", "copy", _overwrite, (Ref(value), tensor.clone()), {}, (value,), (), running_module(self.paths)
+                "", "copy", _overwrite, (Ref(value), self._copy(tensor)), {}, (value,), (), running_module(self.paths)
             )
             place = len(self.steps)
             self.steps.append(step)

@@ -38,6 +38,7 @@ class Step:
     outputs: the value of each tensor it made or wrote, None for those that carry no relevance (indices, masks).
     module: path of the innermost module that ran it; `modules` adds those folded into it.
     affine: the parametric map, where canonize() has found one.
+    tokens: whether its answers are tokens, whole numbers that carry relevance.
     aside: further outputs that carry no relevance and that its adjoint needs (the winners of a max pooling).
     """
 
@@ -52,6 +53,7 @@ class Step:
     modules: tuple[str, ...] = ()
     affine: Any = None
     aside: tuple[Tensor, ...] = ()
+    tokens: bool = False
 
     @property
     def output(self) -> int:

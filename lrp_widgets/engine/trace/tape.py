@@ -11,20 +11,24 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from lrp_widgets.engine.trace.aliases import storage_of
 from lrp_widgets.engine.trace.channels_last import ChannelsLast, Noticed, without_copies
+from lrp_widgets.engine.trace.draws import note_of_draws, same_draws
 from lrp_widgets.engine.trace.inputs import Inputs, floating, inputs_of
+from lrp_widgets.engine.trace.leaving import Leaving, outside_constants, text_of
 from lrp_widgets.engine.trace.memory_budget import MemoryBudget
 from lrp_widgets.engine.trace.recorder import Recorder, RecordingError
-from lrp_widgets.engine.trace.step import Ref, Step, replay
+from lrp_widgets.engine.trace.step import Ref, Step, flat_tensors, replay
 from lrp_widgets.engine.trace.unbatched import with_batch
 from lrp_widgets.wording import in_words
 
-__all__ = ["RecordingError", "Ref", "Step", "Tape", "record", "replay", "telling"]
+__all__ = ["RecordingError", "Ref", "Step", "Tape", "record", "replay", "telling", "without_attention_fastpath"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +36,7 @@ class Tape:
     """The steps of one run in order, and every value that depends on the input.
 
     inputs: the value of each tensor of the input, in order.  batch: how many rows it has.
+    notes: what a reader of the explanation must know of the run.  random: whether it drew random numbers.
     """
 
     steps: tuple[Step, ...]
@@ -39,6 +44,8 @@ class Tape:
     inputs: tuple[int, ...]
     output: int
     batch: int
+    notes: tuple[str, ...] = ()
+    random: bool = False
 
     @property
     def scores(self) -> Tensor:
@@ -103,6 +110,9 @@ def _no_attention_fastpath() -> Iterator[None]:
                 torch.backends.mha.set_fastpath_enabled(_fastpath_before)
 
 
+without_attention_fastpath = _no_attention_fastpath
+
+
 @contextmanager
 def telling(model: nn.Module, inputs: Any) -> Iterator[None]:
     """What a model raises inside becomes a RecordingError that says on which input."""
@@ -143,7 +153,11 @@ def _layer_hint(model: nn.Module, error: BaseException) -> str:
 
 
 def record(
-    model: nn.Module, inputs: Any, select: Callable[[Any], Tensor], channels_last: ChannelsLast | None = None
+    model: nn.Module,
+    inputs: Any,
+    select: Callable[[Any], Tensor],
+    channels_last: ChannelsLast | None = None,
+    own_memories: frozenset[int] | None = None,
 ) -> Tape:
     """Run a model once, without gradients, and write down what depends on the inputs.
 
@@ -151,44 +165,105 @@ def record(
     are copied, so that an in-place model cannot change the caller's.
     select: picks the tensor to explain from what the model returns.
     channels_last: how convolutions run; it remembers their weights from one run to the next.
+    own_memories: the memories of the tensors that the model holds; by default, its parameters and buffers.
+    A model that draws random numbers is recorded with the same draw each time, and the tape has a note of it.
     Raises RecordingError where the model raises, or returns something that does not depend on the inputs.
     """
     inputs = inputs_of(inputs)
     channels_last = channels_last or ChannelsLast(MemoryBudget())
+    if own_memories is None:
+        own_memories = frozenset(map(storage_of, (*model.parameters(), *model.buffers())))
+    run = partial(_recorded, model, inputs, select, channels_last, own_memories)
     try:
-        return _recorded(model, inputs, select, channels_last)
+        tape = run()
+        if tape.random:
+            with same_draws():
+                return run()
+        return tape
     except Noticed:
         channels_last.wanted = False
-        return _recorded(model, inputs, select, channels_last)
+        return record(model, inputs, select, channels_last, own_memories)
 
 
 _QUANTIZED = " It has quantized layers, which compute with whole numbers: explain the floating-point model."
 
 
-def _recorded(model: nn.Module, inputs: Inputs, select: Callable[[Any], Tensor], channels_last: ChannelsLast) -> Tape:
-    channels_last.begin()
-    recorder = Recorder(
-        {id(module): path for path, module in model.named_modules(remove_duplicate=False)}, channels_last
-    )
-    copies = tuple(tensor.detach().clone() for tensor in inputs.tensors)
-    starts = tuple(recorder.new(tensor) for tensor in copies)
-    with torch.no_grad(), _no_attention_fastpath():
-        with telling(model, inputs), recorder:
-            result = inputs.call(model, copies)
-        if recorder.random_layer and any(module.training for module in model.modules()):
-            raise RecordingError(
-                f"{recorder.random_layer} draws random numbers in training mode: no two runs would agree. "
-                "Call model.eval() first."
-            )
-        with recorder:
-            chosen = select(result)
-        value = recorder.find(chosen)
+def _recorded(
+    model: nn.Module,
+    inputs: Inputs,
+    select: Callable[[Any], Tensor],
+    channels_last: ChannelsLast,
+    own_memories: frozenset[int],
+) -> Tape:
+    recorder, leaving, starts, value = _run(model, inputs, select, channels_last, own_memories)
+    if recorder.random_layer and any(module.training for module in model.modules()):
+        raise RecordingError(
+            f"{recorder.random_layer} draws random numbers in training mode: no two runs would agree. "
+            "Call model.eval() first."
+        )
     if value is None:
         raise RecordingError(
             f"The output of {type(model).__name__} does not depend on the input by any operation that torch dispatches "
             "(it left torch, for instance through .numpy() or .item()). Keep the computation in torch."
-            + (" Whole numbers carry relevance only through nn.Embedding." if inputs.tokens else "")
+            + (
+                " Whole numbers carry relevance only through nn.Embedding, a table or a one-hot code."
+                if inputs.tokens
+                else ""
+            )
             + (_QUANTIZED if any("quantized" in type(m).__module__ for m in model.modules()) else "")
         )
+    notes = [text_of(where, how) for where, how in leaving.arrays.items()]
+    if leaving.numbers or any(_has_foreign(step, recorder) for step in recorder.steps):
+        again = partial(_run, model, select=select, channels_last=channels_last, own_memories=own_memories)
+        notes += _notes_of_return(recorder, leaving, inputs, again)
+    if recorder.random_layer:
+        notes.append(note_of_draws(recorder.random_layer))
     steps = without_copies(recorder.steps, recorder.values) if channels_last.used else recorder.steps
-    return Tape(_named(steps), recorder.values, starts, value, inputs.rows)
+    return Tape(
+        _named(steps), recorder.values, starts, value, inputs.rows, tuple(notes), recorder.random_layer is not None
+    )
+
+
+def _run(
+    model: nn.Module,
+    inputs: Inputs,
+    select: Callable[[Any], Tensor],
+    channels_last: ChannelsLast,
+    own_memories: frozenset[int],
+) -> tuple[Recorder, Leaving, tuple[int, ...], int | None]:
+    """Run a model under a recorder: the recorder, what left torch, the values of the inputs and of the output."""
+    channels_last.begin()
+    paths = {id(module): path for path, module in model.named_modules(remove_duplicate=False)}
+    recorder = Recorder(paths, channels_last, own_memories)
+    leaving = Leaving(recorder.tracks, recorder.where)
+    copies = tuple(tensor.detach().clone() for tensor in inputs.tensors)
+    starts = tuple(recorder.new(tensor) for tensor in copies)
+    recorder.torch_memories.update(map(storage_of, copies))
+    with torch.no_grad(), _no_attention_fastpath():
+        with telling(model, inputs), leaving, recorder:
+            result = inputs.call(model, copies)
+        with recorder:
+            chosen = select(result)
+        return recorder, leaving, starts, recorder.find(chosen)
+
+
+def _has_foreign(step: Step, recorder: Recorder) -> bool:
+    return any(recorder.is_foreign(tensor) for tensor in flat_tensors((step.args, step.kwargs)))
+
+
+def _notes_of_return(
+    recorder: Recorder, leaving: Leaving, inputs: Inputs, again: Callable[[Inputs], tuple[Recorder, Any, Any, Any]]
+) -> list[str]:
+    """Notes on the layers where a number that left torch came back as a constant: another input gives another one."""
+    try:
+        with same_draws():
+            others = again(inputs.moved())[0].steps
+    except Exception:  # the model does not run there: what left may have come back
+        return [text_of(where, how) for where, how in leaving.numbers.items()]
+    changed = outside_constants(recorder.steps, others, recorder.is_fixed)
+    if changed and leaving.numbers:
+        return [text_of(where, how) for where, how in leaving.numbers.items() if where not in leaving.arrays]
+    if leaving.arrays:  # what comes back from there is named already
+        return []
+    layers = dict.fromkeys(f"The layer {step.module!r}" if step.module else "The model itself" for step in changed)
+    return [text_of(where, "through numpy, a list or another thread") for where in layers]

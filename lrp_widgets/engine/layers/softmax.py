@@ -1,0 +1,152 @@
+"""A softmax is one operation, however a model spells it.
+
+    exp(x − c) / Σ exp(x − c),    exp(log_softmax(x)),    x − log Σ exp(x),    softmax(x) ⊙ mask / Σ softmax(x) ⊙ mask
+
+Spelled out, its parts would each pass relevance by a rule of their own, and the same function would be explained in
+three ways. Whether some steps are a softmax is not told by their spelling alone: a function that ends like one and does
+not change when the same number is added to all of its logits is one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+from torch import Tensor
+
+from lrp_widgets.engine.trace.step import Ref, Step, replay
+from lrp_widgets.engine.trace.tape import Tape
+
+__all__ = ["SOFTMAX", "with_softmax"]
+
+SOFTMAX = ("_softmax", "_safe_softmax")
+_ENDS = {"div": "_softmax", "mul": "_softmax", "exp": "_softmax", "sub": "_log_softmax", "log": "_log_softmax"}
+_LOGS = ("_log_softmax", "logsumexp")
+LONGEST = 24  # steps that one softmax is looked for in
+
+
+class Spelled:
+    """Some steps as one operation of the logits."""
+
+    def __init__(self, steps: tuple[Step, ...], logits: int) -> None:
+        self.steps, self.logits = steps, logits
+
+    def __call__(self, logits: Tensor) -> Tensor:
+        values = {self.logits: logits}
+        for step in self.steps:
+            outputs = replay(step, [values[value] for value in step.inputs])
+            values.update((v, t) for v, t in zip(step.outputs, outputs, strict=False) if v is not None)
+        return values[self.steps[-1].output]
+
+
+def with_softmax(tape: Tape) -> Tape:
+    """The same tape with every softmax that is spelled out as one step."""
+    if not any(step.op in ("exp", *_LOGS, *SOFTMAX) for step in tape.steps):
+        return tape
+    steps = list(tape.steps)
+    maker = {value: number for number, step in enumerate(steps) for value in step.outputs if value is not None}
+    for number, step in enumerate(steps):
+        if step.op in _ENDS and (spelled := _spelled(number, steps, maker, tape)) is not None:
+            func, op = spelled
+            steps[number] = step.but(op=op, func=func, args=(Ref(func.logits),), kwargs={}, inputs=(func.logits,))
+    return tape if steps == list(tape.steps) else dataclasses.replace(tape, steps=_without_unread(steps, tape))
+
+
+def _spelled(number: int, steps: list[Step], maker: dict[int, int], tape: Tape) -> tuple[Spelled, str] | None:
+    """The softmax that ends at this step, and which of the two it is."""
+    last = steps[number]
+    if last.op in ("div", "mul", "sub") and len(set(last.inputs)) != 2:
+        return None
+    for logits in _candidates(last, steps, maker):
+        parts = _between(number, logits, steps, maker)
+        if parts is None or not _has_end(last, [steps[part] for part in parts]):
+            continue
+        func = Spelled(tuple(steps[part] for part in parts), logits)
+        if _is_softmax(func, tape.values[logits], tape.values[last.output], _ENDS[last.op]):
+            return func, _ENDS[last.op]
+    return None
+
+
+def _candidates(last: Step, steps: list[Step], maker: dict[int, int]) -> list[int]:
+    """Values that may be the logits: what goes into the exponentials, and what these were shifted from."""
+    candidates: dict[int, None] = {}
+    queue, seen = list(last.inputs), set()
+    while queue and len(seen) < LONGEST:
+        value = queue.pop(0)
+        if value in seen or value not in maker:
+            continue
+        seen.add(value)
+        step = steps[maker[value]]
+        if step.op in ("exp", *_LOGS, *SOFTMAX):
+            entering = step.inputs[0]
+            shifted = steps[maker[entering]] if entering in maker else None
+            if shifted is not None and shifted.op == "sub" and len(shifted.inputs) == 2:
+                candidates[shifted.inputs[0]] = None
+            candidates[entering] = None
+        queue += step.inputs
+    if last.op == "exp" and last.inputs[0] in maker:
+        before = steps[maker[last.inputs[0]]]
+        if before.op == "sub":
+            candidates[before.inputs[0]] = None
+    return list(candidates)
+
+
+def _between(number: int, logits: int, steps: list[Step], maker: dict[int, int]) -> list[int] | None:
+    """The steps from the logits to this one, in order; None where something else enters."""
+    parts: set[int] = set()
+    queue = [number]
+    while queue:
+        part = queue.pop()
+        if part in parts:
+            continue
+        parts.add(part)
+        if len(parts) > LONGEST:
+            return None
+        for value in steps[part].inputs:
+            if value == logits:
+                continue
+            if value not in maker:
+                return None
+            queue.append(maker[value])
+    return sorted(parts)
+
+
+def _has_end(last: Step, parts: list[Step]) -> bool:
+    ops = {step.op for step in parts}
+    if last.op in ("div", "mul"):
+        sums = ops & {"sum", "scatter_add", "index_add", "scatter_reduce", "segment_reduce"}
+        return (
+            bool(sums) and bool(ops & {"exp", *SOFTMAX}) and (last.op == "div" or "reciprocal" in ops or "div" in ops)
+        )
+    if last.op == "log":
+        return bool(ops & {"_softmax", "_safe_softmax"}) or ("exp" in ops and "div" in ops)
+    return bool(ops & {*_LOGS}) or (last.op == "sub" and {"log", "exp", "sum"} <= ops)
+
+
+def _is_softmax(func: Spelled, logits: Tensor, output: Tensor, kind: str) -> bool:
+    """Whether the steps make the recorded answer, which no common shift of the logits changes."""
+    finite = torch.isfinite(logits)
+    if kind == "_softmax" and bool((output < 0).any()):
+        return False
+    try:
+        shifted = func(torch.where(finite, logits + 1, logits))
+    except (RuntimeError, TypeError, IndexError, ValueError):
+        return False
+    if shifted.shape != output.shape:
+        return False
+    size = output.nan_to_num(posinf=0, neginf=0).abs().amax() if output.numel() else torch.zeros(())
+    gap = (shifted - output).nan_to_num(posinf=0, neginf=0).abs()
+    changed = func(torch.where(finite, logits * 0.5, logits))  # a constant does not change either
+    differs = (changed - output).nan_to_num(posinf=0, neginf=0).abs().amax() if output.numel() else 0
+    return bool((gap <= 1e-3 * size).all()) and (bool(differs > 0) or bool((logits == 0).all()))
+
+
+def _without_unread(steps: list[Step], tape: Tape) -> tuple[Step, ...]:
+    """The steps whose answers are read."""
+    read = {tape.output}
+    keep: list[Step] = []
+    for step in reversed(steps):
+        if any(value in read for value in step.outputs):
+            keep.append(step)
+            read.update(step.inputs)
+    return tuple(reversed(keep))

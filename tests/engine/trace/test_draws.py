@@ -1,0 +1,72 @@
+"""Models that draw random numbers where they answer: the same draw each time, and a note."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+import lrp_widgets as lw
+
+X = torch.rand(2, 4, generator=torch.Generator().manual_seed(0))
+
+
+class Model(nn.Module):
+    def __init__(self, way: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.layer = nn.Linear(4, 3)
+        self.way = way
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(self.way(x))
+
+
+DRAWS: dict[str, Callable[[Tensor], Tensor]] = {
+    "dropout left on": lambda x: functional.dropout(x, 0.5, True),
+    "a sample": lambda x: x + torch.randn_like(x) * x,
+    "a sample of its own": lambda x: x + torch.randn(x.shape),
+    "a choice": lambda x: x * torch.bernoulli(torch.full_like(x, 0.5)),
+    "attention with dropout": lambda x: functional.scaled_dot_product_attention(
+        x[:, None, :, None], x[:, None, :, None], x[:, None, :, None], dropout_p=0.5
+    )[:, 0, :, 0],
+}
+
+
+@pytest.mark.parametrize("how", DRAWS)
+def test_one_draw_is_explained_again_and_again(how: str) -> None:
+    explainer = lw.Explainer(Model(DRAWS[how]).eval())
+    torch.manual_seed(7)
+    expected = torch.rand(3)
+    torch.manual_seed(7)
+    explanation = explainer.explain(X, 0, lw.LRP(lw.epsilon()))
+    (note,) = explanation.notes
+    assert note.startswith("The model itself draws random numbers in evaluation mode: one draw is explained")
+    torch.testing.assert_close(explainer.scores(X), explanation.scores)
+    torch.testing.assert_close(explainer.scores(X), explanation.scores)
+    again = lw.Explainer(explainer.model).explain(X, 0, lw.LRP(lw.epsilon()))
+    torch.testing.assert_close(again.relevance, explanation.relevance)
+    explainer.forget()
+    state = torch.get_rng_state()
+    explainer.scores(X)
+    assert torch.equal(state, torch.get_rng_state())  # what others draw is left as it was
+    assert expected.shape == (3,)
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        lambda x: functional.dropout(x, 0.5, False),
+        lambda x: functional.dropout(x, 0.0, True),
+        lambda x: functional.scaled_dot_product_attention(
+            x[:, None, :, None], x[:, None, :, None], x[:, None, :, None], dropout_p=0.0
+        )[:, 0, :, 0],
+    ],
+)
+def test_what_could_draw_and_does_not_is_explained_without_a_word(way: Callable[[Tensor], Tensor]) -> None:
+    for mode in (False, True):
+        model = Model(way).train(mode)
+        assert lw.Explainer(model).explain(X, 0, lw.LRP(lw.epsilon())).notes == ()
