@@ -134,7 +134,7 @@ def test_both_factors_are_of_the_class_that_is_asked_for(x: Tensor, target: Any)
 
 
 class Turned(nn.Module):
-    """Channels last inside, and attention over pixels above: neither has maps where their axes say so."""
+    """Channels last inside, and attention over pixels above, which has no maps where its axes say so."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -148,8 +148,16 @@ class Turned(nn.Module):
 
 
 def test_what_is_no_map_is_not_taken_for_one() -> None:
-    model, x = Turned().eval(), torch.rand(1, 1, 8, 8)
-    assert lw.Explainer(model).explain(x, 1, lw.GradCAM()).notes == ("4 × 4 maps of relu",)
+    """What the attention makes of each pixel is a map of the same pixels; its weights are none."""
+    model, x = Turned().double().eval(), torch.rand(2, 1, 8, 8).double()
+    explanation = lw.Explainer(model).explain(x, 1, lw.GradCAM(rectify=False))
+    assert explanation.notes == ("4 × 4 maps of bmm#2",)
+    a = model.conv(x).relu().permute(0, 2, 3, 1)
+    a = (a + model.mix(a)).flatten(1, 2)
+    seen = ((a @ a.transpose(1, 2)).softmax(-1) @ a).detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(model.out(seen.mean(1))[:, 1].sum(), seen)
+    small = ((gradient.mean(1, keepdim=True) * seen).sum(2)).detach().reshape(2, 1, 4, 4)
+    torch.testing.assert_close(explanation.relevance, F.interpolate(small, (8, 8), mode="bilinear"))
 
 
 @pytest.mark.parametrize(("shape", "mode"), [((2, 9), "linear"), ((2, 6, 5, 4), "trilinear")])

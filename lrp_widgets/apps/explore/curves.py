@@ -13,7 +13,7 @@ from lrp_widgets.engine.propagation.explanation import Explanation
 from lrp_widgets.engine.trace.memo import Memo
 from lrp_widgets.evaluation import Curve, pixel_flipping, random_flipping, stream_flipping
 from lrp_widgets.evaluation.flipping.flipping import band_of
-from lrp_widgets.modalities import modality_of
+from lrp_widgets.modalities import Modality, checked_modality
 
 __all__ = ["Curves"]
 
@@ -27,8 +27,10 @@ class Curves:
     The band depends on input, class and scores alone. It is kept, and so are the finished orders of an unfinished one.
     """
 
-    def __init__(self, explainer: Explainer, baseline: float | tuple[float, ...]) -> None:
-        self.explainer, self.baseline = explainer, baseline
+    def __init__(
+        self, explainer: Explainer, baseline: float | tuple[float, ...], modality: Modality | None = None
+    ) -> None:
+        self.explainer, self.baseline, self.modality = explainer, baseline, modality
         self._memo = Memo()
 
     def of(
@@ -36,9 +38,10 @@ class Curves:
     ) -> Iterator[tuple[Curve, Curve | None]]:
         """The curves so far; the last yield has them whole, unless a newer request waits."""
         target = explanation.target[0] if isinstance(explanation.target, tuple) else explanation.target
-        patch = modality_of(x).side(x)
+        what = checked_modality(self.modality, x, "Curves")
         subject = (x, target, tuple(explanation.scores.flatten().tolist()))  # other weights give other scores
-        options: dict[str, Any] = {"patch": patch, "baseline": self.baseline, "output": self.explainer.output}
+        options: dict[str, Any] = {"patch": what.side(x), "baseline": self.baseline, "modality": what}
+        options["output"] = self.explainer.output
         model, relevance = self.explainer.model, explanation.relevance
         if is_small(model, x):
             random = self._memo("random", lambda x, target, _: random_flipping(model, x, target, **options), *subject)

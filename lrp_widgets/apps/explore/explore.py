@@ -85,7 +85,7 @@ class Dashboard(Display):
     def __init__(self, explainer: Explainer, samples: Samples) -> None:
         self.explainer, self.samples = explainer, samples
         self._memo, self._ahead = Memo(), Ahead(explainer, lambda: self._latest.closed)
-        self._curves = Curves(explainer, samples.low)
+        self._curves = Curves(explainer, samples.low, samples.modality)
         self._bringing = True  # whether the controls are being brought to settings that come from elsewhere
         super().__init__(explainer, samples)
         self.settings = Settings(0, self.methods.value)

@@ -67,5 +67,6 @@ def paths_of(scene: Scene, choice: PathChoice, method: Method | None, batch: int
         kind=choice.kind,
         other=input_of(choice.other, scene.samples) if isinstance(choice.kind, Between) else None,
         fill=scene.samples.low,
+        modality=scene.samples.modality,
         batch=batch,
     )

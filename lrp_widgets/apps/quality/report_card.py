@@ -49,6 +49,7 @@ class ReportCardPage(QualityPage):
             scene.target,
             limits=request.limits,
             baseline=scene.samples.low,
+            modality=scene.samples.modality,
         ):
             scores.append(score)
             yield tuple(scores)

@@ -150,7 +150,8 @@ class ResponseSurfacePage(QualityPage):
         total = int(np.prod([len(values) for _, values in plan.over]))
         began, results = time.monotonic(), []
         yield plan, results, total, None
-        for result in sweep(scene.explainer, x, setting, dict(plan.over), settings.target, baseline=scene.samples.low):
+        how: dict[str, Any] = {"baseline": scene.samples.low, "modality": scene.samples.modality}
+        for result in sweep(scene.explainer, x, setting, dict(plan.over), settings.target, **how):
             results.append(result)
             left = (time.monotonic() - began) / len(results) * (total - len(results))
             yield plan, results, total, left

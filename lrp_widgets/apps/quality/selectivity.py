@@ -91,6 +91,7 @@ class SelectivityPage(QualityPage):
             "removal": removal,
             "output": scene.explainer.output,
             "batch": BATCH,
+            "modality": scene.samples.modality,
             **({"patch": options.patch} if options.regions == "patches" else {"regions": labels.numpy()}),
         }
         model, curves = scene.explainer.model, {}
@@ -188,7 +189,8 @@ class _Frames:
         self._scene, self._labels, self._removal = scene, labels, removal
         x = scene.x
         self._picture = scene.samples.modality.grid(x)
-        relevance = relevance_of_regions(scene.explanation.relevance, x, self._picture, labels)
+        what = scene.samples.modality
+        relevance = relevance_of_regions(scene.explanation.relevance, x, self._picture, labels, modality=what)
         self._order = in_order(relevance, "most")
         sizes = torch.ones_like(relevance) if options.regions == "patches" else labels.flatten().bincount().double()
         self._shares = (torch.cat([sizes.new_zeros(1), sizes[self._order].cumsum(0)]) / sizes.sum()).numpy()
@@ -212,16 +214,15 @@ class _Frames:
         if self._again:  # the last step, which nothing ranks: all regions are removed
             removed[:] = True
         pixels = removed[self._labels].to(self._picture.device)[None, None]
-        left = self._removal.removed(self._picture, pixels).reshape(self._scene.x.shape)
+        left = self._scene.samples.modality.from_grid(self._removal.removed(self._picture, pixels), self._scene.x)
         return left, self._ranked[-1][1] if self._again else self._ranked[0][1]
 
 
 def _labels(scene: Scene, options: SelectivitySettings) -> Tensor:
     modality = scene.samples.modality
-    height, width = modality.grid(scene.x).shape[-2:]
     if options.regions == "patches":
         return modality.regions(scene.x, options.patch)
-    return regions_of(superpixels(scene.x, SUPERPIXELS), height, width)
+    return regions_of(superpixels(scene.x, SUPERPIXELS), *modality.grid(scene.x).shape[2:])
 
 
 def _areas_text(curves: dict[str, Curve]) -> str:

@@ -67,7 +67,7 @@ def test_a_model_that_raises(explored, moody, trouble):
         AssertionError: "RecordingError: Moody raised AssertionError on an input of shape (1, 1, 28, 28): "
         "it gave no reason at 'raise self.trouble' in forward()",
     }[type(trouble)]
-    in_trouble(dashboard, said.strip())
+    in_trouble(dashboard, said)
     np.testing.assert_array_equal(dashboard.heatmap.relevance, before)
     assert dashboard.heatmap.sequence == 1
     moody.trouble = None
