@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any, Generic, TypeVar
 
 from lrp_widgets.widgets.exit import end_before_exit
@@ -13,6 +13,7 @@ from lrp_widgets.widgets.exit import end_before_exit
 __all__ = ["Latest"]
 
 Request = TypeVar("Request")
+LATE = 0.3  # s after which a request counts as a long one
 PAUSE = 0.25  # s without a request before idle work begins; two moves of one drag are closer together
 
 
@@ -23,7 +24,9 @@ class Latest(Generic[Request]):
     whether a newer request waits, and stop early.
     show(result), fail(exception): called on the worker's thread, one after the other.
     idle(superseded): called there after PAUSE seconds without a request, once after each; it shows nothing.
+    late(request): called on another thread, never while something is shown, where a request takes longer than LATE.
     ended(): called there last, when the worker was closed.
+    showing: the lock that is held while something is shown; work that shows something by itself takes it.
     Widgets written from two threads at once lose updates; so handlers only call `request`, which returns at once.
     """
 
@@ -34,8 +37,10 @@ class Latest(Generic[Request]):
         fail: Callable[[BaseException], None],
         idle: Callable[[Callable[[], bool]], None] | None = None,
         ended: Callable[[], None] | None = None,
+        late: Callable[[Request], None] | None = None,
     ) -> None:
         self._work, self._show, self._fail, self._idle, self._ended = work, show, fail, idle, ended
+        self._late, self.showing = late, threading.RLock()
         self._change = threading.Condition()
         self._waiting: list[Request] = []  # at most one: the newest
         self._refused: list[BaseException] = []
@@ -111,18 +116,41 @@ class Latest(Generic[Request]):
                 ):  # nobody asked for this work; a request for the same will meet the error and tell it
                     self._idle(lambda: self.superseded)
             for request in requests:
-                self._do(request)
+                with self._watched(request):
+                    self._do(request)
             for error in refused:
                 self._tell(error)
         if self._ended is not None:
             self._ended()
+
+    @contextmanager
+    def _watched(self, request: Request) -> Iterator[None]:
+        """Say where the request takes long, and nothing any more when it is through."""
+        over = False
+
+        def ring() -> None:
+            with self.showing:
+                if not over and self._late is not None:
+                    self._late(request)
+
+        timer = threading.Timer(LATE, ring)
+        timer.daemon = True
+        if self._late is not None:
+            timer.start()
+        try:
+            yield
+        finally:
+            with self.showing:
+                over = True
+            timer.cancel()
 
     def _do(self, request: Request) -> None:
         last: list[BaseException] = []  # the error told last, if there was one
         covered = False
         try:
             for result in self._work(request, lambda: self.superseded):
-                self._show(result)
+                with self.showing:
+                    self._show(result)
                 covered = bool(last)
                 for error in self._refused_meanwhile():
                     self._tell(error)
@@ -145,6 +173,7 @@ class Latest(Generic[Request]):
 
     def _tell(self, error: BaseException) -> None:
         try:
-            self._fail(error)
+            with self.showing:
+                self._fail(error)
         except BaseException:  # reporting failed too: print the traceback, and go on with the next request
             traceback.print_exc()

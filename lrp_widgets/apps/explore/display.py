@@ -9,6 +9,7 @@ import numpy as np
 import traitlets
 
 from lrp_widgets.apps.explore.events import (
+    Cancelled,
     CurveGrew,
     Event,
     Explained,
@@ -48,12 +49,18 @@ class Display(Stage):
         self._examined = False  # whether the doctor has examined the model
         self._answered: Settings | None = None  # the settings whose explanation is shown
         self._shown: Settings | None = None  # the same, with the layer and the channel of the picture
+        self._last: Settings | None = None  # the same, kept while a later explanation fails
+        self._working: Settings | None = None  # the settings that the worker explains
+        self._cancelled: Settings | None = None  # the settings whose explanation the user has given up
+        self._preview_of: Settings | None = None  # the settings whose preview is shown
         super().__init__(explainer, samples)
 
     def _show(self, event: Event) -> None:
         match event:
             case Previewed(preview):
                 self._show_preview(preview)
+            case Cancelled():
+                self.status.ok("cancelled; any move explains again")
             case Explained(settings, explanation):
                 self._show_explanation(settings, explanation)
             case ProjectionSwitched():
@@ -69,7 +76,9 @@ class Display(Stage):
     def _show_preview(self, preview: Preview) -> None:
         """Show an approximate picture: layers, scores and numbers stay until the exact one is there."""
         image = image_of(preview.x[0], self.samples)
-        self.heatmap.show(preview.picture, image, stamp=preview.caption + "\n ", description=preview.caption)
+        with self._latest.showing:
+            self._preview_of = self._working
+            self.heatmap.show(preview.picture, image, stamp=preview.caption + "\n ", description=preview.caption)
 
     def _show_explanation(self, settings: Settings, explanation: Explanation) -> None:
         self._shown = shown = existing(settings, explanation)
@@ -83,8 +92,9 @@ class Display(Stage):
         for button in self.region_buttons:
             button.disabled = not self.inspection.has_regions
         self.pins.show(shown, explanation, None if shown.layer else image)
-        self.status.ok(status(explanation))
-        self.explanation, self._answered = explanation, settings
+        given_up, self._cancelled = self._cancelled is not None and settings is self._last, None
+        self.status.ok(f"{'cancelled: back to what was shown before · ' if given_up else ''}{status(explanation)}")
+        self.explanation, self._answered, self._last = explanation, settings, settings
 
     def _show_picture(self, settings: Settings, explanation: Explanation) -> np.ndarray | None:
         """Show the map of a layer of the explanation, "" for the input; returns the image under it."""
@@ -108,6 +118,14 @@ class Display(Stage):
         if self._painted:  # the figure starts with its data: a browser that still loads plotly may lose later updates
             self.curve.start()
         self._curve_drawn = time.monotonic()
+
+    def _late(self, settings: Settings) -> None:
+        if self._answered is settings or self._cancelled is settings:  # only curves and the like are still made
+            return
+        self.status.busy(f"explaining by {settings.method.title} …", can_cancel=True)
+        views = (self.inspection.channels, self.inspection.arithmetic, self.pins.view)
+        for view in views if self._preview_of is settings else (self.heatmap, *views):
+            view.stale = True
 
     def _fail(self, error: BaseException) -> None:
         self._answered = None

@@ -12,7 +12,16 @@ from lrp_widgets.engine.propagation.explanation import Explanation
 from lrp_widgets.evaluation import Curve
 from lrp_widgets.methods import Patch
 
-__all__ = ["CurveGrew", "Event", "Explained", "ModelExamined", "PatchesFound", "Previewed", "ProjectionSwitched"]
+__all__ = [
+    "Cancelled",
+    "CurveGrew",
+    "Event",
+    "Explained",
+    "ModelExamined",
+    "PatchesFound",
+    "Previewed",
+    "ProjectionSwitched",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +37,11 @@ class Explained:
 
     settings: Settings
     explanation: Explanation
+
+
+@dataclass(frozen=True)
+class Cancelled:
+    """The user gave up the first explanation there would have been: there is no earlier one to go back to."""
 
 
 @dataclass(frozen=True)
@@ -58,4 +72,4 @@ class ModelExamined:
     findings: Sequence[Finding]
 
 
-Event = Previewed | Explained | ProjectionSwitched | PatchesFound | CurveGrew | ModelExamined
+Event = Cancelled | Previewed | Explained | ProjectionSwitched | PatchesFound | CurveGrew | ModelExamined

@@ -24,6 +24,7 @@ from lrp_widgets.apps.explore.ahead import Ahead
 from lrp_widgets.apps.explore.curves import Curves
 from lrp_widgets.apps.explore.display import Display
 from lrp_widgets.apps.explore.events import (
+    Cancelled,
     CurveGrew,
     Event,
     Explained,
@@ -31,6 +32,7 @@ from lrp_widgets.apps.explore.events import (
     Previewed,
     ProjectionSwitched,
 )
+from lrp_widgets.apps.explore.gradients import load_gradients
 from lrp_widgets.apps.explore.inspection import unfiltered, with_filters
 from lrp_widgets.apps.session.cores import cores_for, is_small
 from lrp_widgets.apps.session.offered import as_samples
@@ -84,7 +86,7 @@ class Dashboard(Display):
 
     def __init__(self, explainer: Explainer, samples: Samples) -> None:
         self.explainer, self.samples = explainer, samples
-        self._memo, self._ahead = Memo(), Ahead(explainer, lambda: self._latest.closed)
+        self._memo, self._ahead = Memo(), Ahead(explainer, lambda: self._latest.closed or self._is_cancelled())
         self._curves = Curves(explainer, samples.low, samples.modality)
         self._bringing = True  # whether the controls are being brought to settings that come from elsewhere
         super().__init__(explainer, samples)
@@ -118,6 +120,7 @@ class Dashboard(Display):
         self.heatmap.on_msg(self._note_painted)
         self.views.observe(lambda change: change["new"] == "Patches" and self.again(), "selected")
         self.observe(self._request, "settings")
+        self.status.observe(lambda _: self.cancel(), "cancelled")
 
     def _change(self, **changes: Any) -> None:
         if self._bringing:
@@ -205,6 +208,19 @@ class Dashboard(Display):
     def again(self) -> None:
         self._latest.request(self.settings)
 
+    def cancel(self) -> None:
+        """Give up the explanation that is being made, and go back to the settings of the one that is shown."""
+        given_up, before = self._working, self._last
+        if given_up is None or self._answered is given_up:
+            return
+        self._cancelled = given_up
+        self.status.busy("cancelling …")
+        if before is not None and self.settings is given_up:
+            self.bring(before)
+
+    def _is_cancelled(self) -> bool:
+        return self._cancelled is not None and self._cancelled is self._working
+
     def _note_painted(self, widget: Any, content: Any, buffers: Any) -> None:
         if not self._painted and content == {"painted": True}:
             self._painted = True
@@ -213,9 +229,12 @@ class Dashboard(Display):
     # 3. Request → events, on the worker's thread.
 
     def _work(self, settings: Settings, superseded: Callable[[], bool]) -> Iterator[Event]:
+        self._working = settings
         x = self._input(settings.sample)
         explanation: Explanation | None = self.explanation  # type: ignore[assignment]
-        if explanation is None or settings is not self._answered:
+        if explanation is not None and self._cancelled is not None and settings is self._last:
+            yield Explained(settings, explanation)  # it is shown already, but marked as old
+        elif explanation is None or settings is not self._answered:
             explanation = yield from self._explain(x, settings, superseded)
             if explanation is None:
                 return
@@ -223,7 +242,9 @@ class Dashboard(Display):
             yield ProjectionSwitched()
         for pin in self.pins.missing(settings):
             try:
-                self.pins.add(pin, self.explainer.explain(self._input(pin.sample), pin.target, pin.method))
+                self.pins.add(pin, self.explainer.explain(self._input(pin.sample), pin.target, pin.method, superseded))
+            except Abandoned:
+                return
             except Exception as error:  # the present explanation does not depend on it
                 self.pins.miss(pin, error)
             yield Explained(settings, explanation)
@@ -261,13 +282,19 @@ class Dashboard(Display):
             try:
                 with cores_for(self.explainer.model, x):
                     explanation = self._ahead.explain(x, method, target, show, superseded, preview is not None)
-            except Abandoned:  # its preview is shown, and a newer request waits
+            except Abandoned:  # a newer request waits, or the user gave this one up
+                if self._is_cancelled() and not superseded():
+                    yield Cancelled()
                 return None
             except ValueError as error:
                 if not str(error).startswith("Filter."):
                     raise
                 self._lift_filters(settings, error)
                 return None
+        if self._is_cancelled():  # it ended before the cancellation was noticed
+            if not superseded():
+                yield Cancelled()
+            return None
         yield Explained(settings, explanation)
         return explanation
 
@@ -281,6 +308,8 @@ class Dashboard(Display):
     def _rest(self, superseded: Callable[[], bool]) -> None:
         if (settings := self._answered) is not None:
             self._ahead.prefetch(self._input(settings.sample), settings.method, settings.target, superseded)
+        if not superseded():
+            load_gradients()
 
     def _input(self, sample: Any) -> Tensor:
         return self._memo("input", lambda sample: input_of(sample, self.samples), sample)

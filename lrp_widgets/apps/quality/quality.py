@@ -31,6 +31,7 @@ from lrp_widgets.apps.session.offered import OWN, as_samples, choices, image_of
 from lrp_widgets.apps.session.settings import Settings, input_of
 from lrp_widgets.engine.propagation.explainer import Explainer, Output
 from lrp_widgets.engine.propagation.explanation import Explanation
+from lrp_widgets.engine.propagation.propagate import Abandoned
 from lrp_widgets.methods import Method
 from lrp_widgets.samples import Samples
 from lrp_widgets.widgets import ClassPicker, MethodPicker, Pages, StatusLine, Toolbar
@@ -39,6 +40,7 @@ from lrp_widgets.widgets.turn import in_turn
 __all__ = ["Quality", "quality"]
 
 STYLE = Path(__file__).parent / "quality.css"
+TOO_LONG = 1.0  # s: an explanation that takes longer is given up for a newer request
 KEPT = "What was measured before stays; any move tries again."
 
 
@@ -150,7 +152,9 @@ class Quality(App):
 
     def _work(self, request: Request, superseded: Callable[[], bool]) -> Iterator[Callable[[], None]]:
         if request.settings != self._answered or self._scene is None:
-            yield from self._explain(request)
+            yield from self._explain(request, superseded)
+        if request.settings != self._answered:
+            return
         scene = self._scene
         assert scene is not None
         with cores_for(self.explainer.model, scene.x):
@@ -162,11 +166,24 @@ class Quality(App):
                 if superseded():
                     return
 
-    def _explain(self, request: Request) -> Iterator[Callable[[], None]]:
+    def _late(self, request: Request) -> None:
+        if request.settings != self._answered:
+            self.status.busy(f"explaining by {request.settings.method.title} …")
+            for page in self._measuring:
+                page.fail()
+
+    def _explain(self, request: Request, superseded: Callable[[], bool]) -> Iterator[Callable[[], None]]:
         settings = request.settings
-        x = input_of(settings.sample, self.samples)
+        x, began = input_of(settings.sample, self.samples), time.monotonic()
+
+        def abandoned() -> bool:  # while a slider moves, a short explanation is always finished
+            return superseded() and time.monotonic() - began > TOO_LONG
+
         with cores_for(self.explainer.model, x):
-            explanation = self.explainer.explain(x, settings.target, settings.method)
+            try:
+                explanation = self.explainer.explain(x, settings.target, settings.method, abandoned)
+            except Abandoned:
+                return
         image = image_of(x[0], self.samples)
         self._scene = Scene(self.explainer, self.samples, x, image, explanation)
         self._answered = settings

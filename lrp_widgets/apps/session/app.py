@@ -48,7 +48,7 @@ class App(ipywidgets.VBox):
         reuse_memory()
         super().__init__([_style(STYLE, *sheets), *children], **traits)
         self.add_class("lrp-app").add_class("lrp-explore").add_class(f"lrp-{name}")
-        self._latest: Latest[Any] = Latest(self._work, self._show, self._fail, self._rest, self._free)
+        self._latest: Latest[Any] = Latest(self._work, self._show, self._fail, self._rest, self._free, self._late)
         replace_earlier(self)
 
     def settled(self, timeout: float | None = None) -> bool:
@@ -114,6 +114,9 @@ class App(ipywidgets.VBox):
     def _fail(self, error: BaseException) -> None:
         """Say what went wrong, and mark what is shown as outdated."""
         raise NotImplementedError
+
+    def _late(self, request: Any, /) -> None:
+        """Say that a request takes long, and mark what it will replace; called on a thread of its own."""
 
     def _rest(self, superseded: Callable[[], bool]) -> None:
         """Prepare likely requests while nobody asks for anything."""

@@ -145,6 +145,7 @@ def test_every_input_rule_can_be_chosen_and_costs_one_layer(dashboard, rule):
 
 def test_every_method_of_the_list_is_explained_with_its_defaults(dashboard):
     wanted = {preset.title: lw.LRP(preset()) for preset in PRESETS}
+    wanted[lw.deep_taylor.title] = lw.LRP(lw.deep_taylor(input="zB"))  # in the box of the samples
     wanted |= {method.title: method() for method in METHODS if method is not lw.LRP}
     assert list(dashboard.methods.picker.options) == list(wanted)
     for title in [*list(wanted)[1:], next(iter(wanted))]:

@@ -1,6 +1,10 @@
 import { make, makeRoot, setText, watch } from "../dom.js";
 
-/** @typedef {{text: string, remedy: string, level: "ok" | "busy" | "error"}} Traits */
+/**
+ * @typedef {{
+ *   text: string, remedy: string, level: "ok" | "busy" | "error", can_cancel: boolean, cancelled: number,
+ * }} Traits
+ */
 
 const BLINK = 250; // ms: shorter work is not shown, so that the line does not flicker during a drag
 
@@ -9,12 +13,18 @@ function render({ model, el }) {
   const root = makeRoot(el, "lrp-status");
   const sign = make("span", "lrp-status-sign", { "aria-hidden": "true" });
   const line = make("span", "lrp-status-text", { role: "status", "aria-live": "polite" });
-  root.append(sign, line);
+  const cancel = make("button", "lrp-status-cancel", { type: "button", title: "Go back to what was shown before" }, "cancel");
+  root.append(sign, line, cancel);
+  cancel.addEventListener("click", () => {
+    model.set("cancelled", model.get("cancelled") + 1);
+    model.save_changes();
+  });
   let waiting = 0;
 
   function show() {
     const { level, text, remedy } = { level: model.get("level"), text: model.get("text"), remedy: model.get("remedy") };
     root.dataset.shown = level;
+    cancel.hidden = level !== "busy" || !model.get("can_cancel");
     setText(line, level === "error" && remedy ? `${text} — ${remedy}` : text);
     line.title = line.textContent ?? "";
   }
@@ -27,7 +37,7 @@ function render({ model, el }) {
     else show();
   }
 
-  const end = watch(model, ["text", "remedy", "level"], update);
+  const end = watch(model, ["text", "remedy", "level", "can_cancel"], update);
   update();
   return () => {
     end();
