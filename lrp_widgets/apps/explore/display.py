@@ -29,6 +29,7 @@ from lrp_widgets.apps.session.formatting import (
     status,
     subject_text,
 )
+from lrp_widgets.apps.session.large_maps import show_map
 from lrp_widgets.apps.session.offered import image_of
 from lrp_widgets.apps.session.settings import Settings, existing
 from lrp_widgets.engine.propagation.explainer import Explainer
@@ -78,7 +79,7 @@ class Display(Stage):
         image = image_of(preview.x[0], self.samples)
         with self._latest.showing:
             self._preview_of = self._working
-            self.heatmap.show(preview.picture, image, stamp=preview.caption + "\n ", description=preview.caption)
+            show_map(self.heatmap, preview.picture, image, preview.caption + "\n ", description=preview.caption)
 
     def _show_explanation(self, settings: Settings, explanation: Explanation) -> None:
         self._shown = shown = existing(settings, explanation)
@@ -104,7 +105,7 @@ class Display(Stage):
         image = None if own_grid else image_of(explanation.inputs[0], self.samples)
         caption = stamp(explanation)
         description = f"Relevance of {layer or 'the input'} for {subject_text(explanation, self.samples)}. {caption}"
-        self.heatmap.show(picture, image, stamp=caption, description=description)
+        self.projection.block = show_map(self.heatmap, picture, image, caption, description=description)
         return image
 
     def _show_projection(self) -> None:

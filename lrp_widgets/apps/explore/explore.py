@@ -181,7 +181,10 @@ class Dashboard(Display):
         if self._is_programmatic():
             return
         chosen, other = self.classes.selected, self.against.value
-        if other >= 0 and chosen >= 0 and other != chosen:
+        if other == chosen >= 0:
+            self.against.value = -1  # which asks for the class alone
+            self.refuse(f"{self.samples.name(other)} cannot be explained against itself. Choose another class.")
+        elif other >= 0 and chosen >= 0:
             self._change(target=Contrast(chosen, other))
         else:
             self._change(target=None if self.classes.auto or chosen < 0 else chosen)

@@ -22,6 +22,7 @@ __all__ = ["Projection"]
 class Projection:
     """Makes the map that a HeatmapView shows, and finds the position of the layer behind a pixel of it.
 
+    block: the side in pixels of what the view shows as one pixel, where a picture is too large for it.
     field: the receptive field by which the picture was drawn; None where it is the layer's own small map.
     row: a switch between the two, and the size of the receptive field of one position. The switch is a look of the
     view (`at_input`): it changes no settings.
@@ -32,6 +33,7 @@ class Projection:
     ) -> None:
         self.explainer, self._view = explainer, view
         self.field: ReceptiveField | None = None
+        self.block, self._picture = 1, np.zeros((1, 1))
         self._fields: dict[tuple[str, tuple[int, ...]], ReceptiveField | str] = {}  # or why there is none
         self._at_input = view.at_input  # as the picture was drawn
         self.switch = guard(
@@ -64,22 +66,31 @@ class Projection:
         self._at_input = self._view.at_input
         self._show_note(field)
         self.field = field if isinstance(field, ReceptiveField) and not field.whole and self._at_input else None
-        return values if self.field is None else at_input(values, self.field)
+        self._picture = values if self.field is None else at_input(values, self.field)
+        return self._picture
 
     def position(self, row: int, column: int) -> tuple[int, int]:
-        """The position of the layer behind a pixel of the picture: the one whose centre is nearest."""
+        """The position of the layer behind a pixel of the view: the one whose centre is nearest.
+
+        Of several pixels that are shown as one it is the most relevant.
+        """
+        if (side := self.block) > 1:
+            inside = np.abs(self._picture[row * side : (row + 1) * side, column * side : (column + 1) * side])
+            best = np.unravel_index(int(inside.argmax()), inside.shape)
+            row, column = row * side + int(best[0]), column * side + int(best[1])
         return (row, column) if self.field is None else self.field.position(row + 0.5, column + 0.5)
 
     def region(self) -> tuple[list[list[float]], list[int]]:
         """The region drawn on the picture, and the shape of the map, both in positions of the layer."""
+        drawn = [[x * self.block, y * self.block] for x, y in self._view.region]
         if (field := self.field) is None:
-            return self._view.region, self._view.shape
+            return drawn, list(self._picture.shape)
         (y0, x0), (down, right), (rows, columns) = field.centre, field.stride, field.grid
 
         def place(at: float, centre: float, stride: int, count: int) -> float:
             return min(max((at - centre) / stride + 0.5, 0.0), float(count)) if stride else at and float(count)
 
-        region = [[place(x, x0, right, columns), place(y, y0, down, rows)] for x, y in self._view.region]
+        region = [[place(x, x0, right, columns), place(y, y0, down, rows)] for x, y in drawn]
         return region, [rows, columns]
 
     def _field_of(self, explanation: Explanation, layer: str, grid: tuple[int, ...]) -> ReceptiveField | str | None:

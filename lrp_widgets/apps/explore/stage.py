@@ -32,7 +32,7 @@ from lrp_widgets.widgets.controls.control import guard
 
 __all__ = ["Stage"]
 
-MOST_CLASSES = 1000  # offered to be contrasted with
+MOST_CLASSES = 25_000  # offered to be contrasted with
 MANY = 10_000  # pixels of an input that is a photograph
 PIN = {"name": "pin", "label": "pin", "tooltip": "Keep this explanation beside the ones that follow", "keys": ["p"]}
 KEYS = [

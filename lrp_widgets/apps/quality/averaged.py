@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import ipywidgets
-import numpy as np
 
 from lrp_widgets.apps.quality.page import QualityPage, Scene
 from lrp_widgets.apps.quality.path_editor import PathEditor, paths_of
 from lrp_widgets.apps.quality.request import AveragingSettings, Request
 from lrp_widgets.apps.session.formatting import number
+from lrp_widgets.apps.session.large_maps import scale_of, show_map
 from lrp_widgets.engine.propagation.explainer import Explainer
 from lrp_widgets.engine.propagation.explanation import Explanation
 from lrp_widgets.evaluation import ContinuityPath
@@ -77,12 +77,12 @@ class AveragedPage(QualityPage):
 
     def show(self, result: _Comparison) -> None:
         plain = result.explanations[PLAIN].heatmap()
-        scale = float(np.abs(plain).max()) or None
+        scale = scale_of(plain)
         bounds = {name: path.value for name, path in result.paths.items()}
         for name, explanation in result.explanations.items():
             total = f"ΣR = {number(float(explanation.total[0]), 4)}"
             stamp = f"{total}\n{_bound_text(name, bounds)}"
-            self.maps[name].show(explanation.heatmap(), scale=scale, stamp=stamp, description=f"R(x), {name}")
+            show_map(self.maps[name], explanation.heatmap(), None, stamp, scale=scale, description=f"R(x), {name}")
         if not result.paths:
             self.ratios.stale = True
             return

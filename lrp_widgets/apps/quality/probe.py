@@ -15,6 +15,7 @@ from torch import Tensor
 from lrp_widgets.apps.quality.page import QualityPage, Scene
 from lrp_widgets.apps.quality.request import HandPosition, Request
 from lrp_widgets.apps.session.formatting import number
+from lrp_widgets.apps.session.large_maps import scale_of, show_map
 from lrp_widgets.engine.propagation.explainer import Explainer
 from lrp_widgets.engine.propagation.explanation import pooled
 from lrp_widgets.engine.propagation.target import Contrast
@@ -198,21 +199,13 @@ class ProbePage(QualityPage):
         assert self._scene is not None
         explanation = self._scene.explanation
         here, there = explanation.heatmap(), pooled(measurement.relevance)
-        scale = float(np.abs(here).max()) or None  # that of R(x), wherever the input is dragged
+        scale = scale_of(here)  # that of R(x), wherever the input is dragged
         place = place_text(measurement.place)
-        self.here.show(here, scale=scale, stamp=_stamp("x", explanation.explained[0], here), description="R(x)")
-        self.there.show(
-            there,
-            scale=scale,
-            stamp=_stamp("x′", measurement.score, there),
-            description=f"R(x′), the input moved {place}",
-        )
-        self.between.show(
-            there - here,
-            scale=scale,
-            stamp=f"‖·‖₁ = {number(measurement.map_change, 4)}",
-            description=f"R(x′) − R(x), {place}",
-        )
+        show_map(self.here, here, None, _stamp("x", explanation.explained[0], here), scale=scale, description="R(x)")
+        there_text = _stamp("x′", measurement.score, there)
+        show_map(self.there, there, None, there_text, scale=scale, description=f"R(x′), the input moved {place}")
+        change = f"‖·‖₁ = {number(measurement.map_change, 4)}"
+        show_map(self.between, there - here, None, change, scale=scale, description=f"R(x′) − R(x), {place}")
 
     def _trace(self) -> None:
         places, largest, bound = self._places, self._largest(), self.bound

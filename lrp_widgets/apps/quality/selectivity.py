@@ -14,6 +14,7 @@ from torch import Tensor
 from lrp_widgets.apps.quality.page import QualityPage, Scene
 from lrp_widgets.apps.quality.request import Request, SelectivitySettings
 from lrp_widgets.apps.session.formatting import number
+from lrp_widgets.apps.session.large_maps import show_map
 from lrp_widgets.apps.session.offered import image_of
 from lrp_widgets.engine.propagation.explainer import Explainer
 from lrp_widgets.engine.propagation.explanation import pooled
@@ -179,7 +180,7 @@ class SelectivityPage(QualityPage):
         self._paint(progress.scene, image, relevance, stamp)
 
     def _paint(self, scene: Scene, image: np.ndarray | None, relevance: np.ndarray, stamp: str) -> None:
-        self.heatmap.show(relevance, image, stamp=stamp, description=f"Input and relevance, {stamp}")
+        show_map(self.heatmap, relevance, image, stamp, description=f"Input and relevance, {stamp}")
 
 
 class _Frames:

@@ -14,7 +14,7 @@ from lrp_widgets.samples import Samples
 
 __all__ = ["Subject", "default_method"]
 
-MAX_CLASSES = 1000  # offered by name
+MAX_CLASSES = 25_000  # offered by name
 
 
 @dataclass(frozen=True, eq=False)

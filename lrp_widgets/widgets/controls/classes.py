@@ -17,7 +17,8 @@ class ClassPicker(BrowserWidget):
     """Bars of probability and score, one a class; a click chooses the class to explain.
 
     Scores that are no probabilities stand alone.
-    Up to `shown` classes keep their order; of more, those with the largest scores are shown, and the chosen one.
+    Up to `shown` classes keep their order; of more, those with the largest scores are shown, and the chosen one, and a
+    field finds any other by its name or number.
     """
 
     _esm = module("classes")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["pooled_blocks"]
+__all__ = ["block_sums", "pooled_blocks"]
 
 
 def pooled_blocks(maps: np.ndarray, longest: int) -> tuple[np.ndarray, int]:
@@ -14,7 +14,11 @@ def pooled_blocks(maps: np.ndarray, longest: int) -> tuple[np.ndarray, int]:
     """
     height, width = maps.shape[-2:]
     block = max(1, -(-max(height, width) // longest))
-    if block == 1:
-        return maps, 1
-    rows = np.add.reduceat(maps, np.arange(0, height, block), axis=-2)
-    return np.add.reduceat(rows, np.arange(0, width, block), axis=-1), block
+    return (maps, 1) if block == 1 else (block_sums(maps, block), block)
+
+
+def block_sums(maps: np.ndarray, side: int) -> np.ndarray:
+    """Sums over square blocks of maps (…, h, w); the last block of a row or column may be smaller."""
+    height, width = maps.shape[-2:]
+    rows = np.add.reduceat(maps, np.arange(0, height, side), axis=-2)
+    return np.add.reduceat(rows, np.arange(0, width, side), axis=-1)

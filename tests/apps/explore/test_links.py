@@ -80,3 +80,17 @@ def test_a_link_that_can_be_shown_is_one_step(nameless):
     assert (nameless.settings.sample, nameless.explanation.target) == (3, (9,))
     assert torch.equal(nameless.explanation.inputs, nameless.samples.inputs[3:4])
     assert nameless.heatmap.colormap == "grey" and nameless.history.can_undo
+
+
+def test_a_class_against_itself_is_refused_in_words(nameless):
+    moved(nameless, nameless.classes, selected=3, auto=False)
+    nameless.against.set_state({"index": 4})
+    assert nameless.settled(PATIENCE)
+    assert nameless.status.text == "ValueError: 3 cannot be explained against itself. Choose another class."
+    assert (nameless.against.value, nameless.settings.target) == (-1, 3)
+    moved(nameless, nameless.against, index=1)
+    assert nameless.settings.target == lw.contrast(3, 0)
+    nameless.classes.set_state({"selected": 0, "auto": False})
+    assert nameless.settled(PATIENCE)
+    assert nameless.status.level == "error"
+    assert (nameless.against.value, nameless.settings.target) == (-1, 0)

@@ -1,6 +1,7 @@
 import { isShortcut, make, makeRoot, scrollTo, setText, stepTo } from "../dom.js";
 import { keepDrawn } from "../lifecycle.js";
 import { formatter } from "../numbers.js";
+import { search } from "./search.js";
 
 /**
  * @typedef {{
@@ -29,7 +30,9 @@ function render({ model, el }) {
     make("label", "lrp-classes-auto", { title: "Explain whatever class is on top" }, follow, "follow the top class"),
     make("span", "lrp-classes-share", {}, "probability"), make("span", "", {}, "score"));
   const list = make("div", "lrp-classes-list", { role: "radiogroup" });
-  root.append(head, list);
+  const field = make("input", "lrp-classes-search", { type: "search", autocomplete: "off" });
+  const tally = make("div", "lrp-classes-tally lrp-muted", { role: "status" });
+  root.append(head, field, list, tally);
   /** @type {ReturnType<typeof makeRow>[]} */
   let rows = [];
   /** @type {number[]} the class of each row */
@@ -38,8 +41,15 @@ function render({ model, el }) {
   /** @param {number} index */
   const scoreOf = (index) => model.get("scores")[index] ?? -Infinity;
 
-  /** The classes that get a row: all in their order, or the best and the chosen one. */
+  /** The classes that get a row: those that are searched for; or all in their order, or the best and the chosen one. */
   function choose() {
+    const searched = field.value.trim();
+    setText(tally, "");
+    if (searched && !field.hidden) {
+      const { shown, count } = search(model.get("names"), model.get("scores"), searched, model.get("shown"));
+      setText(tally, count > shown.length ? `and ${count - shown.length} more` : count ? "" : "no class has this in its name");
+      return shown;
+    }
     const all = model.get("names").map((_, index) => index);
     if (all.length <= model.get("shown")) return all;
     const best = all.sort((a, b) => scoreOf(b) - scoreOf(a) || a - b).slice(0, model.get("shown"));
@@ -61,6 +71,9 @@ function render({ model, el }) {
     const top = topClass();
     const had = rows.findIndex(({ row }) => row === document.activeElement);
     const focused = order[had];
+    field.hidden = !many;
+    field.placeholder = `search ${names.length.toLocaleString("en")} classes by name or number`;
+    field.setAttribute("aria-label", field.placeholder);
     order = choose();
     if (rows.length !== order.length) {
       rows = order.map((_, place) => rows[place] ?? makeRow());
@@ -82,7 +95,7 @@ function render({ model, el }) {
       const score = write(model.get("scores")[index]);
       parts.row.tabIndex = index === entry ? 0 : -1;
       parts.row.setAttribute("aria-checked", String(index === selected));
-      parts.row.toggleAttribute("data-below", many && place === model.get("shown"));
+      parts.row.toggleAttribute("data-below", many && place === model.get("shown") && !field.value.trim());
       parts.row.dataset.class = String(index);
       const words = `${names[index]}: ${bare ? "" : `probability ${share}, `}score ${score}${index === top && names.length > 1 ? ", top class" : ""}`;
       parts.row.setAttribute("aria-label", words);
@@ -120,6 +133,17 @@ function render({ model, el }) {
     const next = event.key === "Enter" || event.key === " " ? place : stepTo(event.key, place, order.length);
     if (next === null) return;
     pick(order[next]);
+    event.preventDefault();
+  });
+  field.addEventListener("input", draw);
+  field.addEventListener("keydown", (event) => {
+    if (isShortcut(event)) return;
+    if (event.key === "Enter" && order.length && field.value.trim()) pick(order[0]);
+    else if (event.key === "ArrowDown" && rows.length) rows[0].row.focus();
+    else if (event.key === "Escape" && field.value) {
+      field.value = "";
+      draw();
+    } else return;
     event.preventDefault();
   });
   follow.addEventListener("change", () => {
