@@ -19,7 +19,12 @@ from lrp_widgets.engine.analysis.neuron import Neuron
 from tests.apps.explore.test_explore import chosen, moved
 
 PATIENCE = 60.0
-REFUSED = ("Choose a layer and draw a region", "has no map with rows and columns", "At most 6 explanations")
+REFUSED = (
+    "explained against itself",
+    "Choose a layer and draw a region",
+    "has no map with rows and columns",
+    "At most 6 explanations",
+)
 NOT_FOR_THIS = "Explain it with another method."
 Move = tuple[str, Callable[[], Any]]
 
