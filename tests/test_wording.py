@@ -176,6 +176,27 @@ def test_an_input_without_a_batch_dimension(kind: str, method: Any) -> None:
     )
 
 
+class Beside(nn.Module):
+    """A picture and a number beside it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pooled = Pooled(nn.Conv2d(3, 4, 3), 2)
+
+    def forward(self, picture: Tensor, number: Tensor) -> Tensor:
+        return self.pooled(picture) * number
+
+
+@pytest.mark.parametrize("method", [lw.LRP(), lw.Gradient(), lw.Occlusion()], ids=lambda method: method.title)
+def test_one_of_several_tensors_without_a_batch_dimension(method: Any) -> None:
+    x = {"picture": torch.rand(3, 8, 8), "number": torch.rand(1)}
+    said = error_of(lambda: lw.Explainer(Beside().eval()).explain(x, 0, method))
+    assert said == (
+        "RecordingError: The input must have a batch dimension, (n, channels, height, width), got shape (3, 8, 8). "
+        "Take x[None] for a batch of one."
+    )
+
+
 class EachAlone(nn.Module):
     """Cuts the batch up itself, and gives a layer one picture without a batch dimension: right as it is."""
 

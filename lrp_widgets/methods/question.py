@@ -109,7 +109,7 @@ def one_tensor(method: Any, explainer: Explainer, x: Any) -> Tensor:
 def check_token(method: Any) -> None:
     """Raise ValueError where the `token` of a method is none."""
     token = method.token
-    if token is not None and (isinstance(token, bool) or not isinstance(token, int) or token < 0):
+    if token is not None and (isinstance(token, bool) or not isinstance(token, int) or not 0 <= token < 2**31):
         raise ValueError(
             f"{type(method).__name__}.token must be the number of a token, such as that of padding, got {brief(token)}."
         )

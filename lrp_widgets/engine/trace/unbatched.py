@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from lrp_widgets.engine.trace.inputs import Inputs
+from lrp_widgets.engine.trace.inputs import Inputs, floating
 from lrp_widgets.engine.trace.recorder import RecordingError
 
 __all__ = ["with_batch"]
@@ -36,12 +36,12 @@ MODULES = (nn.modules.conv._ConvNd, nn.Linear)
 @contextmanager
 def with_batch(model: nn.Module, inputs: Inputs) -> Iterator[None]:
     """Raise RecordingError where a layer takes the whole of the input for one that has no batch dimension."""
-    x = inputs.form
     kinds = {_axes(module) for module in model.modules() if isinstance(module, MODULES)}
-    if not isinstance(x, Tensor) or x.ndim not in kinds:
+    few = [tensor for tensor in inputs.tensors if floating(tensor) and tensor.ndim in kinds]
+    if not few:
         yield
         return
-    with _Layers(x):
+    with _Layers(few):
         yield
 
 
@@ -53,17 +53,17 @@ def _axes(layer: nn.Module) -> int:
 class _Layers(TorchFunctionMode):
     """Looks at what convolutions and linear maps get. What a model cuts out of a batch itself is its own business."""
 
-    def __init__(self, x: Tensor) -> None:
+    def __init__(self, few: list[Tensor]) -> None:
         super().__init__()
-        self.x = x
+        self.few = few  # tensors of the input with as many axes as one input without a batch dimension has
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         layout, got = LAYOUTS.get(func, ()), args[0] if args else kwargs.get("input")
-        unbatched = isinstance(got, Tensor) and got.ndim == self.x.ndim == len(layout) and len(got) == len(self.x)
-        if unbatched:
-            raise RecordingError(
-                f"The input must have a batch dimension, (n, {', '.join(layout)}), got shape {tuple(self.x.shape)}. "
-                "Take x[None] for a batch of one."
-            )
+        for x in self.few:
+            if isinstance(got, Tensor) and got.ndim == x.ndim == len(layout) and len(got) == len(x):
+                raise RecordingError(
+                    f"The input must have a batch dimension, (n, {', '.join(layout)}), got shape {tuple(x.shape)}. "
+                    "Take x[None] for a batch of one."
+                )
         return func(*args, **kwargs)
