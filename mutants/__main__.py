@@ -27,12 +27,12 @@ from pathlib import Path
 
 import pytest
 
-from mutants import apps, engine, evaluation, javascript, methods, propagation, widgets
+from mutants import apps, engine, evaluation, javascript, methods, propagation, silent, widgets
 from mutants.fault import Fault, NoLongerApplies
 
 ROOT = Path(__file__).parents[1]
 FAULTS: tuple[Fault, ...] = (
-    *engine.FAULTS,
+    *engine.FAULTS, *silent.FAULTS,
     *propagation.FAULTS, *methods.FAULTS, *evaluation.FAULTS, *apps.FAULTS, *widgets.FAULTS, *javascript.FAULTS,
 )  # fmt: skip
 QUIET = "ignore::pytest.PytestAssertRewriteWarning"  # what is loaded already
