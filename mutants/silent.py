@@ -21,7 +21,7 @@ FAULTS = (
         "and len(raw) < 0",
         STATE,
     ),
-    Fault("the state skips hooks", f"{TRACE}/model_state.py", "*hooks))", "))", STATE),
+    Fault("the state skips hooks", f"{TRACE}/model_state.py", "if attributes.get(name)", "if False", STATE),
     Fault(
         "the state reads no globals",
         f"{TRACE}/model_state.py",
@@ -53,8 +53,8 @@ FAULTS = (
     Fault(
         "two tokens take the whole each",
         f"{OPERATORS}/tokens.py",
-        "return [(relevance / len(shapes)).sum_to_size(shape) for shape in shapes], {}\n\n    return pullback\n\n\ndef _looked",
-        "return [relevance.sum_to_size(shape) for shape in shapes], {}\n\n    return pullback\n\n\ndef _looked",
+        "return [(relevance / len(shapes)).sum_to_size(shape) for shape in shapes], {}",
+        "return [relevance.sum_to_size(shape) for shape in shapes], {}",
         TOKENS,
     ),
     Fault("a bag counts its padding", f"{OPERATORS}/tokens.py", "rows = rows * present[:, None]", "pass", TOKENS),

@@ -56,8 +56,8 @@ _UNREADABLE = object()
 class ModelState:
     """What a model is at one moment.
 
-    weights: each parameter and buffer with what tells its content.  parts: modules, modes, hooks and code.
-    rest: other attributes, and what the model's own code reads from outside.
+    weights: each parameter and buffer with what tells its content.  parts: modules with mode and class.
+    rest: other attributes, hooks, and what the model's own code reads from outside.
     readable: whether `rest` is all there is; where it is not, equal states do not prove equal answers.
     memories: those of all tensors that were found.
     alive: objects whose identity is compared, kept so that no other object gets it.
@@ -71,7 +71,7 @@ class ModelState:
     alive: tuple[Any, ...]
 
     def same_weights(self, before: ModelState | None) -> bool:
-        """Whether no weight, module, mode, hook or code has changed since."""
+        """Whether no weight, module, mode or class has changed since."""
         return before is not None and self.weights == before.weights and self.parts == before.parts
 
     def proves(self, before: ModelState | None) -> bool:
@@ -92,8 +92,7 @@ def model_state(model: nn.Module) -> ModelState:
     weights: list[Any] = []
     modules = list(model.modules())
     for module in modules:
-        hooks = [hook for name in _HOOKS for hook in module.__dict__.get(name, ())]
-        parts.append((id(module), module.training, id(type(module)), id(_forward(type(module))), *hooks))
+        parts.append((id(module), module.training, id(type(module)), id(_forward(type(module)))))
         for tensor in (*module._parameters.values(), *module._buffers.values()):
             if tensor is not None:
                 weights.append(reader.tensor(tensor))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-import itertools
+from collections import deque
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -47,7 +47,7 @@ class Changing(nn.Module):
         self.mask = torch.ones(2)
         self.slotted = Slotted()
         self.after: Callable[[Tensor], Tensor] = functools.partial(scaled, factor=1.0)
-        self.counter = itertools.count()  # nothing in Python can read it without changing it
+        self.queue = deque([1.0])  # it keeps what it holds where its attributes do not tell
 
     def forward(self, x: Tensor) -> Tensor:
         z = self.layer(x) * self.scale * self.config["factors"][0] * self.rate * BOX.factor * TABLE["factor"][0]
@@ -57,7 +57,7 @@ class Changing(nn.Module):
 class Readable(Changing):
     def __init__(self) -> None:
         super().__init__()
-        del self.counter
+        del self.queue
 
 
 def set_global(name: str, value: Any) -> Callable[[Changing], None]:
@@ -116,6 +116,18 @@ def test_what_changes_the_answer_is_noticed(change: str, kind: type[Changing]) -
     explanation = explainer.explain(x, 0)
     torch.testing.assert_close(explanation.scores, now)
     torch.testing.assert_close(explanation.start[:, 0], now[:, 0])
+
+
+def test_what_cannot_be_read_is_tried() -> None:
+    class Queued(Changing):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x) * self.queue[0]
+
+    model, x = Queued().eval(), torch.rand(2, 3)
+    explainer = lw.Explainer(model)
+    explainer.explain(x, 0)
+    model.queue[0] = 4.0
+    torch.testing.assert_close(explainer.explain(x, 0).scores, model(x).detach())
 
 
 def test_a_hook_that_goes_is_noticed_too() -> None:

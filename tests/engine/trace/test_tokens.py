@@ -134,6 +134,18 @@ def test_a_token_that_is_replaced_has_none(hide: Callable[[Tensor], Tensor]) -> 
     assert set(got.absorbed) == {"constant"}
 
 
+def test_tokens_that_are_looked_up_before_they_are_overwritten() -> None:
+    """What was read before a write in place is kept: the first bag is of the tokens as they came."""
+
+    def twice(m: Any, ids: Tensor) -> Tensor:
+        own = ids.clone()
+        first = functional.embedding_bag(own, m.table, mode="sum")
+        own.add_(1)
+        return first + functional.embedding_bag(own, m.table, mode="sum")
+
+    torch.testing.assert_close(explained(twice).relevance, OF[IDS] + OF[IDS + 1])
+
+
 def test_two_tokens_that_name_one_entry_share_it() -> None:
     got = explained(lambda m, ids: functional.embedding((ids[:, 1:] * 3 + ids[:, :-1]) % 20, m.table).sum(1))
     pairs = OF[(IDS[:, 1:] * 3 + IDS[:, :-1]) % 20] / 2
