@@ -9,10 +9,24 @@ from typing import Any
 
 from lrp_widgets.wording import brief
 
-__all__ = ["LOG_STEP", "Param", "Setting", "as_in", "choice", "param", "params_of", "place_near", "switch"]
+__all__ = [
+    "LOG_STEP",
+    "MOST",
+    "MOST_SEED",
+    "Param",
+    "Setting",
+    "as_in",
+    "choice",
+    "param",
+    "params_of",
+    "place_near",
+    "switch",
+]
 
 _KEY = "lrp_widgets"
 LOG_STEP = 0.1  # of a logarithmic slider, in powers of ten
+MOST = 1e15  # the size of a number without any other bound: whatever it is multiplied by stays finite
+MOST_SEED = 2**32 - 1  # what every source of random numbers takes
 
 
 def place_near(value: float, low: float, step: float, away: int = 0) -> float:
@@ -27,6 +41,7 @@ class Param:
     kind: str  # "number", "integer", "choice", "switch" or "range"
     low: float = -math.inf
     high: float = math.inf
+    most: float = MOST  # what a computer has time and memory for, where the quantity itself has no end
     slider: tuple[float, float] | None = None  # the part of [low, high] that a slider spans
     log: bool = False
     step: float | None = None
@@ -88,10 +103,14 @@ class Param:
         if isinstance(value, bool) or not isinstance(value, int | float):
             remedy = " Convert it with .item()." if hasattr(value, "item") else ""
             raise TypeError(f"{full_name} must be a number, got {brief(value)}.{remedy}")
+        shown = brief(value) if type(value) is int else value  # a whole number may have any number of digits
         if not self.low <= value <= self.high:  # NaN fails here too
-            raise ValueError(f"{full_name} must {_span(self)}, got {value}.")
+            raise ValueError(f"{full_name} must {_span(self)}, got {shown}.")
         if abs(value) == math.inf:
-            raise ValueError(f"{full_name} must be finite, got {value}.")
+            raise ValueError(f"{full_name} must be finite, got {shown}.")
+        if not -self.most <= value <= self.most:
+            side = "at most" if value > 0 else "at least"
+            raise ValueError(f"{full_name} must be {side} {self.most if value > 0 else -self.most:.12g}, got {shown}.")
 
     def _check_range(self, full_name: str, value: Any) -> None:
         pair = isinstance(value, tuple) and len(value) == 2 and all(isinstance(v, int | float) for v in value)
@@ -118,6 +137,7 @@ def param(
     *,
     low: float = -math.inf,
     high: float = math.inf,
+    most: float = MOST,
     slider: tuple[float, float] | None = None,
     log: bool = False,
     step: float | None = None,
@@ -126,10 +146,13 @@ def param(
     help: str = "",
     equation: str = "",
 ) -> Any:
-    """A number in [low, high]: whole where the default is an int. `slider` narrows what a slider spans."""
+    """A number in [low, high]: whole where the default is an int. `slider` narrows what a slider spans.
+
+    most: the largest that is taken where the quantity itself has no end; a count needs one, since it costs time.
+    """
     kind = "integer" if isinstance(default, int) else "number"
     ends = (low, high) if kind == "integer" else (float(low), float(high))
-    parameter = Param(kind, *ends, slider, log, step, symbol=symbol, unit=unit, help=help, equation=equation)
+    parameter = Param(kind, *ends, most, slider, log, step, symbol=symbol, unit=unit, help=help, equation=equation)
     return dataclasses.field(default=default, metadata={_KEY: parameter})
 
 

@@ -13,7 +13,7 @@ from lrp_widgets.engine.propagation.explanation import Explanation
 from lrp_widgets.engine.propagation.method import Method, never
 from lrp_widgets.engine.trace.inputs import floating
 from lrp_widgets.methods.question import ask
-from lrp_widgets.params import param
+from lrp_widgets.params import MOST_SEED, param
 
 __all__ = ["Chance"]
 
@@ -29,7 +29,7 @@ class Chance(Method):
     equation: ClassVar[str] = "R_i = u_i / Σ_i u_i · f(x), u_i ~ U(0, 1)"
     reference: ClassVar[str] = "Samek et al. 2017, the random heatmap"
 
-    seed: int = param(0, low=0, slider=(0, 99), help="Which random numbers.")
+    seed: int = param(0, low=0, most=MOST_SEED, slider=(0, 99), help="Which random numbers.")
 
     def relevance(
         self, explainer: Explainer, x: Any, target: Any, abandoned: Callable[[], bool] = never

@@ -13,13 +13,28 @@ from lrp_widgets.engine.propagation.explainer import Explainer, check_scores
 from lrp_widgets.engine.propagation.explanation import Explanation
 from lrp_widgets.methods.question import Question, go_on
 
-__all__ = ["CopyRelevance", "mean_of", "relevance_of", "score_of"]
+__all__ = ["CopyRelevance", "check_runs", "mean_of", "relevance_of", "runs_of", "score_of"]
 
 # Of a batch, so that memory stays that of a batch however many copies there are, and however large they are.
 ROWS = 64
 NUMBERS = 8 * 3 * 224 * 224  # eight photographs: with 64 a small MobileNet took a gigabyte, VGG16 would take ten
 
+MOST_RUNS = 1_000_000  # of the network for one explanation, by methods within methods
 CopyRelevance = tuple[Tensor, Explanation]
+
+
+def runs_of(method: Any) -> int:
+    """How many runs of the network one explanation by a method takes: its `runs`, or 1."""
+    return getattr(method, "runs", 1)
+
+
+def check_runs(method: Any) -> None:
+    """Raise ValueError where methods within a method multiply to more runs than anybody waits for."""
+    if method.runs > MOST_RUNS:
+        raise ValueError(
+            f"{type(method).__name__} must take at most {MOST_RUNS} runs of the network, got {method.runs} with the "
+            "methods within it. Take fewer samples, steps or shifts."
+        )
 
 
 def relevance_of(

@@ -43,8 +43,12 @@ class Occlusion(Method):
     equation: ClassVar[str] = "R_i = mean over the patches p ∋ i of f(x) − f(x without p)"
     reference: ClassVar[str] = "Zeiler & Fergus 2014, section 4.2"
 
-    patch: int = param(0, low=0, slider=(0, 32), unit="px", help="Side of the patch that is covered; 0: a seventh.")
-    stride: int = param(0, low=0, slider=(0, 32), unit="px", help="From one patch to the next; 0: half a patch.")
+    patch: int = param(
+        0, low=0, most=4096, slider=(0, 32), unit="px", help="Side of the patch that is covered; 0: a seventh."
+    )
+    stride: int = param(
+        0, low=0, most=4096, slider=(0, 32), unit="px", help="From one patch to the next; 0: half a patch."
+    )
     value: str | float = choice(
         "zero", ("zero", "mean"), symbol="covered by", help="What covered pixels become: 0, or the picture's mean."
     )

@@ -14,10 +14,10 @@ from lrp_widgets.engine.propagation.explanation import Explanation
 from lrp_widgets.engine.propagation.method import Method, check_method, never
 from lrp_widgets.engine.trace.inputs import Inputs, floating, inputs_of
 from lrp_widgets.methods.along import Noisy, gradients
-from lrp_widgets.methods.copies import mean_of, relevance_of
+from lrp_widgets.methods.copies import check_runs, mean_of, relevance_of, runs_of
 from lrp_widgets.methods.gradient import Gradient
 from lrp_widgets.methods.question import ask, one_tensor
-from lrp_widgets.params import param
+from lrp_widgets.params import MOST_SEED, param
 
 __all__ = ["SmoothGrad", "Smoothed"]
 
@@ -36,15 +36,23 @@ class Smoothed(Method):
     reference: ClassVar[str] = "Smilkov et al. 2017"
 
     method: Method = field(default=Gradient())
-    samples: int = param(32, low=1, slider=(1, 128), symbol="n", help="How many noisy copies are averaged.")
+    samples: int = param(
+        32, low=1, most=10_000, slider=(1, 128), symbol="n", help="How many noisy copies are averaged."
+    )
     noise: float = param(
         0.15, low=0, slider=(0, 0.5), step=0.01, symbol="σ", help="Of the noise, as a share of the input's range."
     )
-    seed: int = param(0, low=0, slider=(0, 99), help="Which noise.")
+    seed: int = param(0, low=0, most=MOST_SEED, slider=(0, 99), help="Which noise.")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_method(f"{type(self).__name__}.method", self.method)
+        check_runs(self)
+
+    @property
+    def runs(self) -> int:
+        """How many runs of the network one explanation takes, each with a way back."""
+        return self.samples * runs_of(self.method)
 
     def relevance(
         self, explainer: Explainer, x: Any, target: Any, abandoned: Callable[[], bool] = never

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import product
+from itertools import product, tee
 from typing import Any, ClassVar
 
 import torch
@@ -14,7 +14,7 @@ from lrp_widgets.engine.propagation.explainer import Explainer
 from lrp_widgets.engine.propagation.explanation import Explanation
 from lrp_widgets.engine.propagation.lrp import LRP
 from lrp_widgets.engine.propagation.method import Method, check_method, never
-from lrp_widgets.methods.copies import mean_of, relevance_of
+from lrp_widgets.methods.copies import check_runs, mean_of, relevance_of, runs_of
 from lrp_widgets.methods.question import ask, one_tensor
 from lrp_widgets.modalities import modality_of
 from lrp_widgets.params import choice, param
@@ -35,7 +35,9 @@ class Translated(Method):
     reference: ClassVar[str] = "the paper, section on the translation trick"
 
     method: Method = field(default_factory=LRP)
-    shift: int = param(1, low=0, slider=(0, 4), unit="px", help="How far the input is shifted either way, in pixels.")
+    shift: int = param(
+        1, low=0, most=32, slider=(0, 4), unit="px", help="How far the input is shifted either way, in pixels."
+    )
     border: str = choice(
         "wrap",
         ("wrap", "edge"),
@@ -46,6 +48,12 @@ class Translated(Method):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_method("Translated.method", self.method)
+        check_runs(self)
+
+    @property
+    def runs(self) -> int:
+        """How many runs of the network an explanation of a picture takes, each with a way back."""
+        return (2 * self.shift + 1) ** 2 * runs_of(self.method)
 
     def relevance(
         self, explainer: Explainer, x: Any, target: Any, abandoned: Callable[[], bool] = never
@@ -55,9 +63,10 @@ class Translated(Method):
         question = ask(explainer, x, target)
         axes = modality_of(x).space(x)
         steps = range(-self.shift, self.shift + 1)
-        shifts = [self._sources(x, dict(zip(axes, by, strict=True))) for by in product(steps, repeat=len(axes))]
+        every = (self._sources(x, dict(zip(axes, by, strict=True))) for by in product(steps, repeat=len(axes)))
+        shifts, ways_back = tee(every)  # made as they are needed: a volume has many
         parts = relevance_of(self.method, explainer, (_moved(x, s) for s in shifts), question, abandoned)
-        returned = ((_back(part, s), whole) for (part, whole), s in zip(parts, shifts, strict=True))
+        returned = ((_back(part, s), whole) for (part, whole), s in zip(parts, ways_back, strict=True))
         return mean_of(self, question, returned)
 
     def _sources(self, x: Tensor, by: dict[int, int]) -> dict[int, Tensor]:

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import psutil
 
-__all__ = ["available_memory", "capacity"]
+__all__ = ["available_memory", "capacity", "memory_bound"]
 
 A_VISIT = 320 * 10**6  # bytes of memory that are its own, after some moves
 RESERVE = 600 * 10**6  # bytes for the server and for what else runs
 A_CORE = 20  # visits, of which one in ten moves a slider at a time
+LEAST_BOUND, MOST_BOUND = 2 * 2**30, 4 * 2**30  # an app takes 0.3 of them, a photograph of 40 megapixels 0.5 more
 
 
 def available_memory() -> int:
@@ -29,3 +30,8 @@ def capacity() -> int:
     """How many visits there is memory and time for, at least 1."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min((available_memory() - RESERVE) // A_VISIT, A_CORE * cores))
+
+
+def memory_bound() -> int:
+    """How many bytes the kernel of one visit may take: half of the machine's memory, within bounds."""
+    return max(LEAST_BOUND, min(MOST_BOUND, psutil.virtual_memory().total // 2))

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lrp_widgets.apps.serving.capacity import capacity
+from lrp_widgets.apps.serving.capacity import capacity, memory_bound
 from lrp_widgets.apps.serving.frames import MOST_BYTES
 
 __all__ = ["APPS", "HOST", "PORT", "notebook", "serve", "settings"]
@@ -116,6 +116,7 @@ def settings(port: int, hosts: Sequence[str] = (), visitors: int | None = None) 
                 "anywidget",
             ],
             "preheat_kernel": True,
+            "multi_kernel_manager_class": "lrp_widgets.apps.serving.kernels.BoundedKernels",
             "default_pool_size": min(2, most),
         },
         **_local_transport(),
@@ -124,6 +125,7 @@ def settings(port: int, hosts: Sequence[str] = (), visitors: int | None = None) 
         "NotebookClient": {"iopub_timeout": 90},
         # A kernel that replaces a used one starts after the visitor's page has loaded.
         "VoilaKernelManager": {"fill_delay": 4.0},
+        "BoundedKernels": {"most_memory": memory_bound()},
         # The kernel that would replace one that has died knows nothing of the page: the page says so instead.
         "KernelRestarter": {"restart_limit": 0, "time_to_dead": 0.5},
         "MappingKernelManager": {

@@ -14,7 +14,7 @@ import ipywidgets
 from lrp_widgets.apps.session.closing import close_widgets_of, replace_earlier
 from lrp_widgets.apps.session.formatting import class_names
 from lrp_widgets.apps.session.history import History
-from lrp_widgets.apps.session.memory import reuse_memory
+from lrp_widgets.apps.session.memory import as_memory_error, reuse_memory
 from lrp_widgets.engine.propagation.explanation import Explanation
 from lrp_widgets.engine.propagation.target import Contrast
 from lrp_widgets.samples import Samples
@@ -48,7 +48,7 @@ class App(ipywidgets.VBox):
         reuse_memory()
         super().__init__([_style(STYLE, *sheets), *children], **traits)
         self.add_class("lrp-app").add_class("lrp-explore").add_class(f"lrp-{name}")
-        self._latest: Latest[Any] = Latest(self._work, self._show, self._fail, self._rest, self._free, self._late)
+        self._latest: Latest[Any] = Latest(self._work, self._show, self._tell, self._rest, self._free, self._late)
         replace_earlier(self)
 
     def settled(self, timeout: float | None = None) -> bool:
@@ -110,6 +110,9 @@ class App(ipywidgets.VBox):
     def _show(self, result: Any, /) -> None:
         """Show a result of `_work`; without another definition, results are functions that do so."""
         result()
+
+    def _tell(self, error: BaseException) -> None:
+        self._fail(as_memory_error(error))
 
     def _fail(self, error: BaseException) -> None:
         """Say what went wrong, and mark what is shown as outdated."""

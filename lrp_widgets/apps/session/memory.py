@@ -6,7 +6,7 @@ import ctypes
 import sys
 from functools import cache
 
-__all__ = ["reuse_memory"]
+__all__ = ["as_memory_error", "reuse_memory"]
 
 # From malloc.h of glibc.
 TRIM_THRESHOLD, MMAP_THRESHOLD, ARENA_MAX = -1, -3, -8
@@ -29,3 +29,12 @@ def reuse_memory() -> bool:
     return all(
         tune(what, value) for what, value in ((MMAP_THRESHOLD, LARGEST), (TRIM_THRESHOLD, 2**31 - 1), (ARENA_MAX, 1))
     )
+
+
+def as_memory_error(error: BaseException) -> BaseException:
+    """An error for want of memory as a sentence on what to do; any other one as it is."""
+    if isinstance(error, MemoryError) or "can't allocate memory" in str(error) or "out of memory" in str(error):
+        return MemoryError(
+            "This takes more memory than there is for it. Take a smaller input, or fewer of them at once."
+        )
+    return error

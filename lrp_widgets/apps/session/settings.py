@@ -13,10 +13,12 @@ from lrp_widgets.engine.propagation.explanation import Explanation
 from lrp_widgets.engine.propagation.target import Contrast
 from lrp_widgets.methods import Method
 from lrp_widgets.samples import Samples
+from lrp_widgets.widgets.views.compare import MOST_PINS
 
 __all__ = ["PARTS", "Given", "Morph", "Pixel", "Sample", "Settings", "existing", "input_of"]
 
 PAD = 28  # pixels along a side of a drawing
+MOST = {"trail": 64, "pins": MOST_PINS}  # entries
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,10 @@ class Settings:
         for name, kinds in (("trail", (Neuron, Pixel)), ("pins", (Settings,))):
             if not isinstance(parts := getattr(self, name), tuple) or not all(isinstance(p, kinds) for p in parts):
                 raise TypeError(f"Settings.{name} must be a tuple of {kinds[-1].__name__}, got {parts!r}.")
+            if len(parts) > MOST[name]:
+                raise ValueError(f"Settings.{name} may have {MOST[name]} entries, got {len(parts)}.")
+        if any(pin.pins for pin in self.pins):
+            raise ValueError("Settings.pins must be without pins of their own.")
 
 
 PARTS: tuple[type, ...] = (Settings, Given, Morph, Pixel, Neuron)  # what a state may name beside methods and rules

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 import zlib
 from collections.abc import Mapping
 from typing import Any
@@ -17,6 +18,10 @@ __all__ = ["MAX_LINK_LENGTH", "VERSION", "check_version", "from_query", "from_te
 VERSION = 1  # of the format; it stands in every state as "lrp_widgets"
 MAX_LINK_LENGTH = 8000  # characters of a query: what servers and proxies let through
 MAX_SIZE = 4 * 2**20  # bytes of JSON that are read
+MAX_NESTING = 64  # of tables and lists in JSON: a value within 16 others is a table in a table each time
+MAX_PARTS = 100_000  # texts, tables, lists and their entries
+# Texts are found as well, since a bracket in them is none. Nothing is tried twice: the work is that of one reading.
+_PART = re.compile(r'"(?:[^"\\]++|\\.?)*+(?:"|\Z)|[\[\]{},]', re.DOTALL)
 
 
 def to_query(state: Mapping[str, Any]) -> str:
@@ -79,12 +84,27 @@ def check_version(state: Any) -> dict[str, Any]:
     return dict(state)
 
 
+def _check_nesting(text: str) -> None:
+    """Raise StateError before anything is made of JSON that is nested too deeply, or of too many parts."""
+    depth = parts = 0
+    for found in _PART.finditer(text):
+        sign = text[found.start()]
+        depth += (sign in "[{") - (sign in "]}")
+        parts += sign in '[{,"'
+        if depth > MAX_NESTING:
+            raise StateError("The state is not JSON: it is nested too deeply.")
+        if parts > MAX_PARTS:
+            raise StateError(f"A state may have {MAX_PARTS} values, this one has more.")
+
+
 def _from_json(content: str | bytes) -> dict[str, Any]:
     def refuse(name: str) -> None:
         raise StateError(f"The numbers of a state must be finite, got {name}.")
 
     try:
-        return check_version(json.loads(content, parse_constant=refuse))
+        text = content.decode() if isinstance(content, bytes) else content
+        _check_nesting(text)
+        return check_version(json.loads(text, parse_constant=refuse))
     except StateError:
         raise
     except (ValueError, RecursionError) as error:  # a JSONDecodeError, bytes that are no text, a number of 5,000 digits

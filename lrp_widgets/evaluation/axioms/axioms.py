@@ -28,7 +28,7 @@ from lrp_widgets.evaluation.score import Score
 from lrp_widgets.evaluation.signatures import last, result_of
 from lrp_widgets.methods import LRP
 from lrp_widgets.modalities import Modality, checked_modality
-from lrp_widgets.params import Setting, param
+from lrp_widgets.params import MOST_SEED, Setting, param
 from lrp_widgets.wording import in_words
 
 __all__ = ["Limits", "axioms", "stream_axioms"]
@@ -48,9 +48,11 @@ class Limits(Setting):
     completeness: float = param(0.05, low=0, slider=(0, 1), help="|ΣR − (f(x) − f(x₀))| / |f(x) − f(x₀)| at most.")
     invariance: float = param(0.01, low=0, slider=(0, 1), help="max |R − R'| / max |R| at most.")
     randomized: float = param(0.5, low=0, high=1, slider=(0, 1), help="|rank correlation| at most.")
-    orders: int = param(19, low=1, slider=(1, 99), help="Random orders to beat: chance beats n once in n + 1 times.")
+    orders: int = param(
+        19, low=1, most=9999, slider=(1, 99), help="Random orders to beat: chance beats n once in n + 1 times."
+    )
     shift: float = param(-1.0, slider=(-2, 2), help="Of the input, in multiples of max x − min x.")
-    seed: int = param(0, low=0, slider=(0, 99), help="Of the random orders, noises and weights.")
+    seed: int = param(0, low=0, most=MOST_SEED, slider=(0, 99), help="Of the random orders, noises and weights.")
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from lrp_widgets.evaluation.checks import setting_of
-from lrp_widgets.params import Setting, choice, param
+from lrp_widgets.params import MOST_SEED, Setting, choice, param
 
 __all__ = [
     "NEIGHBOURHOODS",
@@ -26,6 +26,9 @@ __all__ = [
     "neighbourhood_of",
     "shifted",
 ]
+
+
+MOST_PLACES = 10_000  # of the inputs near one input: each of them is explained
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,10 @@ class Translation(Neighbourhood):
     )
     along: str = choice("horizontal", ("horizontal", "vertical", "diagonal"), help="Where the picture is moved to.")
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_places(self, self.reach, self.step)
+
     def places(self) -> np.ndarray:
         return _either_way(self.reach, self.step)
 
@@ -84,6 +91,10 @@ class Rotation(Neighbourhood):
     step: float = param(
         4.0, low=0.01, high=90, slider=(0.5, 10), step=0.5, unit="°", help="From one input to the next."
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_places(self, self.reach, self.step)
 
     def places(self) -> np.ndarray:
         return _either_way(self.reach, self.step)
@@ -108,6 +119,10 @@ class Brightness(Neighbourhood):
     )
     step: float = param(0.04, low=0.0001, high=10, slider=(0.01, 0.2), step=0.01, help="From one input to the next.")
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_places(self, self.reach, self.step)
+
     def places(self) -> np.ndarray:
         return _either_way(self.reach, self.step)
 
@@ -126,11 +141,11 @@ class Noise(Neighbourhood):
     unit: ClassVar[str] = "draw"
     around: ClassVar[bool] = True
 
-    samples: int = param(16, low=1, slider=(1, 64), symbol="n", help="How many noisy inputs.")
+    samples: int = param(16, low=1, most=MOST_PLACES, slider=(1, 64), symbol="n", help="How many noisy inputs.")
     noise: float = param(
         0.02, low=1e-6, high=10, slider=(0.001, 0.2), step=0.001, symbol="σ", help="A share of max x − min x."
     )
-    seed: int = param(0, low=0, slider=(0, 99), help="Which noise.")
+    seed: int = param(0, low=0, most=MOST_SEED, slider=(0, 99), help="Which noise.")
 
     def places(self) -> np.ndarray:
         return np.arange(self.samples + 1.0)
@@ -150,7 +165,7 @@ class Between(Neighbourhood):
     title: ClassVar[str] = "between two inputs"
     unit: ClassVar[str] = "of the way"
 
-    steps: int = param(16, low=1, slider=(2, 64), help="How many steps the way is made in.")
+    steps: int = param(16, low=1, most=MOST_PLACES, slider=(2, 64), help="How many steps the way is made in.")
 
     def places(self) -> np.ndarray:
         return np.linspace(0, 1, self.steps + 1)
@@ -173,6 +188,12 @@ def shifted(x: Tensor, fill: Tensor, right: float, down: float) -> Tensor:
     """x (n, channels, height, width) moved by so many pixels, or parts of one; `fill` comes in from outside."""
     height, width = x.shape[2:]
     return _sampled(x, fill, [[1, 0, -2 * right / width], [0, 1, -2 * down / height]])
+
+
+def _check_places(neighbourhood: Neighbourhood, reach: float, step: float) -> None:
+    if reach / step > MOST_PLACES / 2:
+        name = type(neighbourhood).__name__
+        raise ValueError(f"{name}.step must be at least {2 * reach / MOST_PLACES:.4g} for this reach, got {step}.")
 
 
 def _either_way(reach: float, step: float) -> np.ndarray:

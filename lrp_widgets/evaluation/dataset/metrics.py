@@ -29,7 +29,7 @@ from lrp_widgets.evaluation.flipping.removal import Baseline, Removal, removal_o
 from lrp_widgets.evaluation.flipping.setting import Flipping
 from lrp_widgets.evaluation.signatures import last
 from lrp_widgets.modalities import Modality, checked_modality
-from lrp_widgets.params import Setting, choice, param, switch
+from lrp_widgets.params import MOST_SEED, Setting, choice, param, switch
 
 __all__ = ["METRICS", "Absorbed", "Completeness", "Continuity", "Metric", "Positivity"]
 __all__ += ["Randomization", "Selectivity", "Sparsity"]
@@ -61,13 +61,15 @@ class Selectivity(Metric):
     reference: ClassVar[str] = "the paper, section on explanation selectivity; Samek et al. 2017"
     better: ClassVar[str] = "low"
 
-    patch: int = param(4, low=1, slider=(1, 16), unit="px", help="Side of the square patches.")
+    patch: int = param(4, low=1, most=4096, slider=(1, 16), unit="px", help="Side of the square patches.")
     removal: Removal = field(default_factory=Baseline)
     order: str = choice("most", ("most", "least", "random"), help="Which patches go first.")
     ranking: str = choice("once", ("once", "again"), help="Rank once, or explain again after each removal.")
     unit: str = choice("logit", ("logit", "probability"), help="What f is.")
     normalized: bool = switch(False, help="As shares of f(x).")
-    steps: int = param(0, low=0, slider=(0, 100), help="How many scores after the first; 0 is one for each patch.")
+    steps: int = param(
+        0, low=0, most=10_000, slider=(0, 100), help="How many scores after the first; 0 is one for each patch."
+    )
     modality: Modality | str | None = field(default=None, kw_only=True, repr=False)  # that of the samples in evaluate()
 
     def __post_init__(self) -> None:
@@ -262,7 +264,7 @@ class Randomization(Metric):
     better: ClassVar[str] = "low"
 
     mode: str = choice("cascading", MODES, help="All layers from the output down, or the worst one alone.")
-    seed: int = param(0, low=0, slider=(0, 99), help="Of the random weights.")
+    seed: int = param(0, low=0, most=MOST_SEED, slider=(0, 99), help="Of the random weights.")
 
     def measure(self, explainer: Explainer, x: Tensor, target: tuple[int, ...], explanation: Explanation) -> float:
         return randomization(explainer, x, explanation.method, target, mode=self.mode, seed=self.seed).value

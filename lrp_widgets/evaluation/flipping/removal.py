@@ -13,7 +13,7 @@ from lrp_widgets.engine.rules.bounds import Bound, checked_bound
 from lrp_widgets.evaluation.checks import setting_of
 from lrp_widgets.evaluation.flipping.imputation import imputed
 from lrp_widgets.modalities import Modality
-from lrp_widgets.params import Setting, param
+from lrp_widgets.params import MOST_SEED, Setting, param
 
 __all__ = ["REMOVALS", "Baseline", "Blur", "Imputation", "Mean", "Removal", "UniformNoise", "removal_of"]
 
@@ -126,7 +126,7 @@ class UniformNoise(Removal):
     title: ClassVar[str] = "set to noise"
     reference: ClassVar[str] = "Samek et al. 2017"
 
-    seed: int = param(0, low=0, slider=(0, 99), help="Which noise.")
+    seed: int = param(0, low=0, most=MOST_SEED, slider=(0, 99), help="Which noise.")
 
     def replacement(self, picture: Tensor) -> Tensor:
         draw = torch.Generator().manual_seed(self.seed)
@@ -150,7 +150,7 @@ class Imputation(Removal):
     noise: float = param(
         0.01, low=0, slider=(0, 0.1), step=0.005, symbol="σ", help="Of the noise, in units of the input."
     )
-    seed: int = param(0, low=0, slider=(0, 99), help="Which noise.")
+    seed: int = param(0, low=0, most=MOST_SEED, slider=(0, 99), help="Which noise.")
 
     @property
     def caption(self) -> str:

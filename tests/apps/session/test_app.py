@@ -41,6 +41,8 @@ class Squares(App):
     def _work(self, request: int, superseded: Callable[[], bool]) -> Iterator[Callable[[], None]]:
         if request < 0:
             raise ValueError(f"{request} is negative")
+        if request > 10**9:
+            raise MemoryError
         yield lambda: setattr(self.result, "value", str(request**2))
         yield lambda: self.status.ok("done")
 
@@ -139,3 +141,12 @@ def test_texts_in_a_column_are_headings():
     assert "lrp-left" in left._dom_classes
     both = grid(left, label)
     assert both.children == (left, label) and "lrp-grid" in both._dom_classes
+
+
+def test_a_want_of_memory_is_told(app):
+    app.asked = 10**10
+    assert app.settled(PATIENCE)
+    assert (
+        app.status.text
+        == "MemoryError: This takes more memory than there is for it. Take a smaller input, or fewer of them at once."
+    )

@@ -7,9 +7,11 @@ import sys
 
 import pytest
 
+from lrp_widgets.apps.session.memory import as_memory_error
+
 MOVES = """
 import resource, sys, torch
-from lrp_widgets.apps.session.memory import reuse_memory
+from lrp_widgets.apps.session.memory import as_memory_error, reuse_memory
 kept = reuse_memory() if sys.argv[1] == "keep" else True
 def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -33,3 +35,14 @@ def test_a_tensor_of_64_mb_costs_no_new_pages():
     if kept == "False":
         pytest.skip("this C library has no mallopt")
     assert 10 * with_it < without
+
+
+def test_a_want_of_memory_is_told_in_a_sentence():
+    said = "This takes more memory than there is for it. Take a smaller input, or fewer of them at once."
+    torch_says = (
+        "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to"
+    )
+    for error in (MemoryError(), RuntimeError(torch_says), RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")):
+        assert str(as_memory_error(error)) == said
+    other = RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+    assert as_memory_error(other) is other

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import random
+import re
 import zlib
 
 import pytest
@@ -12,7 +13,7 @@ import torch
 import lrp_widgets as lw
 from lrp_widgets.apps.session.settings import PARTS, Given, Morph, Pixel, Settings
 from lrp_widgets.apps.sharing.encoding import StateError
-from lrp_widgets.apps.sharing.link import MAX_LINK_LENGTH, MAX_SIZE, from_query, to_query
+from lrp_widgets.apps.sharing.link import MAX_LINK_LENGTH, MAX_SIZE, from_query, from_text, to_query
 from lrp_widgets.apps.sharing.state import from_state, to_state
 from lrp_widgets.engine.analysis.neuron import Neuron
 
@@ -91,3 +92,31 @@ def test_a_link_that_unpacks_to_too_much_is_refused():
     bomb = base64.urlsafe_b64encode(zlib.compress(b" " * (MAX_SIZE + 1), 9)).decode().rstrip("=")
     with pytest.raises(StateError, match=f"must be whole and at most {MAX_SIZE} bytes"):
         from_query(bomb)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"a":' * 65, "The state is not JSON: it is nested too deeply."),
+        ("{" + "[" * 4_000_000, "The state is not JSON: it is nested too deeply."),
+        ("{" + "[],[]," * 600_000, "A state may have 100000 values, this one has more."),
+        ("{" + "1," * 2_000_000, "A state may have 100000 values, this one has more."),
+        ("{" + '""' * 2_000_000, "A state may have 100000 values, this one has more."),
+    ],
+    ids=["tables", "lists", "empty lists", "numbers", "texts"],
+)
+def test_what_is_too_much_is_refused_before_anything_is_made_of_it(monkeypatch, text, said):
+    monkeypatch.setattr("json.loads", None)
+    with pytest.raises(StateError, match=f"^{re.escape(said)}$"):
+        from_text(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['"' + "[{," * 100_000 + '"', '"' + "x" * 4_000_000, '"' + "\\" * 3_999_999, '"' + '\\"' * 1_900_000, "[]" * 10],
+    ids=["brackets in a text", "no end", "a backslash at the end", "quotes in a text", "lists beside each other"],
+)
+def test_the_count_takes_one_reading(text):
+    """A text without an end would take hours where each quote is tried as the beginning of one."""
+    with pytest.raises(StateError, match=r"^The state is not JSON: (?!it is nested)"):
+        from_text("{" + text)
