@@ -219,7 +219,22 @@ class Spectrogram(nn.Module):
         return self.conv(x[:, None]).sum((2, 3))
 
 
-@pytest.mark.parametrize(("model", "shape"), [(EachAlone(), (2, 3, 5, 5)), (Spectrogram(), (2, 6, 7))], ids=["a", "b"])
+class RowsAlone(nn.Module):
+    """Each row of (frequencies, time) alone, with a dimension for its one channel: three axes again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(1, 4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.stack([self.conv(each[None]).sum((1, 2)) for each in x])
+
+
+@pytest.mark.parametrize(
+    ("model", "shape"),
+    [(EachAlone(), (2, 3, 5, 5)), (Spectrogram(), (2, 6, 7)), (RowsAlone(), (2, 6, 7))],
+    ids=lambda of: type(of).__name__,
+)
 def test_what_a_model_makes_of_a_batch_is_its_own_business(model: nn.Module, shape: tuple[int, ...]) -> None:
     x = torch.rand(shape)
     explanation = lw.Explainer(model.eval()).explain(x, 1, lw.LRP(lw.epsilon(epsilon=0.0)))

@@ -19,6 +19,7 @@ BATCH, CHANNELS, UNKNOWN = "batch", "channels", "?"  # space: 0, 1, 2 in the ord
 VIEWS = {"view", "_unsafe_view", "reshape", "flatten", "unflatten", "squeeze", "unsqueeze", "_reshape_alias"}
 ORDERS = {"permute", "transpose", "t"}
 MOVES = {"slice", "narrow", "select", "cat", "clone", "expand", "alias", "_to_copy", "contiguous", "copy"}
+MOVES |= {"split", "split_with_sizes", "unsafe_split", "chunk", "unbind"}
 LINEAR = {"addmm", "mm", "linear"}
 # Whose answer need not have the axes of what went in, though it may have as many.
 MIXING = {"bmm", "baddbmm", "matmul", "einsum", "as_strided", "as_strided_scatter", "index", "gather", "unfold"}

@@ -103,6 +103,15 @@ class Tokens(nn.Module):
         return self.out(a[:, 0])
 
 
+class Scaled(Tokens):
+    """Keys are scaled before they are taken apart into heads: a step as any other, and no layer."""
+
+    def attend(self, a: Tensor, qkv: nn.Linear) -> Tensor:
+        q, k, v = qkv(a).chunk(3, -1)
+        q, k, v = (each.unflatten(-1, (2, 4)).transpose(1, 2) for each in (q, 0.5 * k, v))
+        return ((q @ k.transpose(-1, -2)).softmax(-1) @ v).transpose(1, 2).flatten(2)
+
+
 def tokens_behind(own: int) -> Callable[[Tensor], Tensor]:
     return lambda a: a[:, own:].movedim(-1, 1).unflatten(2, (2, 3))
 
@@ -119,6 +128,24 @@ class Series(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         a = self.embed(x).tanh()
         return self.out((a + self.mlp(a).relu()).tanh().mean(1))
+
+
+class Mixer(nn.Module):
+    """As in MLP-Mixer: patches are cut by a view, and a linear map mixes positions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.embed, self.tokens, self.features = nn.Linear(48, 8), nn.Linear(6, 6), nn.Linear(8, 8)
+        self.norm, self.out = nn.LayerNorm(8), nn.Linear(8, 3)
+        self.double().eval()
+
+    def forward(self, x: Tensor) -> Tensor:
+        n, c, h, w = x.shape
+        a = x.reshape(n, c, h // 4, 4, w // 4, 4).permute(0, 2, 4, 3, 5, 1).reshape(n, -1, 16 * c)
+        a = self.embed(a)
+        a = a + self.tokens(self.norm(a).transpose(1, 2)).transpose(1, 2)
+        return self.out((a + self.features(a).tanh()).tanh().mean(1))
 
 
 class LastIn(nn.Module):
@@ -150,6 +177,8 @@ CASES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], str, Callable[[
     "tokens, linear": (Tokens, PICTURE, "mlp", tokens_behind(1), "2 × 3", 1),
     "tokens with registers": (lambda: Tokens(5), PICTURE, "second", tokens_behind(5), "2 × 3", 1),
     "tokens alone": (lambda: Tokens(0), PICTURE, "norm", tokens_behind(0), "2 × 3", 1),
+    "patches by a view": (Mixer, PICTURE, "embed", tokens_behind(0), "2 × 3", 1),
+    "behind mixed positions": (Mixer, PICTURE, "features", tokens_behind(0), "2 × 3", 1),
     "a series": (Series, (7, 5), "mlp", last, "7", 2),
     "channels last in": (LastIn, (8, 12, 3), "conv", first, "6 × 10", 3),
 }
@@ -178,8 +207,10 @@ def test_axes_are_told_apart(case: str, rows: int) -> None:
         (Block, PICTURE, "4 × 6 maps of tanh"),
         (Windows, PICTURE, "2 × 3 maps of tanh"),
         (Tokens, PICTURE, "2 × 3 maps of second, 1 token left out"),
+        (Scaled, PICTURE, "2 × 3 maps of second, 1 token left out"),
         (lambda: Tokens(2), PICTURE, "2 × 3 maps of second, 2 tokens left out"),
         (Series, (7, 5), "7 maps of tanh#2"),
+        (Mixer, PICTURE, "2 × 3 maps of tanh#2"),
         (LastIn, (8, 12, 3), "6 × 10 maps of relu"),
     ],
 )
