@@ -249,9 +249,16 @@ def test_of_a_hundred_moves_at_5_ms_the_last_is_shown_exactly(dashboard, measure
     measured("explore: s from the last of 100 slider moves at 5 ms to its heatmap", max(0.0, painted[-1] - last))
 
 
-def test_the_curve_follows_and_random_orders_are_kept_until_input_or_class_changes(dashboard):
+def test_the_curve_follows_and_random_orders_are_kept_until_input_or_class_changes(dashboard, request):
     batches: list[int] = []
-    dashboard.explainer.model.register_forward_hook(lambda model, inputs, output: batches.append(len(inputs[0])))
+    model = dashboard.explainer.model
+
+    def note(module, inputs, output):
+        if module is model:
+            batches.append(len(inputs[0]))
+
+    # Of all modules: a hook of the model's own that notes something is a change of the model.
+    request.addfinalizer(torch.nn.modules.module.register_module_forward_hook(note).remove)
     texts = {dashboard.curve.head.text}
     one_order = [50]  # 7 x 7 patches gone one by one, and the whole picture
     for alpha in (1.5, 2.0, 3.0):

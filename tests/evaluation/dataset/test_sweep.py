@@ -84,11 +84,20 @@ def test_a_small_change_stays_small() -> None:
     """Both Explainers keep their tape, and a rule of the last layers leaves the first ones' linearization alone."""
     calls: list[int] = []
     model = network()
-    model.register_forward_hook(lambda module, args, out: calls.append(len(args[0])))
-    stream = lw.sweep(model, X, lw.layered(), {"epsilon": [0.01, 0.1, 1.0]}, 2, patch=8)
-    next(stream)
-    calls.clear()
-    list(stream)
+
+    def note(module: nn.Module, args: tuple[Any, ...], out: Any) -> None:
+        if module is model:
+            calls.append(len(args[0]))
+
+    # Of all modules: a hook of the model's own that notes something is a change of the model.
+    hook = nn.modules.module.register_module_forward_hook(note)
+    try:
+        stream = lw.sweep(model, X, lw.layered(), {"epsilon": [0.01, 0.1, 1.0]}, 2, patch=8)
+        next(stream)
+        calls.clear()
+        list(stream)
+    finally:
+        hook.remove()
     assert calls == [2, 2]  # the curves alone: before and after the one patch
 
 
