@@ -38,6 +38,7 @@ from lrp_widgets.wording import brief
 __all__ = ["GradCAM", "GuidedGradCAM"]
 
 MODES = ("linear", "bilinear", "trilinear")  # of interpolation, by the number of axes of space
+MOST_AXES = 64  # that a tensor has
 MOST_TOKENS_BESIDE = 8  # a class token, a token of distillation and registers, where no step tells how many there are
 
 
@@ -68,7 +69,8 @@ class GradCAM(Method):
                 f"{type(self).__name__}.layer must be the name of a layer, got {self.layer!r}. "
                 'Take it from model.named_modules(), or "" for the last layer with maps.'
             )
-        if self.channels is not None and (isinstance(self.channels, bool) or not isinstance(self.channels, int)):
+        axis = self.channels
+        if axis is not None and (isinstance(axis, bool) or not isinstance(axis, int) or abs(axis) > MOST_AXES):
             raise TypeError(
                 f"{type(self).__name__}.channels must be the number of an axis, such as -1, got {brief(self.channels)}."
             )

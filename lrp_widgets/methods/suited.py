@@ -11,6 +11,7 @@ from lrp_widgets.engine.composites.composite import Composite
 from lrp_widgets.engine.composites.presets import deep_taylor
 from lrp_widgets.engine.propagation.lrp import LRP
 from lrp_widgets.engine.propagation.method import Method
+from lrp_widgets.modalities import modality_of
 from lrp_widgets.samples import Samples
 
 __all__ = ["boxed", "holds_zero", "suited"]
@@ -31,11 +32,11 @@ def suited(setting: Setting, samples: Samples) -> Setting:
         value = getattr(setting, field.name)
         if not field.init:
             continue
-        if field.name == "modality" and value is None:
+        if field.name == "modality" and value is None and samples.modality != modality_of(samples.inputs):
             changes["modality"] = samples.modality
         elif field.name == "method" and isinstance(value, Method):
             changes["method"] = suited(value, samples)
-        elif field.name == "composite" and isinstance(setting, LRP):
+        elif field.name == "composite" and isinstance(setting, LRP) and isinstance(value, Composite):
             changes["composite"] = boxed(value, samples)
     changes = {name: value for name, value in changes.items() if value is not getattr(setting, name)}
     return dataclasses.replace(setting, **changes) if changes else setting

@@ -266,6 +266,7 @@ def test_where_axes_cannot_be_told_it_says_so_and_can_be_told() -> None:
     assert error_of(lambda: explainer.explain(x, 0, lw.GradCAM("mix", channels=3))) == (
         "ValueError: GradCAM.channels must be an axis of 'mix', (2, 24, 5), behind that of the batch, got 3."
     )
+    assert error_of(lambda: lw.GradCAM(channels=10**9)).startswith("TypeError: GradCAM.channels must be the number of ")
     assert error_of(lambda: lw.GradCAM(channels=1.0)) == (
         "TypeError: GradCAM.channels must be the number of an axis, such as -1, got 1.0."
     )

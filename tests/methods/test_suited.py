@@ -12,6 +12,7 @@ import lrp_widgets as lw
 from lrp_widgets.apps.session.offered import choices
 from lrp_widgets.engine.composites.presets import NO_DOMAIN
 from lrp_widgets.methods.suited import boxed, suited
+from lrp_widgets.modalities import Graph
 
 PLAIN = lw.deep_taylor()
 COLOURS = {"low": (-1.0, -2.0, -1.5), "high": (1.0, 2.0, 3.0)}
@@ -91,6 +92,10 @@ def test_data_sets_and_apps_take_it() -> None:
 
 def test_a_name_that_a_shape_does_not_tell_reaches_the_apps() -> None:
     graphs = lw.Samples(torch.rand(2, 5, 3), modality="graph")
+    assert suited(lw.Occlusion(), graphs) == lw.Occlusion(modality=Graph())
+    assert suited(lw.Smoothed(lw.Occlusion()), graphs) == lw.Smoothed(lw.Occlusion(modality=Graph()))
+    assert suited(lw.Occlusion(modality="signal"), graphs) == lw.Occlusion(modality="signal")
     assert dict(choices(graphs))["Occlusion"] == lw.Occlusion(modality="graph")
     signals = lw.Samples(torch.rand(2, 5, 3))
+    assert suited(lw.Occlusion(), signals) == lw.Occlusion()  # as it is written, so that a store goes on
     assert dict(choices(signals))["Occlusion"] == lw.Occlusion()
