@@ -23,7 +23,7 @@ MOVES |= {"split", "split_with_sizes", "unsafe_split", "chunk", "unbind"}
 LINEAR = {"addmm", "mm", "linear"}
 # Whose answer need not have the axes of what went in, though it may have as many.
 MIXING = {"bmm", "baddbmm", "matmul", "einsum", "as_strided", "as_strided_scatter", "index", "gather", "unfold"}
-MIXING |= {"repeat", "sort", "rot90", "flip", "pixel_shuffle", "pixel_unshuffle"}
+MIXING |= {"repeat", "sort", "rot90", "flip"}
 NORMALIZING = {"native_batch_norm", "_native_batch_norm_legit_no_training", "cudnn_batch_norm", "native_group_norm"}
 REDUCING = {"mean", "sum", "amax", "amin", "select"}
 

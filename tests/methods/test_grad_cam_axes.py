@@ -148,6 +148,20 @@ class Mixer(nn.Module):
         return self.out((a + self.features(a).tanh()).tanh().mean(1))
 
 
+class Shuffled(nn.Module):
+    """Channels become pixels and pixels channels: they stay where channels and pixels are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.conv, self.up, self.down = nn.Conv2d(3, 4, 1), nn.PixelShuffle(2), nn.PixelUnshuffle(4)
+        self.out = nn.Linear(16, 3)
+        self.double().eval()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(self.down(self.up(self.conv(x)).tanh()).tanh().mean((2, 3)))
+
+
 class LastIn(nn.Module):
     """(n, height, width, channels) in, turned for a convolution."""
 
@@ -179,6 +193,8 @@ CASES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], str, Callable[[
     "tokens alone": (lambda: Tokens(0), PICTURE, "norm", tokens_behind(0), "2 × 3", 1),
     "patches by a view": (Mixer, PICTURE, "embed", tokens_behind(0), "2 × 3", 1),
     "behind mixed positions": (Mixer, PICTURE, "features", tokens_behind(0), "2 × 3", 1),
+    "channels to pixels": (Shuffled, PICTURE, "up", first, "16 × 24", 1),
+    "pixels to channels": (Shuffled, PICTURE, "down", first, "4 × 6", 1),
     "a series": (Series, (7, 5), "mlp", last, "7", 2),
     "channels last in": (LastIn, (8, 12, 3), "conv", first, "6 × 10", 3),
 }
@@ -226,7 +242,7 @@ class Hidden(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         torch.manual_seed(0)
-        self.patches, self.mix, self.unshuffle = nn.Conv2d(3, 4, 2, stride=2), nn.Linear(4, 5), nn.PixelUnshuffle(2)
+        self.patches, self.mix = nn.Conv2d(3, 4, 2, stride=2), nn.Linear(4, 5)
         self.norm, self.out = nn.LayerNorm(5), nn.Linear(5, 3)
         self.double().eval()
 
@@ -272,25 +288,26 @@ def test_where_axes_cannot_be_told_it_says_so_and_can_be_told() -> None:
     )
 
 
-class Unshuffled(nn.Module):
-    """Pixels become channels: as many axes as before, and none of them is told."""
+class Reordered(nn.Module):
+    """Rows in an order that no step tells: as many axes as before, and none of them is told."""
 
     def __init__(self) -> None:
         super().__init__()
         torch.manual_seed(0)
-        self.conv, self.fold, self.out = nn.Conv2d(3, 2, 3, padding=1), nn.PixelUnshuffle(2), nn.Linear(8, 3)
+        self.conv, self.order, self.out = nn.Conv2d(3, 4, 3, padding=1), nn.Identity(), nn.Linear(4, 3)
         self.double().eval()
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.out(self.fold(self.conv(x)).relu().mean((2, 3)))
+        a = self.conv(x)
+        return self.out(self.order(a[:, :, torch.arange(a.shape[2])].tanh() + 1).relu().mean((2, 3)))
 
 
 def test_four_axes_that_are_not_told() -> None:
-    model, x = Unshuffled(), torch.randn(2, *PICTURE).double()
+    model, x = Reordered(), torch.randn(2, *PICTURE).double()
     explainer = lw.Explainer(model)
-    assert error_of(lambda: explainer.explain(x, 0, lw.GradCAM("fold"))) == (
-        "ValueError: GradCAM cannot tell which axis of 'fold', (2, 8, 4, 6), holds the channels. Say which one, for "
+    assert error_of(lambda: explainer.explain(x, 0, lw.GradCAM("add"))) == (
+        "ValueError: GradCAM cannot tell which axis of 'add', (2, 4, 8, 12), holds the channels. Say which one, for "
         "instance channels=-1. Choose a layer with maps: conv."
     )
-    told = explainer.explain(x, 0, lw.GradCAM("fold", False, channels=1))
-    torch.testing.assert_close(told.relevance, cam(model, x, "fold", first), rtol=1e-8, atol=1e-10)
+    told = explainer.explain(x, 0, lw.GradCAM("add", False, channels=1))
+    torch.testing.assert_close(told.relevance, cam(model, x, "order", first), rtol=1e-8, atol=1e-10)
