@@ -69,13 +69,13 @@ _ROUTING = (
 _POOLING = (
     "avg_pool1d avg_pool2d avg_pool3d _adaptive_avg_pool1d _adaptive_avg_pool2d _adaptive_avg_pool3d "
     "adaptive_avg_pool1d mean sum cumsum upsample_linear1d upsample_bilinear2d upsample_bicubic2d "
-    "upsample_trilinear3d _upsample_bilinear2d_aa _upsample_bicubic2d_aa col2im"
+    "upsample_trilinear3d _upsample_bilinear2d_aa _upsample_bicubic2d_aa col2im unfold_backward"
 )
 
 # Sums of elements that an index gathers; constants in them are biases.
 _LINEAR = (
     "index_add scatter_add segment_reduce trace nll_loss_forward nll_loss2d_forward "
-    "_unsafe_masked_index_put_accumulate _unsafe_index_put renorm _sparse_addmm _sparse_mm"
+    "_embedding_bag _unsafe_masked_index_put_accumulate _unsafe_index_put renorm _sparse_addmm _sparse_mm"
 )
 # Which arguments an operator multiplies with each other.
 _MULTILINEAR = {

@@ -76,8 +76,40 @@ def _written(step: Step, tape: Tape, relevance: Tensor) -> Tensor:
     return relevance.gather(axis, tokens) / counts.gather(axis, tokens)
 
 
+def _index_add(step: Step, tape: Tape, relevance: Tensor) -> Tensor:
+    """Numbers added at the places of the tokens: each takes what it adds to its place."""
+    _, axis, ref, source = step.args[:4]
+    s = (relevance * reciprocal(tape.values[step.output])).index_select(axis, tape.values[ref.value])
+    return (source * step.kwargs.get("alpha", 1) * s).movedim(axis, 0)[:, None].flatten(1).sum(1)
+
+
+def _counted(step: Step, tape: Tape, relevance: Tensor) -> Tensor:
+    """bincount: the relevance of a count, shared by the tokens that are counted there."""
+    ref, weights = step.args[0], step.args[1] if len(step.args) > 1 else step.kwargs.get("weights")
+    one_over_z = reciprocal(tape.values[step.output].to(relevance.dtype))
+    each = (relevance * one_over_z)[tape.values[ref.value]]
+    return each if weights is None else each * weights
+
+
 def _index(step: Step, tape: Tape, options: Options) -> Pullback:
     """table[i, j]: what was looked up, shared evenly by the tensors of tokens that say where."""
+    return _by_places(step, tape, lambda relevance: relevance)
+
+
+def _index_put(step: Step, tape: Tape, options: Options) -> Pullback:
+    """Numbers written at the places of the tokens: what was added there in proportion, what replaced evenly."""
+    numbers, accumulates = step.args[2], step.args[3] if len(step.args) > 3 else step.kwargs.get("accumulate", False)
+    indices = [tape.values[item.value] if isinstance(item, Ref) else item for item in step.args[1]]
+    over: Tensor = tape.values[step.output].to(numbers.dtype)
+    if not accumulates:
+        over = torch.zeros_like(over).index_put(indices, torch.ones((), dtype=over.dtype), accumulate=True)
+        numbers = 1
+    one_over = reciprocal(over)
+    return _by_places(step, tape, lambda relevance: torch.ops.aten.index(relevance * one_over, indices) * numbers)
+
+
+def _by_places(step: Step, tape: Tape, at_places: Callable[[Tensor], Tensor]) -> Pullback:
+    """The relevance at the places that several tensors of tokens name together, shared evenly by these."""
     indices: list[Any] = step.args[1]
     tensors = [tape.values[item.value] if isinstance(item, Ref) else item for item in indices]
     places = [place for place, item in enumerate(tensors) if item is not None]
@@ -87,9 +119,10 @@ def _index(step: Step, tape: Tape, options: Options) -> Pullback:
     shapes = [tape.values[value].shape for value in step.inputs]
 
     def pullback(relevance: Tensor) -> PulledBack:
+        relevance = at_places(relevance)
         rest = [axis for axis in range(relevance.ndim) if not first <= axis < first + len(looked)]
         tokens = relevance.sum(rest) if rest else relevance
-        return [(tokens / len(shapes)).sum_to_size(shape) for shape in shapes], {}
+        return [(tokens / len(shapes)).sum_to_size(shape) for shape in shapes], "constant"
 
     return pullback
 
@@ -133,6 +166,9 @@ def _bag(step: Step, tape: Tape, options: Options) -> Pullback:
 _MEAN, _MAX = 1, 2  # torch's numbers for the modes of a bag
 _LOOKUPS: dict[str, tuple[int, OperatorRule]] = {  # where the tokens stand among the arguments, and the rule
     "index": (1, _index),
+    "index_put": (1, _index_put),
+    "index_add": (2, _looked_up(_index_add, 2)),
+    "bincount": (0, _looked_up(_counted, 0)),
     "index_select": (2, _looked_up(_index_select, 2)),
     "gather": (2, _looked_up(_gather, 2)),
     "take": (1, _looked_up(_gather, 1)),
@@ -155,6 +191,10 @@ def token_rule(step: Step) -> OperatorRule | None:
         at, rule = _LOOKUPS[step.op]
         index = step.args[at] if at < len(step.args) else None
         items = index if isinstance(index, list | tuple) else [index]
-        if not isinstance(step.args[0], Ref) and any(isinstance(item, Ref) for item in items):
+        if rule is _bag and not isinstance(step.args[0], Ref):
+            return rule
+        if rule is _index_put and isinstance(step.args[2], Ref):  # tokens that are written somewhere else
+            return None
+        if (at == 0 or not isinstance(step.args[0], Ref)) and any(isinstance(item, Ref) for item in items):
             return rule
     return None

@@ -39,7 +39,7 @@ def by_row(t: Tensor, batch: int, rows: Rows | None = None, size: bool = False) 
     if rows is not None and not t.ndim and len(rows.row) == 1:
         t = t[None]
     if rows is not None and rows.axis < t.ndim and t.shape[rows.axis] == len(rows.row):
-        along = _sums(t.transpose(0, rows.axis).reshape(len(rows.row), -1), size).cpu().double()
+        along = _sums(t.transpose(0, rows.axis)[:, None].flatten(1), size).cpu().double()
         return torch.zeros(batch, dtype=torch.float64).index_add_(0, rows.row, along)
     if t.ndim and t.shape[0] and t.shape[0] % batch == 0:
         return _sums(as_it_lies(t).reshape(batch, -1), size)

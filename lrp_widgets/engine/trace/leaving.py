@@ -32,6 +32,9 @@ _NUMBERS = {
     Tensor.__float__: "float()",
     Tensor.__int__: "int()",
     Tensor.__index__: "an index",
+    Tensor.__complex__: "complex()",
+    Tensor.__format__: "a text",
+    Tensor.__repr__: "a text",
 }
 
 
@@ -65,7 +68,7 @@ def outside_constants(steps: Sequence[Step], others: Sequence[Step], fixed: Call
     for step, other in zip(steps, others, strict=False):
         if step.func is not other.func:
             break
-        pairs = zip(_numbers(step.args), _numbers(other.args), strict=False)
+        pairs = zip(_numbers((step.args, step.kwargs)), _numbers((other.args, other.kwargs)), strict=False)
         tensors = zip(flat_tensors((step.args, step.kwargs)), flat_tensors((other.args, other.kwargs)), strict=False)
         if any(one != two for one, two in pairs) or any(
             fixed(one) and (one.shape != two.shape or not torch.equal(one, two)) for one, two in tensors
@@ -77,6 +80,8 @@ def outside_constants(steps: Sequence[Step], others: Sequence[Step], fixed: Call
 def _numbers(tree: Any) -> list[float]:
     if isinstance(tree, float):
         return [tree]
+    if isinstance(tree, dict):
+        return _numbers(list(tree.values()))
     return [number for item in tree for number in _numbers(item)] if isinstance(tree, tuple | list) else []
 
 

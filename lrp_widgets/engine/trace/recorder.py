@@ -52,10 +52,6 @@ def _draws(func: Any, args: Any, kwargs: dict[str, Any]) -> bool:
     return all(named[name] != 0.0 for name in ("dropout_p", "dropout", "p") if name in named)
 
 
-def _empty(tree: Any) -> Any:
-    return torch.empty_like(tree) if isinstance(tree, Tensor) else type(tree)(_empty(item) for item in tree)
-
-
 # These read the shape of their argument, not its content: what they make does not depend on the input.
 _SHAPE_ONLY = frozenset(
     {
@@ -75,6 +71,8 @@ _SHAPE_ONLY = frozenset(
 _QUANTIZED = ("quantized", "onednn", "torchao")  # namespaces of operations with quantized weights
 _scatter_reduce = torch.ops.aten.scatter.reduce
 _max_pool = torch.ops.aten.max_pool2d_with_indices.default
+_bag = torch.ops.aten._embedding_bag.default
+_bag_forward = torch.ops.aten._embedding_bag_forward_only.default
 _overwrite = torch.ops.aten.copy_.default
 
 
@@ -181,6 +179,15 @@ class Recorder(TorchDispatchMode):
                 memories.add(storage_of(copy))
         return copy
 
+    def _empty(self, tree: Any) -> Any:
+        """Tensors like these, of whose content nothing is read."""
+        if not isinstance(tree, Tensor):
+            return type(tree)(self._empty(item) for item in tree)
+        empty = torch.empty_like(tree)
+        self.torch_memories.add(storage_of(empty))
+        self.derived.add(storage_of(empty))
+        return empty
+
     def is_fixed(self, tensor: Tensor) -> bool:
         """Whether a constant should be the same for every input: torch made it of nothing that depends on one."""
         memory = storage_of(tensor)
@@ -243,6 +250,8 @@ class Recorder(TorchDispatchMode):
         if self.channels_last.must_copy(func, args):
             with self:
                 return args[0].clone(memory_format=torch.contiguous_format).view(*args[1:])
+        if func is _bag_forward and self.tracks(args[0]):
+            func = _bag  # the same operation, which has a derivative
         written = written_tensors(func, args, kwargs)
         self.channels_last.check_write(written)
         self._keep_constants(written)
@@ -257,7 +266,7 @@ class Recorder(TorchDispatchMode):
         outs = out_arguments(func)
         # A tensor that only takes the answer is not read: the step has an empty one in its place.
         step_kwargs = {
-            name: _empty(item) if name in outs else self._refer(item, inputs, tokens, masks)
+            name: self._empty(item) if name in outs else self._refer(item, inputs, tokens, masks)
             for name, item in kwargs.items()
         }
         if not inputs:

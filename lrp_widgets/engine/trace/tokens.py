@@ -38,13 +38,15 @@ TOKEN_ARITHMETIC = frozenset(
 TOKEN_LOOKUPS = frozenset(
     {
         "embedding", "index", "index_select", "gather", "take", "take_along_dim", "scatter", "scatter_add",
-        "_embedding_bag", "_embedding_bag_forward_only",
+        "index_add", "index_put", "bincount", "_embedding_bag", "_embedding_bag_forward_only",
     }
 )  # fmt: skip
 
 # These ask a mask where to act: what it is made of has no relevance for what they do.
 ASKS_MASK = frozenset({"where", "masked_fill", "masked_scatter", "masked_select", "index", "index_put"})
-MAKES_CODES = frozenset({"eq", "scatter", "scatter_add"})  # a one-hot code, or the counts of a bag of words
+MAKES_CODES = frozenset(
+    {"eq", "scatter", "scatter_add", "index_add", "bincount"}
+)  # a one-hot code, or the counts of a bag of words
 
 
 def hands_tokens_on(
@@ -57,13 +59,15 @@ def hands_tokens_on(
     """
     name, dtype = op_name(func), kwargs.get("dtype")
     if name == "eq":
-        return _is_one_hot(args)
+        return _is_one_hot(*args[:2]) or (_is_one_hot(args[1], args[0]) and not tracked(args[0]))
     if name not in _MOVING and name not in TOKEN_ARITHMETIC and name not in TOKEN_LOOKUPS:
         return False
     if name == "_to_copy" and is_code(args[0]):
         return True
     if dtype is not None and (dtype.is_floating_point or dtype.is_complex or dtype == torch.bool):
         return False
+    if name.startswith("_embedding_bag"):  # its weights carry relevance beside the tokens
+        return not tracked(args[0])
     if name in TOKEN_LOOKUPS:
         return not any(_carries(tensor) and tracked(tensor) for tensor in flat_tensors((args, kwargs)))
     if name in TOKEN_ARITHMETIC:
@@ -77,9 +81,8 @@ def _carries(item: Any) -> bool:
     return isinstance(item, Tensor) and (item.is_floating_point() or item.is_complex())
 
 
-def _is_one_hot(args: Any) -> bool:
+def _is_one_hot(tokens: Any, numbers: Any) -> bool:
     """Whether tokens are compared with a row of numbers, each with all of them (ids[..., None] == arange(n))."""
-    tokens, numbers = args[:2]
     if not isinstance(tokens, Tensor) or not isinstance(numbers, Tensor) or _carries(tokens) or _carries(numbers):
         return False
     return tokens.ndim > 0 and tokens.shape[-1] == 1 and numbers.ndim > 0 and numbers.shape[-1] > 1

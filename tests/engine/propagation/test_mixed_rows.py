@@ -107,3 +107,21 @@ def test_a_line_that_closes_by_row_stays_by_row() -> None:
 def test_a_cause_that_stands_for_the_rest_is_not_made_by_mixing() -> None:
     (line,) = lines_of([entry([1.0, 3.0], [3.0, 1.0], "constant")], 2)
     assert line.closes and not line.absorbed
+
+
+def test_a_layer_that_no_row_comes_to() -> None:
+    """An expert of a mixture that no row chose runs on nothing."""
+
+    class Model(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.expert = nn.Linear(3, 3, dtype=torch.float64)
+
+        def forward(self, x: Tensor) -> Tensor:
+            chosen = torch.where(x[:, 0] > 100)[0]
+            return x.index_add(0, chosen, self.expert(x[chosen]).relu())
+
+    x = torch.rand(4, 3, dtype=torch.float64)
+    explanation = lw.Explainer(Model()).explain(x, 1, lw.LRP(lw.epsilon()))
+    assert all(line.closes for line in explanation.layers)
+    torch.testing.assert_close(explanation.total, x[:, 1])

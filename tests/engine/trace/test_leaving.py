@@ -56,6 +56,10 @@ LEAVES: dict[str, Callable[[Tensor], Tensor]] = {
     "a number": lambda x: x[:, :2] * 0 + x.max().item(),
     "a float": lambda x: x[:, :2] * float(x[0, 0]),
     "a number in a tensor": lambda x: torch.full((2, 2), x.abs().sum().item()),
+    "a number as a factor of a summand": lambda x: torch.add(x[:, :2], x[:, 1:], alpha=x.max().item()),
+    "a text": lambda x: x[:, :2] * float(f"{x.max():.4f}"),
+    "a printed number": lambda x: x[:, :2] * float(str(x.max())[7:-1]),
+    "a complex number": lambda x: x[:, :2] * complex(x.max()).real,
     "another thread": in_a_thread,
     "a write through numpy": written_through_numpy,
     "dlpack": lambda x: torch.from_dlpack(np.from_dlpack(x.detach()).copy())[:, :2],
@@ -78,10 +82,18 @@ def branches(x: Tensor) -> Tensor:
     return x[:, :2] if x.max().item() > 0 else x[:, 1:]
 
 
+def answers_in_memory(x: Tensor) -> Tensor:
+    product, total = torch.empty(2, 2), torch.empty(2, 2)
+    torch.mm(x, torch.ones(3, 2), out=product)
+    return torch.add(product, x[:, :2], out=total)
+
+
 STAYS: dict[str, Callable[[Tensor], Tensor]] = {
     "a branch": branches,
     "a length": lambda x: x[:, : int((x > 0).sum().item() > 1) + 1].expand(2, 2),
     "a print": lambda x: [str(x.tolist()), x[:, :2]][1],  # type: ignore[return-value]
+    "a text": lambda x: [f"{x} {x.max():.2f}", x[:, :2]][1],  # type: ignore[return-value]
+    "memory for answers": answers_in_memory,
     "a constant": lambda x: x[:, :2] * torch.tensor([1.0, 2.0]).max().item(),
     "a constant of numpy": lambda x: x[:, :2] * torch.from_numpy(np.ones(2, np.float32)),
     "a mask": lambda x: x[:, :2] * (x[:, :2] > 0).float(),

@@ -64,6 +64,7 @@ LOOKUPS: dict[str, Callable[[Any, Tensor], Tensor]] = {
     ).sum(1),
     "a code by hand": one_hot_by_hand,
     "a code by comparison": lambda m, ids: ((ids[..., None] == torch.arange(20)).to(m.table.dtype) @ m.table).sum(1),
+    "numbers compared with a code": lambda m, ids: ((torch.arange(20) == ids[..., None]).double() @ m.table).sum(1),
     "a row of the identity": lambda m, ids: (torch.eye(20, dtype=m.table.dtype)[ids] @ m.table).sum(1),
     "a bag": lambda m, ids: functional.embedding_bag(ids, m.table, mode="sum"),
     "a weighted bag": lambda m, ids: functional.embedding_bag(
@@ -158,14 +159,56 @@ def test_a_table_of_two_axes() -> None:
     torch.testing.assert_close(got.relevance, torch.cat([looked_up, looked_up], 1))
 
 
-def test_counts_of_words() -> None:
+ROWS = torch.arange(2)[:, None]
+COUNTS: dict[str, Callable[[Tensor], Tensor]] = {
+    "scatter_add": lambda ids: torch.zeros(2, 20).double().scatter_add(1, ids, torch.ones(2, 4).double()),
+    "index_put": lambda ids: torch.zeros(2, 20).double().index_put((ROWS, ids), torch.tensor(1.0).double(), True),
+    "index_add": lambda ids: torch.stack(
+        [torch.zeros(20).double().index_add(0, row, torch.full((4,), 0.5).double(), alpha=2) for row in ids]
+    ),
+    "bincount": lambda ids: torch.stack([row.bincount(minlength=20) for row in ids]).double(),
+    "bincount with weights": lambda ids: torch.stack([row.bincount(torch.ones(4).double(), 20) for row in ids]),
+}
+
+
+@pytest.mark.parametrize("how", COUNTS)
+def test_counts_of_words(how: str) -> None:
     """A bag of words: a token that stands there twice has its share twice."""
+    torch.testing.assert_close(explained(lambda m, ids: COUNTS[how](ids) @ m.table).relevance, OF[IDS])
 
-    def counts(m: Any, ids: Tensor) -> Tensor:
-        ones = torch.ones_like(ids, dtype=m.table.dtype)
-        return torch.zeros(len(ids), 20, dtype=m.table.dtype).scatter_add(1, ids, ones) @ m.table
 
-    torch.testing.assert_close(explained(counts).relevance, OF[IDS])
+def test_places_that_are_set_are_shared_by_those_who_name_them() -> None:
+    def present(m: Any, ids: Tensor) -> Tensor:
+        words = torch.zeros(2, 20, dtype=m.table.dtype)
+        words[ROWS, ids] = 1
+        return words @ m.table
+
+    times = torch.tensor([[1, 1, 1, 1], [1, 2, 2, 1]])
+    torch.testing.assert_close(explained(present).relevance, OF[IDS] / times)
+
+
+def test_the_weights_of_a_bag_share_with_its_tokens() -> None:
+    class Bag(nn.Module):
+        def forward(self, ids: Tensor, weights: Tensor) -> Tensor:
+            bag = functional.embedding_bag(ids, TABLE, mode="sum", per_sample_weights=weights)
+            return bag.sum(1, keepdim=True)
+
+    weights = torch.rand(2, 4, dtype=torch.float64)
+    of_ids, of_weights = lw.Explainer(Bag()).explain((IDS, weights), 0, lw.LRP(lw.epsilon(epsilon=0))).relevance
+    torch.testing.assert_close(of_ids, OF[IDS] * weights / 2)
+    torch.testing.assert_close(of_weights, OF[IDS] * weights / 2)
+
+
+@pytest.mark.parametrize("mode", ["sum", "mean", "max"])
+def test_a_bag_of_rows_made_from_the_input(mode: Any) -> None:
+    class Bag(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return functional.embedding_bag(torch.tensor([[0, 1], [1, 1], [2, 0]]), x, mode=mode).sum(1, keepdim=True)
+
+    x = torch.rand(3, 4, dtype=torch.float64, requires_grad=True)
+    explanation = lw.Explainer(Bag()).explain(x.detach(), 0, lw.LRP(lw.epsilon(epsilon=0)))
+    torch.testing.assert_close(explanation.relevance, x.detach() * torch.autograd.grad(Bag()(x).sum(), x)[0])
+    assert explanation.fallbacks == () and all(line.closes for line in explanation.layers)
 
 
 def test_a_mask_among_the_inputs_is_no_token() -> None:
