@@ -18,7 +18,7 @@ __all__ = ["CHANNELS", "MOVES", "ORDERS", "VIEWS", "Axes", "Layout", "axes_of", 
 BATCH, CHANNELS, UNKNOWN = "batch", "channels", "?"  # space: 0, 1, 2 in the order of the input's axes
 VIEWS = {"view", "_unsafe_view", "reshape", "flatten", "unflatten", "squeeze", "unsqueeze", "_reshape_alias"}
 ORDERS = {"permute", "transpose", "t"}
-MOVES = {"slice", "narrow", "select", "cat", "clone", "expand", "alias", "_to_copy", "contiguous", "copy"}
+MOVES = {"slice", "narrow", "select", "clone", "expand", "alias", "_to_copy", "contiguous", "copy"}
 MOVES |= {"split", "split_with_sizes", "unsafe_split", "chunk", "unbind"}
 LINEAR = {"addmm", "mm", "linear"}
 # Whose answer need not have the axes of what went in, though it may have as many.

@@ -216,6 +216,22 @@ def test_axes_are_told_apart(case: str, rows: int) -> None:
     assert said.relevance.shape == x.shape
 
 
+def joined() -> nn.Module:
+    """As in DenseNet: what was there before, and more channels beside it."""
+
+    class Joined(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.one, self.two, self.out = nn.Conv2d(3, 4, 1), nn.Conv2d(4, 2, 1), nn.Linear(6, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            a = self.one(x).relu()
+            return self.out(torch.cat([a, self.two(a)], 1).mean((2, 3)))
+
+    return Joined().double().eval()
+
+
 @pytest.mark.parametrize("rows", [1, 2])
 @pytest.mark.parametrize(
     ("make", "shape", "note"),
@@ -226,6 +242,7 @@ def test_axes_are_told_apart(case: str, rows: int) -> None:
         (Scaled, PICTURE, "2 × 3 maps of second, 1 token left out"),
         (lambda: Tokens(2), PICTURE, "2 × 3 maps of second, 2 tokens left out"),
         (Series, (7, 5), "7 maps of tanh#2"),
+        (joined, PICTURE, "8 × 12 maps of cat"),
         (Mixer, PICTURE, "2 × 3 maps of tanh#2"),
         (LastIn, (8, 12, 3), "6 × 10 maps of relu"),
     ],
