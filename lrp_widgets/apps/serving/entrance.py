@@ -27,7 +27,7 @@ _KERNEL = r"\w+(-\w+){4}"
 # All there is. Voila's own patterns take any text, and some of its handlers fail over one that has another form.
 PATHS = re.compile(
     rf"/|/voila/(static|labextensions|api/themes)/{_FILE}|/voila/templates/[\w-]+/static/{_FILE}"
-    rf"|/voila/api/shutdown/{_KERNEL}|/api/kernels/{_KERNEL}(/channels)?|{STATUS_PATH}",
+    rf"|/voila/api/shutdown/{_KERNEL}|/api/kernels/{_KERNEL}(/channels)?|{STATUS_PATH}|/lrp_widgets/pulse/{_KERNEL}",
     re.ASCII,
 )
 NO_SUCH = "This server shows one app and nothing beside it."

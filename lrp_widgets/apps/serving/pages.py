@@ -19,12 +19,13 @@ from lrp_widgets.apps.serving.visits import Visits
 
 __all__ = ["AppPage", "EndOfVisit", "KernelModel", "OwnKernel", "visitor_of"]
 
-# Scripts come from this server or stand in the page; widgets make modules of their own out of text (blob:). No text
-# becomes code by itself, and no attribute of an element is a script.
+# Scripts come from this server or stand in the page; widgets make modules of their own out of text (blob:). No
+# attribute of an element is a script. 'unsafe-eval' bars nobody more than 'unsafe-inline' does, which Voila needs, and
+# what drives a browser, as Playwright's wait_for_function, cannot do without it.
 CONTENT_SECURITY_POLICY = "; ".join(
     (
         "default-src 'self'",
-        "script-src 'self' 'unsafe-inline' blob:",
+        "script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:",
         "script-src-attr 'none'",
         "worker-src 'self' blob:",
         "style-src 'self' 'unsafe-inline'",

@@ -116,6 +116,7 @@ def settings(port: int, hosts: Sequence[str] = (), visitors: int | None = None) 
                 "anywidget",
             ],
             "preheat_kernel": True,
+            "page_config_hook": _page_config,
             "multi_kernel_manager_class": "lrp_widgets.apps.serving.kernels.BoundedKernels",
             "default_pool_size": min(2, most),
         },
@@ -135,6 +136,11 @@ def settings(port: int, hosts: Sequence[str] = (), visitors: int | None = None) 
             "cull_busy": False,
         },
     }
+
+
+def _page_config(config: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """What the script of the page reads: where the server tells it how its kernel is (see pulse.py)."""
+    return config | {"lrpPulse": "/lrp_widgets/pulse/"}
 
 
 def _local_transport() -> dict[str, dict[str, Any]]:

@@ -27,6 +27,7 @@ from lrp_widgets.apps.serving.entrance import Entrance
 from lrp_widgets.apps.serving.figures import Figures
 from lrp_widgets.apps.serving.pace import Pace
 from lrp_widgets.apps.serving.pages import AppPage, EndOfVisit, KernelModel, visitor_of
+from lrp_widgets.apps.serving.pulse import BEAT, PULSE_PATH, Pulse
 from lrp_widgets.apps.serving.sockets import KernelSocket
 from lrp_widgets.apps.serving.status import STATUS_PATH, forget, tell_where
 from lrp_widgets.apps.serving.visits import Visits
@@ -68,12 +69,14 @@ class Server(Voila):
         """Voila's settings, and what the handlers here share."""
         settings: Any = super().init_settings()
         self.visits = Visits(self.visitors)
+        self.pulses: set[Pulse] = set()
         self.began = self.visits.clock()
         self.token_of_status = secrets.token_hex(16)
         return settings | {
             "visits": self.visits,
             "visitor_cookie": f"lrp_widgets-{self.port}",  # a browser sends a cookie to all ports of a host
             "end_visit": self.end_visit,
+            "pulses": self.pulses,
             "log_function": self._answered,
         }
 
@@ -81,6 +84,7 @@ class Server(Voila):
         """Serve until the server is stopped, with the entrance in front of the application."""
         self.app: Any = Entrance(self.app, [host.lower() for host in self.hosts])
         PeriodicCallback(self._look_round, 1000 * LOOK_ROUND).start()
+        PeriodicCallback(self._beat, 1000 * BEAT).start()
         try:
             tell_where(self.port, self.token_of_status)
         except OSError as error:
@@ -95,6 +99,8 @@ class Server(Voila):
     async def end_visit(self, kernel: str) -> None:
         """End the kernel of a visit at once; one that has ended already is forgotten."""
         self.visits.ended(kernel)
+        for pulse in [pulse for pulse in self.pulses if pulse.kernel == kernel]:
+            pulse.beat()
         if kernel in self.kernel_manager:
             with suppress(HTTPError, KeyError):  # it ended by itself meanwhile
                 await ensure_async(self.kernel_manager.shutdown_kernel(kernel, now=True))
@@ -103,6 +109,10 @@ class Server(Voila):
         gone = [kernel for kernel in self.visits.by_kernel if kernel not in self.kernel_manager]
         for kernel in [*gone, *self.visits.overdue()]:
             await self.end_visit(kernel)
+
+    def _beat(self) -> None:
+        for pulse in [*self.pulses]:
+            pulse.beat()
 
     def _answered(self, handler: RequestHandler) -> None:
         """Takes the place of tornado's line in the log."""
@@ -116,7 +126,9 @@ class Server(Voila):
             names = ", ".join(kind.__name__ for kind in missing)
             raise RuntimeError(f"This version of Voila has no {names}, which lrp_widgets guards. Install another one.")
         ours = [(pattern, INSTEAD.get(kind, kind), *rest) for pattern, kind, *rest in rules]
-        return [(STATUS_PATH, Figures, {"server": self}), *(rule for rule in ours if rule[1] is not None)]
+        figures = (STATUS_PATH, Figures, {"server": self})
+        pulse = (rf"{PULSE_PATH}(?P<kernel_id>\w+(?:-\w+){{4}})", Pulse)
+        return [figures, pulse, *(rule for rule in ours if rule[1] is not None)]
 
     def stop(self) -> None:
         """End the kernels, also those that are still starting, and remove their connection files."""

@@ -223,7 +223,7 @@ def test_the_page_says_what_it_may_run(app: App):
     status, _, headers = answer(app, "/")
     policy = dict(part.split(" ", 1) for part in headers["Content-Security-Policy"].split("; "))
     assert status == 200
-    assert policy["script-src"] == "'self' 'unsafe-inline' blob:"
+    assert policy["script-src"] == "'self' 'unsafe-inline' 'unsafe-eval' blob:"
     assert policy["script-src-attr"] == policy["object-src"] == policy["base-uri"] == "'none'"
     assert policy["frame-ancestors"] == "'self'"
     assert headers["X-Content-Type-Options"] == "nosniff"

@@ -103,6 +103,7 @@ function render({ model, el }) {
     enable(undo, model.get("can_undo"));
     enable(redo, model.get("can_redo"));
     enable(link, model.get("state") !== "");
+    root.dataset.state = model.get("state"); // for a page that has lost its kernel and is loaded again
     enable(python, model.get("python") !== "");
     enable(save, model.get("can_save") || progress !== null);
     setText(link, isPage() ? "copy link" : "copy state");
