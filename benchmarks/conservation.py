@@ -184,8 +184,8 @@ All that is merely added is zero: biases, class token, positions, running means.
 FOOT = """
 ## What is refused or approximated
 
-- Refused: complex inputs and scores, quantized layers, a layer in training mode that computes something else there, an output that left torch.
-  So is a network quantized ahead of time; one quantized as it runs keeps everything in its dense layers, as a fallback.
+- Refused: complex inputs and scores, quantized layers, a layer in training mode that computes something else there,
+  an output that left torch.
 - Normalizations hold their standard deviation constant, gates hold theirs (`product="half"` shares instead), attention
   is AttnLRP (`attention="held constant"` gives all to the values). What their shifts and softmax keep is in the ledger.
 - An operation that is not in `lw.operators.OPERATORS` is passed as a ⊙ vjp(R / z) and named in `explanation.fallbacks`

@@ -65,6 +65,15 @@ from .methods import WindowMap as WindowMap
 from .methods import sliding_window as sliding_window
 from .methods import top_patches as top_patches
 from .preprocessing import Preprocessing as Preprocessing
+from .prototypes import experts as experts
+from .prototypes import objectives as objectives
+from .prototypes import parameterizations as parameterizations
+from .prototypes import transformations as transformations
+from .prototypes.ascent import ClimbError as ClimbError
+from .prototypes.ascent import Prototypes as Prototypes
+from .prototypes.ascent import ascend as ascend
+from .prototypes.ascent import prototype as prototype
+from .prototypes.diversity import Diversity as Diversity
 from .samples import Samples as Samples
 
 __version__: str

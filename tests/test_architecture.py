@@ -186,6 +186,9 @@ def test_no_file_is_called_after_nothing():
 
 # Classes that share a name for a reason; each says why.
 NAMESAKES: dict[str, str] = {
+    "Contrast": "one class against another: what is explained, and what a prototype makes large",
+    "Layer": "what a rule works on, and what a prototype makes large",
+    "Neuron": "what is laid out by hand, and what a prototype makes large",
     "Continuity": "the metric, and the page of the quality app",
     "Entry": "of a composite, and of the ledger",
     "Selectivity": "the metric, and the page of the quality app",
@@ -237,6 +240,12 @@ def test_tuples_are_complete(base, members):
 # Outside of the engine and of the modalities, `ndim` stands only where a file looks at the form of an array. What an
 # input *is* (a picture, a row of features, …) is asked of its modality: lrp_widgets/modalities.
 LOOKS_AT_THE_FORM = {
+    "prototypes/ascent.py": "the batch, and a bound for each channel, laid along the inputs",
+    "prototypes/experts.py": "a curvature is a number, a row or a matrix; neighbours lie along axes",
+    "prototypes/objectives.py": "activations: maps or tokens",
+    "prototypes/parameterizations.py": "colours are three channels of a picture",
+    "prototypes/steps.py": "a curvature is a number, a row or a matrix",
+    "prototypes/transformations.py": "pictures alone are turned",
     "images.py": "grey pixels get their one channel",
     "preprocessing.py": "one uint8 image or a stack of them",
     "samples.py": "inputs have a batch dimension; a bound is one number or several",

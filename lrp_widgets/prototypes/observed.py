@@ -1,0 +1,95 @@
+"""A model that is climbed: its scores and the activations of named layers, without a change to the model itself."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+
+from lrp_widgets.engine.propagation.explainer import Explainer, Output, check_mode
+
+__all__ = ["Observed", "passing_gradients"]
+
+# Behind these a strong channel looks like a stronger one: it is maximized before them.
+_CLIPPED = (nn.ReLU6, nn.Hardtanh, nn.Sigmoid, nn.Hardsigmoid)
+
+
+class Observed:
+    """A copy of a model that notes the activations of some layers.
+
+    model: any nn.Module in evaluation mode.  layers: names of its modules.
+    Raises KeyError with the known names where a layer does not exist.
+    """
+
+    def __init__(self, model: nn.Module, layers: Iterable[str], output: Output = None) -> None:
+        self._select = Explainer(model, output).select
+        check_mode(model)
+        self.model = copy.deepcopy(model).requires_grad_(False)  # the model itself gets no hook and no gradient
+        self.activations: dict[str, Tensor] = {}
+        modules = dict(self.model.named_modules())
+        for layer in layers:
+            if layer not in modules or not layer:
+                names = ", ".join(name for name in modules if name)
+                raise KeyError(f"The model has no layer {layer!r}. Its layers are: {names}.")
+            self._observe(layer, modules[layer])
+
+    def _observe(self, layer: str, module: nn.Module) -> None:
+        last = _last(module)
+        if isinstance(last, _CLIPPED):
+
+            def before(_: nn.Module, args: tuple[Any, ...]) -> None:
+                self.activations[layer] = args[0].clone() if getattr(last, "inplace", False) else args[0]
+
+            last.register_forward_pre_hook(before)
+            return
+
+        def behind(_: nn.Module, args: Any, result: Any) -> None:
+            made = result[0] if isinstance(result, tuple | list) else result
+            if not isinstance(made, Tensor):
+                raise TypeError(f"The layer {layer!r} makes no tensor, but {type(made).__name__}: choose another one.")
+            self.activations[layer] = made.clone()  # what follows may work in place
+
+        module.register_forward_hook(behind)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """The scores at x; `activations` are those of this run then."""
+        return self._select(self.model(x))
+
+
+def _last(module: nn.Module) -> nn.Module:
+    while (parts := list(module.children())) and isinstance(module, nn.Sequential):
+        module = parts[-1]
+    return module
+
+
+class _Passing(TorchFunctionMode):
+    """ReLUs that answer as ever and let the whole gradient through."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func in _RECTIFIERS and isinstance(args[0], Tensor):
+            x = args[0]
+            return x + (func(x.detach().clone(), *args[1:], **kwargs) - x.detach())
+        return func(*args, **kwargs)
+
+
+_RECTIFIERS = {
+    functional.relu, functional.relu6, functional.hardtanh, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_,
+    functional.relu_,
+}  # fmt: skip
+
+
+@contextmanager
+def passing_gradients(wanted: bool) -> Iterator[None]:
+    """Where a picture of noise drives no unit of a layer, its gradient is 0 and it would stay grey: let it through."""
+    if not wanted:
+        yield
+        return
+    with _Passing():
+        yield
