@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from lrp_widgets.engine.operators.first_order import taylor
 from lrp_widgets.engine.operators.identity_routing import routing
-from lrp_widgets.engine.operators.linear import linear, multilinear
+from lrp_widgets.engine.operators.linear import linear, multilinear, of_first
 from lrp_widgets.engine.operators.options import Options
 from lrp_widgets.engine.operators.pullback import OperatorRule, Pullback
 from lrp_widgets.engine.trace.complex_numbers import ComplexOperation
@@ -53,4 +53,6 @@ def _quotient(step: Step, tape: Tape, options: Options) -> Pullback:
     assert isinstance(step.func, ComplexOperation)
     if step.func.places == (0,):
         return linear(step, tape, options)
+    if step.func.places == (0, 1):
+        return of_first(step, tape, options)
     return taylor(step, tape, options)

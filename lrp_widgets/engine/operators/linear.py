@@ -20,7 +20,7 @@ from lrp_widgets.engine.operators.pullback import OperatorRule, Pullback, Pulled
 from lrp_widgets.engine.trace.step import Ref, Step
 from lrp_widgets.engine.trace.tape import Tape
 
-__all__ = ["gate_last", "gathered", "linear", "multilinear", "product_over", "written_into"]
+__all__ = ["gate_last", "gathered", "linear", "multilinear", "of_first", "product_over", "written_into"]
 
 
 def linear(step: Step, tape: Tape, options: Options) -> Pullback:
@@ -45,6 +45,11 @@ def gate_last(step: Step, tape: Tape, options: Options) -> Pullback:
     """lerp(x, y, g) = x + g (y − x): a weight that depends on the input is a gate, and the signals take all."""
     places = [place for place, arg in enumerate(step.args) for _ in _refs(arg)]
     return _shared(step, tape, [0.0 if place == 2 else 1.0 for place in places])
+
+
+def of_first(step: Step, tape: Tape, options: Options) -> Pullback:
+    """The first argument takes all, and the others are held constant."""
+    return _shared(step, tape, [1.0] + [0.0] * (len(step.inputs) - 1))
 
 
 def product_over(step: Step, tape: Tape, options: Options) -> Pullback:

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lrp_widgets.engine.trace.complex_numbers import as_pairs
 from lrp_widgets.engine.trace.step import Ref, Step, op_name
 
 __all__ = ["Aliases", "TwoDtypes", "copied_memory", "running_module", "storage_of"]
@@ -53,6 +54,7 @@ class Aliases:
         self._alive: list[Tensor] = []  # keeps these ids from being given to other tensors
         self._memories: dict[int, Memory] = {}
         self.copies: set[int] = set()  # memories that hold what a memory held before it depended on the input
+        self.complex_values: set[int] = set()  # values that stand for complex numbers, as pairs
         self._constants: set[int] = set()  # values of a memory that held no input when it was first written
 
     def add(self, tensor: Tensor) -> int:
@@ -69,7 +71,9 @@ class Aliases:
     def add_value(self, tensor: Tensor) -> int:
         """A value of its own, which no tensor of the model holds."""
         value = len(self.values)
-        self.values[value] = tensor
+        self.values[value] = as_pairs(tensor)
+        if tensor.is_complex():
+            self.complex_values.add(value)
         return value
 
     def value_of(self, tensor: Tensor) -> int | None:
@@ -111,10 +115,11 @@ class Aliases:
         """The content of a tensor after an in-place step, as a new value that all who share its memory see."""
         value = self.add(tensor)
         if whole is not None:
-            content = _scatter(self.values[whole], tensor, *_geometry(tensor))
+            written = _real(tensor)
+            content = _scatter(self.values[whole], written, *_geometry(written))
             base = self.values[whole] if whole in self._constants else Ref(whole)
             memory = self._memory(tensor)
-            memory.whole = self._emit(_scatter, (base, Ref(value), *_geometry(tensor)), content)
+            memory.whole = self._emit(_scatter, (base, Ref(value), *_geometry(written)), content)
             for other in memory.tensors:
                 if other is not tensor:
                     self._current.pop(id(other), None)
@@ -140,9 +145,10 @@ class Aliases:
         return self._memories.setdefault(storage_of(tensor), Memory())
 
     def _read(self, whole: int, tensor: Tensor) -> int:
-        if self.values[whole].dtype != tensor.dtype:
+        real = _real(tensor)
+        if self.values[whole].dtype != real.dtype:
             raise TwoDtypes(f"{self.values[whole].dtype}, {tensor.dtype}")
-        value = self._emit(_as_strided, (Ref(whole), *_geometry(tensor)), tensor)
+        value = self._emit(_as_strided, (Ref(whole), *_geometry(real)), tensor)
         self._alive.append(tensor)
         memory = self._memory(tensor)
         memory.tensors.append(tensor)
@@ -155,19 +161,19 @@ class Aliases:
         memory = self._memory(tensor)
         if memory.whole is not None:
             return memory.whole
-        if tensor.is_complex():
-            raise TwoDtypes(f"{tensor.dtype} in place")
-        base: Any = torch.empty(0, dtype=tensor.dtype, device=tensor.device).set_(tensor.untyped_storage()).clone()
+        dtype = _real(tensor).dtype
+        base: Any = torch.empty(0, dtype=dtype, device=tensor.device).set_(tensor.untyped_storage()).clone()
         content = base
         self.copies.add(storage_of(base))
         for other in memory.tensors:
-            if other.dtype != tensor.dtype:
+            real = _real(other)
+            if real.dtype != dtype:
                 raise TwoDtypes(f"{tensor.dtype}, {other.dtype}")
             value = self._current.get(id(other))
-            if value is None or _overlaps(other):  # a tensor that overlaps itself is a view of another one
+            if value is None or _overlaps(real):  # a tensor that overlaps itself is a view of another one
                 continue
-            content = _scatter(content, self.values[value], *_geometry(other))
-            base = Ref(self._emit(_scatter, (base, Ref(value), *_geometry(other)), content))
+            content = _scatter(content, self.values[value], *_geometry(real))
+            base = Ref(self._emit(_scatter, (base, Ref(value), *_geometry(real)), content))
         if isinstance(base, Ref):
             memory.whole = base.value
             return base.value
@@ -199,6 +205,13 @@ def copied_memory(tensor: Tensor) -> Tensor:
         return tensor.clone()
     reach = 1 + sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
     return tensor.as_strided((reach,), (1,)).clone().as_strided(tensor.shape, tensor.stride())
+
+
+def _real(tensor: Tensor) -> Tensor:
+    """The same memory as real numbers: a complex tensor as its pairs."""
+    if tensor.is_conj() or tensor.is_neg():
+        raise TwoDtypes(f"{tensor.dtype}, conjugated on reading")
+    return torch.view_as_real(tensor) if tensor.is_complex() else tensor
 
 
 def _geometry(tensor: Tensor) -> tuple[list[int], list[int], int]:

@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from lrp_widgets.engine.trace.aliases import Aliases, TwoDtypes, copied_memory, running_module, storage_of
 from lrp_widgets.engine.trace.channels_last import ChannelsLast
-from lrp_widgets.engine.trace.complex_numbers import ComplexOperation, as_pairs, has_complex
+from lrp_widgets.engine.trace.complex_numbers import ComplexOperation, has_complex
 from lrp_widgets.engine.trace.conditional_norm import CONDITIONAL_NORMS
 from lrp_widgets.engine.trace.in_place import run_in_new_memory
 from lrp_widgets.engine.trace.recurrent import SPELLED_OUT
@@ -100,7 +100,6 @@ class Recorder(TorchDispatchMode):
         self.constant_memories: set[int] = set()  # memories that steps read as a constant
         self.random_layer: str | None = None  # the layer that drew random numbers, if one did
         self.codes: set[int] = set()  # values that are one-hot codes
-        self.complex_values: set[int] = set()  # values that stand for complex numbers, as pairs
 
     def new(self, tensor: Tensor) -> int:
         """Note a tensor's present content as a new value."""
@@ -109,11 +108,7 @@ class Recorder(TorchDispatchMode):
                 f"{self.where()} makes a sparse tensor of the input ({tensor.layout}). Relevance passes dense tensors "
                 "alone: keep it dense, or make the sparse tensor outside of the model."
             )
-        value = self.aliases.add(tensor)
-        if tensor.is_complex():
-            self.values[value] = as_pairs(tensor)
-            self.complex_values.add(value)
-        return value
+        return self.aliases.add(tensor)
 
     def tracks(self, tensor: Any) -> bool:
         """Whether a tensor depends on the input."""
@@ -294,7 +289,7 @@ class Recorder(TorchDispatchMode):
         outputs: list[int | None] = []
         for tensor in output_tensors(result, written):
             if id(tensor) in wholes:
-                outputs.append(self._write(tensor, wholes[id(tensor)]))
+                outputs.append(self.aliases.after_write(tensor, wholes[id(tensor)]))
             elif tensor.is_floating_point() or tensor.is_complex() or tokens:
                 outputs.append(self.new(tensor))
             else:
@@ -316,14 +311,8 @@ class Recorder(TorchDispatchMode):
         if not is_complex:
             return Step("", name, func, args, kwargs, inputs, (), path)
         own = _with_own_constants((args, kwargs), self.own_memories)
-        operation = ComplexOperation(func, own, tuple(value in self.complex_values for value in inputs))
+        operation = ComplexOperation(func, own, tuple(value in self.aliases.complex_values for value in inputs))
         return Step("", f"complex::{name}", operation, tuple(map(Ref, inputs)), {}, inputs, (), path)
-
-    def _write(self, tensor: Tensor, whole: int | None) -> int:
-        if tensor.is_complex():
-            assert whole is None  # a write into complex numbers that others see is refused as one of two dtypes
-            return self.new(tensor)
-        return self.aliases.after_write(tensor, whole)
 
     def _run_constant(self, func: Any, args: Any, kwargs: dict[str, Any], written: list[Tensor]) -> Any:
         """Run an operation on constants. Where it puts its answer (`out=`) into a tracked tensor, that is a write."""
@@ -341,5 +330,5 @@ class Recorder(TorchDispatchMode):
             )
             place = len(self.steps)
             self.steps.append(step)
-            self.steps[place] = step.but(outputs=(self._write(tensor, whole),))
+            self.steps[place] = step.but(outputs=(self.aliases.after_write(tensor, whole),))
         return result

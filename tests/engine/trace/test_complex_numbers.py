@@ -36,6 +36,35 @@ def in_place(x: Tensor) -> Tensor:
     return torch.fft.irfft(spectrum, n=6)
 
 
+def into_a_buffer(x: Tensor) -> Tensor:
+    """As Fourier neural operators do: the low frequencies are written into zeros."""
+    spectrum = torch.fft.rfft(x)
+    kept = torch.zeros_like(spectrum)
+    kept[:, 1:3] = spectrum[:, 1:3] * W[1:3]
+    return torch.fft.irfft(kept, n=6)
+
+
+def cut_off(x: Tensor) -> Tensor:
+    spectrum = torch.fft.rfft(x)
+    spectrum[:, 2:] = 0
+    return torch.fft.irfft(spectrum, n=6)
+
+
+def parts_in_place(x: Tensor) -> Tensor:
+    spectrum = torch.fft.rfft(x)
+    spectrum.real[:, 0] = 0
+    spectrum.imag.mul_(3)
+    spectrum[:, [0, 2]] = spectrum[:, [2, 0]]
+    return spectrum.abs()
+
+
+def through_pairs(x: Tensor) -> Tensor:
+    pairs = x.reshape(2, 3, 2).clone()
+    numbers = torch.view_as_complex(pairs)
+    numbers[:, 0] *= 2j
+    return pairs.flatten(1)
+
+
 # Homogeneous in x: LRP-0 is gradient × input.
 HOMOGENEOUS: dict[str, Callable[[Tensor], Tensor]] = {
     "a rotary embedding": rotary,
@@ -51,6 +80,10 @@ HOMOGENEOUS: dict[str, Callable[[Tensor], Tensor]] = {
     "a part": lambda x: torch.fft.rfft(x)[:, 1:3].abs(),
     "a sum": lambda x: (torch.fft.rfft(x) + 2 * torch.fft.rfft(x.flip(1))).abs(),
     "put together": lambda x: torch.complex(x[:, :3], x[:, 3:]).abs(),
+    "written into a buffer": into_a_buffer,
+    "cut off": cut_off,
+    "parts in place": parts_in_place,
+    "a write through pairs": through_pairs,
     "two dimensions": lambda x: torch.fft.ifft2(torch.fft.fft2(x.reshape(2, 2, 3)) * W[:3]).real.flatten(1),
 }
 
@@ -92,12 +125,24 @@ def test_complex_scores_are_refused() -> None:
         lw.Explainer(Model(torch.fft.rfft)).explain(X, 0)
 
 
-def test_two_views_of_one_memory_that_are_written_are_refused() -> None:
-    def both(x: Tensor) -> Tensor:
-        pairs = x.reshape(2, 3, 2).clone()
-        numbers = torch.view_as_complex(pairs)
-        numbers[:, 0] = 2j
-        return pairs.flatten(1)
+def test_a_write_through_a_conjugate_is_refused() -> None:
+    def conjugated(x: Tensor) -> Tensor:
+        numbers = torch.fft.rfft(x)
+        numbers.conj()[:, 0] = 2j
+        return numbers.abs()
 
     with pytest.raises(RecordingError, match="Write to a copy"):
-        lw.Explainer(Model(both)).explain(X, 0)
+        lw.Explainer(Model(conjugated)).explain(X, 0)
+
+
+def test_what_divides_is_held_constant_as_among_real_numbers() -> None:
+    def squashed(x: Tensor) -> Tensor:
+        numbers = torch.fft.rfft(x)
+        return (numbers / (numbers.abs() + 1)).real
+
+    explanation = lw.Explainer(Model(squashed)).explain(X, 1, lw.LRP(lw.epsilon(epsilon=0)))
+    torch.testing.assert_close(explanation.total, explanation.explained)
+    size = (torch.fft.rfft(X).abs() + 1)[:, 1]
+    x = X.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad((torch.fft.rfft(x).real[:, 1] / size).sum(), x)
+    torch.testing.assert_close(explanation.relevance, gradient * X)
