@@ -16,6 +16,7 @@ from lrp_widgets.engine.trace.inputs import Inputs, floating, inputs_of
 from lrp_widgets.methods.along import Straight, gradients, score_at
 from lrp_widgets.methods.copies import relevance_of, score_of
 from lrp_widgets.methods.gradient import Gradient, SimpleTaylor
+from lrp_widgets.methods.quadrature import gauss_legendre
 from lrp_widgets.methods.question import ask, check_token
 from lrp_widgets.params import param
 
@@ -62,7 +63,7 @@ class IntegratedGradients(Method):
         question = ask(explainer, x, target)
         start = torch.full_like(x, self.baseline)
         (f_start,) = score_of(explainer, [start], question, abandoned)
-        places, weights = self._quadrature()
+        places, weights = gauss_legendre(self.steps)  # on [−1, 1]
         points = (start + float(t + 1) / 2 * (x - start) for t in places)
         integral = torch.zeros(())
         gradients = relevance_of(Gradient(), explainer, points, question, abandoned)
@@ -80,7 +81,7 @@ class IntegratedGradients(Method):
             return Straight(inputs, shares, self.baseline, self.token)
 
         f_start = score_at(explainer, question, copies([0.0]))
-        places, weights = self._quadrature()
+        places, weights = gauss_legendre(self.steps)  # on [−1, 1]
         shares = [float(t + 1) / 2 for t in places]
         parts, notes = gradients(SimpleTaylor(), explainer, question, copies, shares, abandoned)
         relevance = [
@@ -94,15 +95,6 @@ class IntegratedGradients(Method):
             self, *(r.to(d) for r, d in zip(relevance, dtypes, strict=True)), notes=notes
         )
         return self._with_convergence(explanation, f_start)
-
-    def _quadrature(self) -> tuple[Any, Any]:
-        """The places on [−1, 1], and their weights.
-
-        NumPy has them too, from a full matrix: 1,000 of them took four seconds, and nothing can stop that.
-        """
-        from scipy.special import roots_legendre
-
-        return roots_legendre(self.steps)
 
     def _with_convergence(self, explanation: Explanation, f_start: Tensor) -> Explanation:
         missing = explanation.total - (explanation.explained - f_start.double().cpu())
