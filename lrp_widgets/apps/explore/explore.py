@@ -57,19 +57,26 @@ CURVE_EVERY = 0.15  # s: while a slider moves, the curve is drawn at least this 
 
 
 def explore(
-    model: nn.Module, samples: Samples | Tensor, output: Output = None, state: Mapping[str, Any] | str | None = None
+    model: nn.Module,
+    samples: Samples | Tensor,
+    output: Output = None,
+    state: Mapping[str, Any] | str | None = None,
+    names: tuple[str, str] = ("model", "samples"),
 ) -> Dashboard:
     """The dashboard of a model on samples: an ipywidgets widget.
 
     model: any nn.Module in evaluation mode.  samples: lw.Samples, or a tensor of inputs with values in [0, 1].
     output: which output to explain where the model returns several, as in lw.Explainer.
+    names: the Python that makes model and samples, such as "lw.demo.data.digits()": what is copied runs as it is then.
     state: what to show first: the dict, JSON or link that the dashboard gave ("copy state").
     A notebook's cell that runs again closes the app of the run before, with all that it holds; the cell is told by the
     id that the notebook sends with it and, where it sends none, by its text. `close()` does the same.
     Raises TypeError where these are something else; whatever goes wrong later stands in the status line.
     """
     samples = as_samples(samples, "explore")
-    dashboard = Dashboard(Explainer(model, output), samples)
+    if not (isinstance(names, tuple) and len(names) == 2 and all(isinstance(name, str) and name for name in names)):
+        raise TypeError(f"explore.names must be two expressions, of the model and of the samples, got {names!r}.")
+    dashboard = Dashboard(Explainer(model, output), samples, names)
     if state is not None:
         dashboard.sharing.open(state, raises=True)
     return dashboard
@@ -84,7 +91,7 @@ class Dashboard(Display):
 
     settings = traitlets.Instance(Settings)
 
-    def __init__(self, explainer: Explainer, samples: Samples) -> None:
+    def __init__(self, explainer: Explainer, samples: Samples, names: tuple[str, str] = ("model", "samples")) -> None:
         self.explainer, self.samples = explainer, samples
         self._memo, self._ahead = Memo(), Ahead(explainer, lambda: self._latest.closed or self._is_cancelled())
         self._curves = Curves(explainer, samples.low, samples.modality)
@@ -96,7 +103,7 @@ class Dashboard(Display):
         self._bringing = False
         self.sharing = Sharing(
             self.sharebar, explainer, samples, self.heatmap, self.settings,
-            put=self.bring, refuse=self.refuse, input_of=self._input, accept=self._accept, more=PARTS,
+            put=self.bring, refuse=self.refuse, input_of=self._input, accept=self._accept, more=PARTS, names=names,
         )  # fmt: skip
         self.history = self.sharing.history
         self.again()

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lrp_widgets.apps.session.formatting import channel_maps, folded_shape, params_text
+from lrp_widgets.apps.session.formatting import channel_maps, folded_shape, number, params_text
 from lrp_widgets.apps.session.settings import Pixel, Settings
 from lrp_widgets.engine.analysis.neuron import Arithmetic, Calculator, Neuron
 from lrp_widgets.engine.propagation.explainer import Explainer
@@ -287,7 +287,7 @@ def _filter_text(filter_: Filter) -> str:
 def _sum_text(arithmetic: Arithmetic) -> str:
     count = len(arithmetic.messages)
     shown = sum(message.relevance for message in arithmetic.messages)
-    share = f": {100 * shown / arithmetic.total:.0f} % of {arithmetic.total:.4g}" if arithmetic.total else ""
+    share = f": {100 * shown / arithmetic.total:.0f} % of {number(arithmetic.total, 4)}" if arithmetic.total else ""
     if arithmetic.neuron.leaves:
         return f"{count} of {arithmetic.count} givers shown{share}, all that neuron k hands on"
     return f"{count} of {arithmetic.count} receivers shown{share}, all that this layer gives to neuron j"

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from lrp_widgets.apps.session.formatting import class_text, picture_of, stamp
+from lrp_widgets.apps.session.formatting import class_text, number, picture_of, stamp
 from lrp_widgets.apps.session.settings import Given, Morph, Sample, Settings, existing
 from lrp_widgets.engine.composites.composite import Composite
 from lrp_widgets.engine.propagation.explanation import Explanation
 from lrp_widgets.methods import LRP
-from lrp_widgets.params import Setting, params_of
+from lrp_widgets.params import Param, Setting, params_of
 from lrp_widgets.samples import Samples
 from lrp_widgets.widgets import CompareView
 from lrp_widgets.widgets.views.compare import MOST_PINS
@@ -66,10 +66,10 @@ class Pins:
         wanted = {f"{hash(pin)}": pin for pin in settings.pins if pinnable(pin) in self._maps}
         for key in [key for key in self.view.pins if key not in wanted]:
             self.view.unpin(key)
-        for number, (key, pin) in enumerate(wanted.items(), 1):
+        for place, (key, pin) in enumerate(wanted.items(), 1):
             if key not in self.view.pins:
                 relevance, caption = self._maps[pinnable(pin)]
-                self.view.pin(relevance, caption, f"{number} · {pin.method.title}", (), key)
+                self.view.pin(relevance, caption, f"{place} · {pin.method.title}", (), key)
         self._keys = wanted
         differs = {key: differences(pin, settings, self._samples) for key, pin in wanted.items()}
         present = pinnable(settings)
@@ -116,7 +116,7 @@ def description(settings: Settings, samples: Samples) -> dict[str, str]:
 
 
 def _parameters(setting: Setting, prefix: str = "") -> dict[str, str]:
-    texts = {f"{prefix}{param.label}": _value_text(getattr(setting, param.name)) for param in params_of(setting)}
+    texts = {f"{prefix}{param.label}": _value_text(param, getattr(setting, param.name)) for param in params_of(setting)}
     for field in dataclasses.fields(setting):
         inner = getattr(setting, field.name)
         if isinstance(inner, Setting) and field.init:
@@ -126,9 +126,14 @@ def _parameters(setting: Setting, prefix: str = "") -> dict[str, str]:
     return texts
 
 
-def _value_text(value: Any) -> str:
+def _value_text(param: Param, value: Any) -> str:
+    """A value as the control of its parameter shows it."""
+    if param.kind == "choice" and param.labels and value in param.choices:
+        return param.labels[param.choices.index(value)]
+    if value is None or isinstance(value, bool):
+        return {None: "none", True: "on", False: "off"}[value]
     if isinstance(value, float):
-        return f"{value:.4g}"
+        return number(value, 4)
     return " to ".join(f"{part:.2f}" for part in value) if isinstance(value, tuple) else str(value)
 
 

@@ -34,6 +34,7 @@ __all__ = ["Stage"]
 
 MOST_CLASSES = 25_000  # offered to be contrasted with
 MANY = 10_000  # pixels of an input that is a photograph
+NOT_EXAMINED = '<div class="lrp-well">The model has not been examined yet.</div>'
 PIN = {"name": "pin", "label": "pin", "tooltip": "Keep this explanation beside the ones that follow", "keys": ["p"]}
 KEYS = [
     ("mod+z", "Undo"),
@@ -70,7 +71,7 @@ class Stage(App):
         self.patches = Patches(
             explainer, samples, lambda sample: setattr(self.source, "value", sample), self._is_programmatic
         )
-        self.equation, self.doctor, self.status = ipywidgets.HTML(""), ipywidgets.HTML(""), StatusLine()
+        self.equation, self.doctor, self.status = ipywidgets.HTML(""), ipywidgets.HTML(NOT_EXAMINED), StatusLine()
         self.region_buttons = region_buttons()
         self.views, self.details = views(self), details(self)
         self.toolbar = Toolbar((PIN,), f"lrp_widgets · explore · {type(explainer.model).__name__}", more_keys=KEYS)

@@ -15,6 +15,7 @@ import ipywidgets
 from lrp_widgets.apps.quality.page import QualityPage, Scene
 from lrp_widgets.apps.quality.progress_row import ProgressRow
 from lrp_widgets.apps.quality.request import EvaluationPlan, Request
+from lrp_widgets.apps.session.formatting import number
 from lrp_widgets.apps.session.settings import Settings
 from lrp_widgets.evaluation import METRICS, Metric, Stopped, Table, evaluate
 from lrp_widgets.methods import Method
@@ -191,8 +192,8 @@ def _summary(table: Table) -> str:
         return ""
     summary = table.summary()
     clear = [
-        f"<li>{escape(one.metric)}: {escape(one.method)} − {escape(one.other)} = {one.mean:.3g} "
-        f"[{one.low:.3g}, {one.high:.3g}]</li>"
+        f"<li>{escape(one.metric)}: {escape(one.method)} − {escape(one.other)} = {number(one.mean)} "
+        f"[{number(one.low)}, {number(one.high)}]</li>"
         for one in summary.differences
         if one.samples > 1 and one.clear
     ]

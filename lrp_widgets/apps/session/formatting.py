@@ -71,11 +71,16 @@ def stamp(explanation: Explanation, row: int = 0) -> str:
 
 def _amount(value: float) -> str:
     """A number with three decimals; with two significant digits where the decimals would all be zero."""
-    return f"{value:.3f}" if value == 0 or abs(value) >= 5e-4 else f"{value:.1e}"
+    return _minus(f"{value:.3f}" if value == 0 or abs(value) >= 5e-4 else f"{value:.1e}")
+
+
+def _minus(text: str) -> str:
+    """A number with a minus sign, which is as wide as a digit, in place of the hyphen."""
+    return text.replace("-", "−")
 
 
 def _share(amount: float, score: float) -> str:
-    return f"{100 * amount / score:.1f} %".replace("-", "−") if score else f"{amount:.3f}"
+    return _minus(f"{100 * amount / score:.1f} %" if score else f"{amount:.3f}")
 
 
 def status(explanation: Explanation) -> str:
@@ -88,11 +93,10 @@ def status(explanation: Explanation) -> str:
     open_layers = [layer for layer in explanation.layers if not layer.closes]
     if open_layers:
         worst = max(open_layers, key=lambda layer: float(layer.unexplained.abs().max()))
-        parts.append(
-            f"the ledger does not close at {worst.name}: {float(worst.unexplained.abs().max()):.2g} is missing"
-        )
+        missing = number(float(worst.unexplained.abs().max()), 2)
+        parts.append(f"the ledger does not close at {worst.name}: {missing} is missing")
     else:
-        parts.append(f"every layer closes to {_error(explanation):.0e}")
+        parts.append(f"every layer closes to {_minus(f'{_error(explanation):.0e}')}")
     if explanation.fallbacks:
         parts.append(f"approximated: {', '.join(explanation.fallbacks)}")
     return " · ".join((*parts, *explanation.notes))
@@ -180,7 +184,11 @@ def _where(entry: Entry, others: bool) -> str:
 
 def params_text(rule: Any) -> str:
     """The parameters of a rule in force: α = 2, β = 1.00."""
-    texts = [f"{param.label} = {getattr(rule, param.name):.4g}" for param in params_of(rule) if param.kind == "number"]
+    texts = [
+        f"{param.label} = {_minus(f'{getattr(rule, param.name):.4g}')}"
+        for param in params_of(rule)
+        if param.kind == "number"
+    ]
     texts += [note for param in params_of(rule) if (note := rule.note(param.name))]
     if getattr(rule, "relative", False):
         texts[0] += " · rms z"
@@ -190,16 +198,18 @@ def params_text(rule: Any) -> str:
 
 
 def findings(report: Sequence[Finding]) -> str:
-    """The findings of the model doctor as HTML; empty where there are none."""
+    """The findings of the model doctor as HTML; where there are none, that all is well."""
     if not report:
-        return ""
+        said = "All is well: nothing in this model makes its explanations less than they could be."
+        return f'<div class="lrp-well">{said}</div>'
     lines = "".join(_finding(finding) for finding in report)
     return f'<div class="lrp-heading">Doctor</div><ul class="lrp-findings">{lines}</ul>'
 
 
 def _finding(finding: Finding) -> str:
     layer, message, remedy = (html.escape(text) for text in (finding.layer, finding.message, finding.remedy))
-    return f'<li class="lrp-finding-{finding.severity}" title="{remedy}"><b>{layer}</b> {message}</li>'
+    remedy = f'<div class="lrp-remedy">{remedy}</div>' if remedy else ""
+    return f'<li class="lrp-finding-{finding.severity}"><b>{layer}</b> {message}{remedy}</li>'
 
 
 def _equation(where: str, equation: str, numbers: str = "") -> str:

@@ -43,6 +43,7 @@ class CompareView(BrowserWidget):
     colormap = traitlets.Enum(COLORMAPS, "red-blue").tag(sync=True, from_browser=True)  # The hues, as in the heatmap.
     percentile = Finite(100.0, min=50, max=100).tag(sync=True, from_browser=True)  # Of |R|, the largest of all maps'.
     scale = Finite(None, min=0, allow_none=True).tag(sync=True, from_browser=True)  # Locked; None: at `percentile`.
+    shared = traitlets.Bool(True).tag(sync=True, from_browser=True)  # One scale for all maps, or one a map.
     chosen = traitlets.Unicode("").tag(sync=True, from_browser=True)  # Key of the pin in the difference; "": the last.
     removed = traitlets.Dict({}).tag(sync=True, from_browser=True)  # The pin to take away, {key, count}; {} for none.
     recalled = traitlets.Dict({}).tag(sync=True, from_browser=True)  # Whose settings to restore, {key, count}.

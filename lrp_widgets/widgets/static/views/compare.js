@@ -15,7 +15,7 @@ import { commonLimit } from "./scale.js";
  * @typedef {{
  *   present: DataView, shape: number[], stamp: string, image: DataView, image_shape: number[], sequence: number,
  *   pinned: Pin[], maps: Record<string, DataView>, differs: Record<string, string[]>, block: number, stale: boolean,
- *   colormap: string, percentile: number, scale: number | null, chosen: string, removed: Asked, recalled: Asked,
+ *   colormap: string, percentile: number, scale: number | null, shared: boolean, chosen: string, removed: Asked, recalled: Asked,
  *   dismissed: number,
  * }} Traits
  * @typedef {import("./pins.js").Tile} Tile
@@ -29,8 +29,9 @@ function render({ model, el }) {
   const bar = make("canvas", "lrp-compare-bar", { "aria-hidden": "true" });
   const ends = [make("span", ""), make("span", "")];
   const lock = make("button", "", { type: "button", title: "Hold the scale where it is, whatever is shown next" }, "lock scale");
+  const one = make("button", "", { type: "button", title: "One scale for all maps, or one for each" }, "one scale");
   const close = make("button", "lrp-compare-remove", { type: "button", "aria-label": "Close the comparison", title: "Close the comparison" }, "×");
-  const legend = make("div", "lrp-compare-legend", {}, ends[0], make("span", "lrp-compare-rule", {}, bar), ends[1], lock, close);
+  const legend = make("div", "lrp-compare-legend", {}, ends[0], make("span", "lrp-compare-rule", {}, bar), ends[1], one, lock, close);
   const note = make("div", "lrp-compare-note lrp-muted");
   const input = makeTile("input");
   const now = makeTile("present");
@@ -101,6 +102,20 @@ function render({ model, el }) {
     paintMap(canvas, raster, limit, table);
   }
 
+  /**
+   * Where the colours of a map end: all at the same limit, or each at its own.
+   * @param {Raster} raster
+   * @param {number} limit
+   */
+  const limitOf = (raster, limit) => (model.get("shared") ? limit : commonLimit([raster], model.get("percentile")));
+
+  /**
+   * The caption of a map, with the ends of a scale of its own.
+   * @param {string} stamp
+   * @param {Raster} raster
+   */
+  const withScale = (stamp, raster) => (model.get("shared") ? stamp : `${stamp}\nscale ±${single(limitOf(raster, 0))}`);
+
   const chosen = () => model.get("pinned").find(({ key }) => key === model.get("chosen")) ?? model.get("pinned").at(-1);
 
   function draw() {
@@ -116,8 +131,8 @@ function render({ model, el }) {
     const limit = commonLimit(rasters, model.get("percentile"), model.get("scale"));
     const table = tableOf(model.get("colormap"));
     now.tile.hidden = !present;
-    if (present) drawTile(now, present, limit, table, "The present map");
-    setText(nowStamp, model.get("stamp"));
+    if (present) drawTile(now, present, limitOf(present, limit), table, "The present map");
+    setText(nowStamp, present ? withScale(model.get("stamp"), present) : model.get("stamp"));
     drawInput();
     entries.forEach((pin, index) => drawPin(pin, rasters[index + 1], limit, table));
     drawChange();
@@ -185,14 +200,14 @@ function render({ model, el }) {
     for (const [button, words] of /** @type {[Element, string][]} */ ([
       [pin.remove, "Unpin"], [pin.recall, "Go back to the settings of"], [pin.choose, "Show the difference to"],
     ])) button.setAttribute("aria-label", `${words} ${title}`);
-    setText(pin.stamp, stamp);
+    setText(pin.stamp, raster ? withScale(stamp, raster) : stamp);
     const lines = model.get("differs")[key] ?? [];
     const words = lines.length ? lines : ["no setting differs"];
     if (pin.differs.textContent !== words.join("")) pin.differs.replaceChildren(...words.map((line) => make("div", "", { role: "listitem" }, line)));
     pin.choose.setAttribute("aria-pressed", String(key === chosen()?.key));
     pin.tile.toggleAttribute("data-chosen", key === chosen()?.key);
     if (!raster) return;
-    drawTile(pin, raster, limit, table, `Pinned: ${title}`);
+    drawTile(pin, raster, limitOf(raster, limit), table, `Pinned: ${title}`);
     const { cosine, pearson, sum } = present ? likeness(present, raster) : { cosine: null, pearson: null, sum: null };
     const write = formatter(1, { digits: 4 });
     setText(pin.numbers[0], cosine === null ? "–" : write(cosine));
@@ -210,7 +225,8 @@ function render({ model, el }) {
     if (!pin || !present || !raster) return;
     setText(change.title, `present − ${pin.title}`);
     change.title.title = `present minus ${pin.title}`;
-    setText(ownNote, changed ? "a scale of its own" : `no difference: ${present.height} × ${present.width} pixels here, ${raster.height} × ${raster.width} there`);
+    const other = (model.get("differs")[pin.key] ?? []).find((line) => line.startsWith("sample "));
+    setText(ownNote, changed ? `a scale of its own${other ? ` · of different inputs: there ${other}` : ""}` : `no difference: ${present.height} × ${present.width} pixels here, ${raster.height} × ${raster.width} there`);
     if (!changed) return;
     // Other hues than the maps: the colours of a difference do not mean relevance.
     const name = model.get("colormap");
@@ -229,11 +245,14 @@ function render({ model, el }) {
     paintBar(bar, table);
     writeEnds(ends[0], ends[1], limit);
     lock.setAttribute("aria-pressed", String(Boolean(model.get("scale"))));
+    one.setAttribute("aria-pressed", String(model.get("shared")));
+    lock.disabled = !model.get("shared");
+    for (const part of [ends[0], ends[1], bar]) part.style.visibility = model.get("shared") ? "" : "hidden";
     const beyond = rasters.reduce((count, raster) => count + countBeyond(raster, limit), 0);
     const percent = model.get("percentile");
     const how = model.get("scale") ? "locked" : percent < 100 ? `percentile ${percent} of |R|, the largest of the maps` : "the largest |R| shown";
     const block = Math.max(model.get("block"), ...model.get("pinned").map((pin) => pin.block));
-    setText(note, `one scale for all maps: ${how}${beyond ? ` · ${beyond} clipped` : ""}` +
+    setText(note, `${model.get("shared") ? `one scale for all maps: ${how}` : "each map on a scale of its own"}${beyond ? ` · ${beyond} clipped` : ""}` +
       (block > 1 ? ` · ${block} × ${block} pixels pooled` : "") + (rasters.length > 1 ? "" : " · pin an explanation to compare with it"));
   }
 
@@ -295,6 +314,10 @@ function render({ model, el }) {
     model.set("scale", model.get("scale") ? null : commonLimit(rasters, model.get("percentile")) || null);
     model.save_changes();
   });
+  one.addEventListener("click", () => {
+    model.set("shared", !model.get("shared"));
+    model.save_changes();
+  });
   close.addEventListener("click", () => {
     model.set("dismissed", model.get("dismissed") + 1);
     model.save_changes();
@@ -304,7 +327,7 @@ function render({ model, el }) {
   now.frame.addEventListener("keydown", onKey);
   now.frame.addEventListener("blur", () => point(null));
   return keepPainted(model, root, draw, [
-    [["sequence", "stamp", "image", "pinned", "maps", "differs", "stale", "colormap", "percentile", "scale", "chosen"], draw],
+    [["sequence", "stamp", "image", "pinned", "maps", "differs", "stale", "colormap", "percentile", "scale", "shared", "chosen"], draw],
   ]);
 }
 

@@ -20,7 +20,13 @@ function render({ model, el }) {
     wait.hidden = !model.get("waiting");
   }
 
-  const fit = () => requestAnimationFrame(() => window.dispatchEvent(new Event("resize")));
+  let later = 0;
+  const resize = () => window.dispatchEvent(new Event("resize"));
+  const fit = () => {
+    requestAnimationFrame(resize);
+    clearTimeout(later);
+    later = setTimeout(resize, 400); // a figure that is drawn for the first time may not listen yet
+  };
   let width = 0;
   const resized = new ResizeObserver(([entry]) => {
     if (Math.abs(entry.contentRect.width - width) > 1) fit();
@@ -32,6 +38,7 @@ function render({ model, el }) {
   show();
   return () => {
     end();
+    clearTimeout(later);
     resized.disconnect();
     document.removeEventListener("plotlywidget-after-render", fit);
     root.remove();
