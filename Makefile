@@ -1,4 +1,4 @@
-# make app | lab | test | check | bench | conservation | growth | quality | mutants | clean, from a clean clone: everything lands in ./.venv
+# make app | lab | test | check | bench | conservation | growth | quality | prototypes | mutants | clean, from a clean clone: everything lands in ./.venv
 #
 #   PORT         where `make app` serves (8866)
 #   PYTHON       the interpreter for ./.venv (else the first of python3, 3.13, 3.12, 3.11 that fits)
@@ -32,7 +32,7 @@ apt = { \
 	command -v apt-get >/dev/null && $$as_root apt-get update && \
 	$$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $(1); }
 
-.PHONY: app lab test check bench conservation growth quality mutants browser clean
+.PHONY: app lab test check bench conservation growth quality prototypes mutants browser clean
 .DELETE_ON_ERROR:
 
 app: .venv/ready-app
@@ -63,6 +63,9 @@ growth: .venv/ready-test
 
 quality: .venv/ready-test
 	@LRP_WIDGETS_REPORT=$(CURDIR)/docs/paper_quality.md $(BIN)/jupyter execute notebooks/paper_quality.ipynb
+
+prototypes: .venv/ready-test
+	@$(BIN)/python benchmarks/prototypes.py
 
 mutants: .venv/ready-test
 	@$(BIN)/python -u -m mutants $(FAULTS)
