@@ -43,7 +43,14 @@ def measured(samples: lw.Samples, expert: Any, robust: tuple[Any, ...], steps: i
     named, own, nearest, distance, spread = [], [], [], [], []
     for digit in range(10):
         found = lw.prototype(
-            model, lw.objectives.LogProbability(digit), samples, expert, count=SEEDS, steps=steps, robust=robust, seed=digit
+            model,
+            lw.objectives.LogProbability(digit),
+            samples,
+            expert,
+            count=SEEDS,
+            steps=steps,
+            robust=robust,
+            seed=digit,
         ).inputs
         named.append((judge(found).argmax(1) == digit).double().mean())
         own.append((model(found).argmax(1) == digit).double().mean())
@@ -63,8 +70,8 @@ def main() -> None:
     lines = [
         "# Prototypes in numbers",
         "",
-        f"Made by `make prototypes`: digits_cnn is climbed (log p(ω_c | x) + log p(x), {STEPS} steps), ten digits of {SEEDS} "
-        f"seeds each; torch {torch.__version__}, {platform.machine()}.",
+        f"Made by `make prototypes`: digits_cnn is climbed (log p(ω_c | x) + log p(x), {STEPS} steps), ten digits of "
+        f"{SEEDS} seeds each; torch {torch.__version__}, {platform.machine()}.",
         "",
         "- **named**: how often digits_mlp, which was not asked, names the class. **own**: how often digits_cnn does.",
         "- **nearest**: how often the nearest of the shipped digits is of the class; **distance** to it.",
@@ -81,8 +88,8 @@ def main() -> None:
         "",
         "## Too weak, too strong",
         "",
-        "The Gaussian's strength decides between the class and the data. Where it is weak, the network is pleased and others "
-        "are not; where it is strong, the prototype becomes the mean digit, whatever the class.",
+        "The Gaussian's strength decides between the class and the data. Where it is weak, the network is pleased and "
+        "others are not; where it is strong, the prototype becomes the mean digit, whatever the class.",
         "",
         "| strength s | named | own | nearest | distance | spread |",
         "|---|---|---|---|---|---|",

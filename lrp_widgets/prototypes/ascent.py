@@ -30,7 +30,8 @@ from lrp_widgets.samples import Samples
 
 __all__ = ["ClimbError", "Prototypes", "ascend", "prototype"]
 
-PASSING = 16  # first steps in which ReLUs let the whole gradient through
+PASSING = 16  # first steps in which silent units are woken up
+NO_GRADIENT = "The objective has no gradient: it does not depend on the input by torch's operations."
 MOST_STEPS, MOST_COUNT = 100_000, 1024
 
 
@@ -257,31 +258,37 @@ class _Climb:
 
     def _look(self, parameters: Tensor, step: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """The objective, log p, the gradient of both in the parameters, and the inputs."""
+        draws = self.draws.get_state()
+        value, density, gradient, x, silent = self._differentiated(parameters, False)
+        if silent and step < PASSING:
+            self.draws.set_state(draws)
+            value, density, gradient, x, _ = self._differentiated(parameters, True)
+        return value, density, gradient, x
+
+    def _differentiated(self, parameters: Tensor, waking: bool) -> tuple[Tensor, Tensor, Tensor, Tensor, bool]:
+        """The same, and whether the objective has no gradient at all for some prototype: its units are silent."""
         with torch.enable_grad():
             moved = parameters.detach().clone().requires_grad_()
             x = self.image.image(moved, self.domain)
             seen = x
             for transformation in self.robust:
                 seen = transformation(seen, self.draws)
-            with passing_gradients(step < PASSING and not self._exact_from_the_start()):
+            with passing_gradients(waking):
                 scores = self.observed(seen)
             value = self.objective.value(scores, self.observed.activations)
             if not value.requires_grad:
-                raise ValueError(
-                    "The objective has no gradient: it does not depend on the input by torch's operations."
-                )
+                raise ValueError(NO_GRADIENT)
             density = self.expert.log_density(moved if self.image.of_codes else x)
-            total = value + density
-            if self.diversity is not None:
-                total = total + self.diversity.value(seen, self.observed.activations)
-            (gradient,) = torch.autograd.grad(total.sum(), moved, allow_unused=True)
-        if gradient is None:
-            raise ValueError("The objective has no gradient: it does not depend on the input by torch's operations.")
-        return value.detach(), density.detach(), gradient, x.detach()
-
-    def _exact_from_the_start(self) -> bool:
-        """Classes have a gradient from the first step on; inner units may be silent on noise."""
-        return not self.objective.layers
+            rest = (
+                density if self.diversity is None else density + self.diversity.value(seen, self.observed.activations)
+            )
+            (gradient,) = torch.autograd.grad(value.sum(), moved, allow_unused=True, retain_graph=rest.requires_grad)
+            if gradient is None:
+                raise ValueError(NO_GRADIENT)
+            silent = bool((gradient.reshape(len(gradient), -1) == 0).all(1).any())
+            if rest.requires_grad:
+                gradient = gradient + torch.autograd.grad(rest.sum(), moved)[0]
+        return value.detach(), density.detach(), gradient, x.detach(), silent
 
 
 def _adam(climb: _Climb) -> Adam:

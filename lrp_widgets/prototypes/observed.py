@@ -68,14 +68,28 @@ def _last(module: nn.Module) -> nn.Module:
     return module
 
 
+class _Rectified(torch.autograd.Function):
+    """What a rectifier answers; the gradient passes where it is alive, or where it would wake it up."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, answer: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return answer.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        (x,) = ctx.saved_tensors
+        return gradients[0] * ((x > 0) | (gradients[0] > 0)), None
+
+
 class _Passing(TorchFunctionMode):
-    """ReLUs that answer as ever and let the whole gradient through."""
+    """Rectifiers that answer as ever and let a gradient through that would wake them up."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if func in _RECTIFIERS and isinstance(args[0], Tensor):
             x = args[0]
-            return x + (func(x.detach().clone(), *args[1:], **kwargs) - x.detach())
+            return _Rectified.apply(x, func(x.detach().clone(), *args[1:], **kwargs))
         return func(*args, **kwargs)
 
 
@@ -87,7 +101,7 @@ _RECTIFIERS = {
 
 @contextmanager
 def passing_gradients(wanted: bool) -> Iterator[None]:
-    """Where a picture of noise drives no unit of a layer, its gradient is 0 and it would stay grey: let it through."""
+    """Where a picture of noise drives no unit of a layer, its gradient is 0 and it would stay grey: wake units up."""
     if not wanted:
         yield
         return

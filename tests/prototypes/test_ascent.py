@@ -70,6 +70,14 @@ def test_a_dead_layer_does_not_end_in_grey() -> None:
     assert float(found.inputs.std()) > 0.05
 
 
+def test_a_living_channel_goes_up_from_the_start() -> None:
+    """Silent units are woken up where nothing else moves, and only there."""
+    samples = lw.demo.data.digits()
+    model = lw.demo.models.digits_cnn()
+    found = lw.prototype(model, O.Channel("features.3", 5), samples, image=P.Fourier(), count=2, steps=12)
+    assert bool((found.scores[-1] > found.scores[0] + 0.1).all())
+
+
 class TwoModes(nn.Module):
     """One class, shown by either of two pictures."""
 
