@@ -15,6 +15,8 @@ from browser.layout import misfits
 from playwright.sync_api import Browser, BrowserType, Locator, Page, expect
 from serving import free_port, serving
 
+from lrp_widgets.widgets.browser import style
+
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 WINDOWS = ((1920, 1080), (1280, 800), (1024, 768), (768, 1000), (420, 900))
@@ -163,3 +165,13 @@ def test_everything_of_scan_fits(opened: Callable[[str], Opened], font: str) -> 
     page.locator(".lrp-scan .lrp-source .widget-toggle-button", has_text="Upload").click()
     found["look, upload"] = misfits(page, WINDOWS)
     assert {name: faults for name, faults in found.items() if faults} == {}
+
+
+def test_two_views_side_by_side_do_not_touch(lettered: Browser) -> None:
+    page = lettered.new_page()
+    view = '<div class="side"><div class="lrp-widget lrp-heatmap">R</div></div>'
+    row = f'<div class="widget-hbox" style="display: flex">{view}{view}</div>'
+    page.set_content(f"<style>{style('heatmap')}</style>{row}")
+    boxes = [part.bounding_box() for part in page.locator(".side").all()]
+    assert boxes[1]["x"] - boxes[0]["x"] - boxes[0]["width"] >= 8  # type: ignore[index]
+    page.close()
