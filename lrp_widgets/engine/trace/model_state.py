@@ -49,6 +49,7 @@ LIMIT, DEPTH = 5_000, 40  # objects that are looked at, and how deep, before a m
 SEGMENT = 8191  # words in one sum of bits
 ORDERED = 2**22  # numbers up to which their order is told too: a second way through the memory
 SMALL = 16_384  # bytes: what is smaller is compared whole
+_ENVIRONMENT = frozenset({"environ", "getenv"})
 _UNREADABLE = object()
 
 
@@ -142,6 +143,10 @@ class _Reader:
             return item if item == item else repr(item)  # NaN equals nothing
         if isinstance(item, Tensor):
             return self.tensor(item)
+        if isinstance(item, types.ModuleType) and not _is_library(item.__name__):
+            self._opaque()  # what it holds is read only where code names it
+        if isinstance(item, type) and not _is_library(item.__module__):
+            self.code_of(item)
         if isinstance(item, _CODE) or type(item).__module__.startswith("torch.fx"):
             return self._identity(item)
         self.count += 1
@@ -230,7 +235,7 @@ class _Reader:
                 for part in (item.fget, item.fset):
                     if isinstance(part, types.FunctionType):
                         self.function(part)
-            elif not name.startswith("__") and not isinstance(item, _CODE):
+            elif not name.startswith("__") and (isinstance(item, type) or not isinstance(item, _CODE)):
                 self.outside.append((name, self.read(item)))
 
     def function(self, function: types.FunctionType) -> None:
@@ -244,9 +249,17 @@ class _Reader:
         self.outside.append(self.read((function.__defaults__, tuple((function.__kwdefaults__ or {}).items()))))
         if _is_library(function.__module__ or ""):
             return
-        for name in _names(function.__code__):
-            if name in function.__globals__:
-                self.outside.append((name, self.read(function.__globals__[name])))
+        names, attributes = _names(function.__code__)
+        for name in names:
+            item = function.__globals__.get(name, sys.modules.get(name))
+            if isinstance(item, types.ModuleType) and not _is_library(
+                item.__name__
+            ):  # of a user's module, what is named
+                self.outside += [(of, self.read(vars(item)[of])) for of in attributes if of in vars(item)]
+            elif name in function.__globals__:
+                self.outside.append((name, self.read(item)))
+        if not _ENVIRONMENT.isdisjoint(attributes):
+            self._opaque()
 
 
 def bits_of(tensor: Tensor) -> Any:
@@ -309,11 +322,21 @@ def _own_classes(kind: type) -> tuple[type, ...]:
 
 
 @functools.cache
-def _names(code: types.CodeType) -> tuple[str, ...]:
-    """The global names that a function's code may read, those of functions inside it too."""
-    own = [step.argval for step in dis.get_instructions(code) if step.opname in ("LOAD_GLOBAL", "LOAD_NAME")]
-    inner = [name for constant in code.co_consts if isinstance(constant, types.CodeType) for name in _names(constant)]
-    return tuple(dict.fromkeys((*own, *inner)))
+def _names(code: types.CodeType) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The global names and modules that a function's code may read, and the attributes; those of inner ones too."""
+    names: dict[str, None] = {}
+    attributes: dict[str, None] = {}
+    for step in dis.get_instructions(code):
+        if step.opname in ("LOAD_GLOBAL", "LOAD_NAME", "IMPORT_NAME"):
+            names[step.argval] = None
+        elif step.opname in ("LOAD_ATTR", "LOAD_METHOD", "IMPORT_FROM"):
+            attributes[step.argval] = None
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            inner = _names(constant)
+            names.update(dict.fromkeys(inner[0]))
+            attributes.update(dict.fromkeys(inner[1]))
+    return tuple(names), tuple(attributes)
 
 
 def _in_c(item: Any) -> bool:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import os
+import sys
 from collections import deque
 from collections.abc import Callable
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,20 @@ TABLE = {"factor": [1.0]}
 
 def scaled(z: Tensor, factor: float = 1.0) -> Tensor:
     return z * factor * FACTOR
+
+
+class Config:
+    factor = 1.0
+
+    class Inner:
+        factor = 1.0
+
+
+# Code of one's own beside the model's, as in a file that a script imports.
+HELPERS: Any = ModuleType("helpers_of_a_script")
+HELPERS.__file__ = "helpers_of_a_script.py"
+sys.modules[HELPERS.__name__] = HELPERS
+exec(compile("factor = 1.0\ndef times(z): return z * factor", "<helpers>", "exec"), HELPERS.__dict__)
 
 
 class Slotted:
@@ -51,6 +67,9 @@ class Changing(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         z = self.layer(x) * self.scale * self.config["factors"][0] * self.rate * BOX.factor * TABLE["factor"][0]
+        from helpers_of_a_script import factor  # type: ignore[import-not-found]
+
+        z = HELPERS.times(z) * factor * Config.factor * Config.Inner.factor
         return self.after(z * torch.as_tensor(self.array) * self.mask) * self.slotted.factor
 
 
@@ -83,6 +102,10 @@ CHANGES: dict[str, Callable[[Any], Any]] = {
     "a global object": lambda m: setattr(BOX, "factor", 3.0),
     "a global table": lambda m: TABLE["factor"].__setitem__(0, 2.0),
     "a class attribute": of_class,
+    "a class for settings": lambda m: setattr(Config, "factor", 2.0),
+    "a class inside of a class": lambda m: setattr(Config.Inner, "factor", 2.0),
+    "a number of a module": lambda m: setattr(HELPERS, "factor", 2.0),
+    "a function of a module": lambda m: setattr(HELPERS, "times", torch.square),
     "a slot": lambda m: setattr(m.slotted, "factor", 2.0),
     "an array": lambda m: m.array.__setitem__(0, 4.0),
     "a tensor that is no buffer": lambda m: m.mask.__setitem__(1, 0.5),
@@ -99,7 +122,9 @@ CHANGES: dict[str, Callable[[Any], Any]] = {
 
 @pytest.fixture(autouse=True)
 def as_before() -> Any:
+    times = HELPERS.times
     yield
+    HELPERS.times, HELPERS.factor, Config.factor, Config.Inner.factor = times, 1.0, 1.0, 1.0
     globals()["FACTOR"], BOX.factor, TABLE["factor"][0], Changing.rate, Readable.rate = 1.0, 1.0, 1.0, 1.0, 1.0
 
 
@@ -112,6 +137,7 @@ def test_what_changes_the_answer_is_noticed(change: str, kind: type[Changing]) -
     CHANGES[change](model)
     now = model(x).detach()
     assert not torch.allclose(now, before)
+    assert kind is Changing or model_state(model).readable
     assert not explainer.remembers(x)
     explanation = explainer.explain(x, 0)
     torch.testing.assert_close(explanation.scores, now)
@@ -127,6 +153,18 @@ def test_what_cannot_be_read_is_tried() -> None:
     explainer = lw.Explainer(model)
     explainer.explain(x, 0)
     model.queue[0] = 4.0
+    torch.testing.assert_close(explainer.explain(x, 0).scores, model(x).detach())
+
+
+def test_the_environment_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    class OfEnvironment(Readable):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x) * float(os.environ.get("FACTOR_OF_A_TEST", "1"))
+
+    model, x = OfEnvironment().eval(), torch.rand(2, 3)
+    explainer = lw.Explainer(model)
+    explainer.explain(x, 0)
+    monkeypatch.setenv("FACTOR_OF_A_TEST", "3")
     torch.testing.assert_close(explainer.explain(x, 0).scores, model(x).detach())
 
 
