@@ -138,7 +138,8 @@ def _is_softmax(func: Spelled, logits: Tensor, output: Tensor, kind: str) -> boo
     gap = (shifted - output).nan_to_num(posinf=0, neginf=0).abs()
     changed = func(torch.where(finite, logits * 0.5, logits))  # a constant does not change either
     differs = (changed - output).nan_to_num(posinf=0, neginf=0).abs().amax() if output.numel() else 0
-    return bool((gap <= 1e-3 * size).all()) and (bool(differs > 0) or bool((logits == 0).all()))
+    rounding = max(1e-3, 8 * torch.finfo(output.dtype).eps)  # in bfloat16, logits + 1 are off by more than that
+    return bool((gap <= rounding * size).all()) and (bool(differs > 0) or bool((logits == 0).all()))
 
 
 def _without_unread(steps: list[Step], tape: Tape) -> tuple[Step, ...]:

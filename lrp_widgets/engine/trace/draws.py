@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
+import numpy as np
 import torch
 
-__all__ = ["note_of_draws", "same_draws"]
+__all__ = ["note_of_draws", "outside_state", "same_draws"]
 
 
 @contextmanager
 def same_draws() -> Iterator[None]:
-    """Inside, torch draws the same numbers each time; what it would have drawn outside is left as it was."""
+    """Inside, torch, numpy and Python draw the same numbers each time; what they draw outside is left as it was."""
     devices = (
         list(range(torch.cuda.device_count())) if torch.cuda.is_available() and torch.cuda.is_initialized() else []
     )
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(0)
-        yield
+        of_python, of_numpy = random.getstate(), np.random.get_state()
+        random.seed(0)
+        np.random.seed(0)
+        try:
+            yield
+        finally:
+            random.setstate(of_python)
+            np.random.set_state(of_numpy)
+
+
+def outside_state() -> Any:
+    """Where the random numbers of Python and numpy stand: another state tells that some were drawn."""
+    name, numbers, *rest = np.random.get_state()
+    return random.getstate(), name, np.asarray(numbers).tobytes(), *rest
 
 
 def note_of_draws(where: str) -> str:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from lrp_widgets.engine.trace.aliases import storage_of
 from lrp_widgets.engine.trace.channels_last import ChannelsLast, Noticed, without_copies
-from lrp_widgets.engine.trace.draws import note_of_draws, same_draws
+from lrp_widgets.engine.trace.draws import note_of_draws, outside_state, same_draws
 from lrp_widgets.engine.trace.inputs import Inputs, floating, inputs_of
 from lrp_widgets.engine.trace.leaving import Leaving, outside_constants, text_of
 from lrp_widgets.engine.trace.memory_budget import MemoryBudget
@@ -239,11 +239,14 @@ def _run(
     copies = tuple(tensor.detach().clone() for tensor in inputs.tensors)
     starts = tuple(recorder.new(tensor) for tensor in copies)
     recorder.torch_memories.update(map(storage_of, copies))
+    before = outside_state()
     with torch.no_grad(), _no_attention_fastpath():
         with telling(model, inputs), leaving, recorder:
             result = inputs.call(model, copies)
         with recorder:
             chosen = select(result)
+        if recorder.random_layer is None and outside_state() != before:
+            recorder.random_layer = "The model itself"
         return recorder, leaving, starts, recorder.find(chosen)
 
 

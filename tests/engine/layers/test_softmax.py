@@ -88,6 +88,12 @@ def test_log_softmax_too(spelling: Callable[[Tensor], Tensor]) -> None:
     torch.testing.assert_close(got.relevance, expected.relevance)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_too(dtype: torch.dtype) -> None:
+    steps = lw.Explainer(Attention(SPELLINGS["less the largest"]).to(dtype)).tape(X.to(dtype)).steps
+    assert [step.op for step in steps].count("_softmax") == 1
+
+
 class Map(nn.Module):
     def __init__(self, way: Callable[[Tensor], Tensor]) -> None:
         super().__init__()

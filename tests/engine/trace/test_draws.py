@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -29,6 +31,8 @@ DRAWS: dict[str, Callable[[Tensor], Tensor]] = {
     "dropout left on": lambda x: functional.dropout(x, 0.5, True),
     "a sample": lambda x: x + torch.randn_like(x) * x,
     "a sample of its own": lambda x: x + torch.randn(x.shape),
+    "numpy": lambda x: x * np.random.rand(),
+    "Python": lambda x: x * random.random(),
     "a choice": lambda x: x * torch.bernoulli(torch.full_like(x, 0.5)),
     "attention with dropout": lambda x: functional.scaled_dot_product_attention(
         x[:, None, :, None], x[:, None, :, None], x[:, None, :, None], dropout_p=0.5
@@ -50,8 +54,10 @@ def test_one_draw_is_explained_again_and_again(how: str) -> None:
     again = lw.Explainer(explainer.model).explain(X, 0, lw.LRP(lw.epsilon()))
     torch.testing.assert_close(again.relevance, explanation.relevance)
     explainer.forget()
-    state = torch.get_rng_state()
+    explainer.explain(X, 0)
+    state, of_python, of_numpy = torch.get_rng_state(), random.getstate(), np.random.get_state()[2]
     explainer.scores(X)
+    assert random.getstate() == of_python and np.random.get_state()[2] == of_numpy
     assert torch.equal(state, torch.get_rng_state())  # what others draw is left as it was
     assert expected.shape == (3,)
 
