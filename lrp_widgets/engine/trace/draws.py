@@ -14,16 +14,16 @@ __all__ = ["note_of_draws", "outside_state", "same_draws"]
 
 
 @contextmanager
-def same_draws() -> Iterator[None]:
+def same_draws(seed: int = 0) -> Iterator[None]:
     """Inside, torch, numpy and Python draw the same numbers each time; what they draw outside is left as it was."""
     devices = (
         list(range(torch.cuda.device_count())) if torch.cuda.is_available() and torch.cuda.is_initialized() else []
     )
     with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(0)
+        torch.manual_seed(seed)
         of_python, of_numpy = random.getstate(), np.random.get_state()
-        random.seed(0)
-        np.random.seed(0)
+        random.seed(seed)
+        np.random.seed(seed)
         try:
             yield
         finally:

@@ -76,3 +76,17 @@ def test_what_could_draw_and_does_not_is_explained_without_a_word(way: Callable[
     for mode in (False, True):
         model = Model(way).train(mode)
         assert lw.Explainer(model).explain(X, 0, lw.LRP(lw.epsilon())).notes == ()
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        lambda x: x + 0 * torch.rand(2, 4),
+        lambda x: x * torch.rand(4, generator=torch.Generator().manual_seed(3)),
+        lambda x: [torch.randperm(4), x][1],
+    ],
+)
+def test_draws_that_change_no_answer_are_no_matter(way: Callable[[Tensor], Tensor]) -> None:
+    explainer = lw.Explainer(Model(way).eval())
+    assert explainer.explain(X, 0, lw.LRP(lw.epsilon())).notes == ()
+    torch.testing.assert_close(explainer.scores(X), explainer.model(X).detach())
