@@ -17,22 +17,23 @@ from torch import Tensor
 from lrp_widgets.engine.trace.step import Ref, Step, replay
 from lrp_widgets.engine.trace.tape import Tape
 
-__all__ = ["SOFTMAX", "with_softmax"]
+__all__ = ["SOFTMAX", "WEIGHTED", "with_softmax"]
 
 SOFTMAX = ("_softmax", "_safe_softmax")
+WEIGHTED = "softmax_weighted_mean"
 _ENDS = {"div": "_softmax", "mul": "_softmax", "exp": "_softmax", "sub": "_log_softmax", "log": "_log_softmax"}
 _LOGS = ("_log_softmax", "logsumexp")
 LONGEST = 24  # steps that one softmax is looked for in
 
 
 class Spelled:
-    """Some steps as one operation of the logits."""
+    """Some steps as one operation of the logits, and of `others` that enter between."""
 
-    def __init__(self, steps: tuple[Step, ...], logits: int) -> None:
-        self.steps, self.logits = steps, logits
+    def __init__(self, steps: tuple[Step, ...], logits: int, others: tuple[int, ...] = ()) -> None:
+        self.steps, self.logits, self.others = steps, logits, others
 
-    def __call__(self, logits: Tensor) -> Tensor:
-        values = {self.logits: logits}
+    def __call__(self, *tensors: Tensor) -> Tensor:
+        values = dict(zip((self.logits, *self.others), tensors, strict=True))
         for step in self.steps:
             outputs = replay(step, [values[value] for value in step.inputs])
             values.update((v, t) for v, t in zip(step.outputs, outputs, strict=False) if v is not None)
@@ -49,6 +50,10 @@ def with_softmax(tape: Tape) -> Tape:
         if step.op in _ENDS and (spelled := _spelled(number, steps, maker, tape)) is not None:
             func, op = spelled
             steps[number] = step.but(op=op, func=func, args=(Ref(func.logits),), kwargs={}, inputs=(func.logits,))
+    for number, step in enumerate(steps):
+        if step.op == "div" and (mean := _weighted_mean(number, steps, maker, tape)) is not None:
+            refs = (mean.logits, *mean.others)
+            steps[number] = step.but(op=WEIGHTED, func=mean, args=tuple(map(Ref, refs)), kwargs={}, inputs=refs)
     return tape if steps == list(tape.steps) else dataclasses.replace(tape, steps=_without_unread(steps, tape))
 
 
@@ -64,6 +69,43 @@ def _spelled(number: int, steps: list[Step], maker: dict[int, int], tape: Tape) 
         func = Spelled(tuple(steps[part] for part in parts), logits)
         if _is_softmax(func, tape.values[logits], tape.values[last.output], _ENDS[last.op]):
             return func, _ENDS[last.op]
+    return None
+
+
+def _weighted_mean(number: int, steps: list[Step], maker: dict[int, int], tape: Tape) -> Spelled | None:
+    """Σ exp(x) v / Σ exp(x): a softmax and a product with v in one, divided at the end."""
+    last = steps[number]
+    if len(set(last.inputs)) != 2:
+        return None
+    for logits in _candidates(last, steps, maker):
+        first = maker.get(logits, -1)
+        depending, parts = {logits}, []
+        for place in range(first + 1, number + 1):
+            if not depending.isdisjoint(steps[place].inputs):
+                depending.update(value for value in steps[place].outputs if value is not None)
+                parts.append(place)
+        needed, kept = set(last.inputs), [number]
+        for place in reversed(parts[:-1]):
+            if not needed.isdisjoint(steps[place].outputs):
+                needed.update(steps[place].inputs)
+                kept.append(place)
+        others = dict.fromkeys(v for place in kept for v in steps[place].inputs if v not in depending)
+        if len(others) != 1 or len(kept) > LONGEST or not depending.issuperset(last.inputs):
+            continue
+        func = Spelled(tuple(steps[place] for place in sorted(kept)), logits, tuple(others))
+        (other,) = (tape.values[value] for value in others)
+        x, z = tape.values[logits], tape.values[last.output]
+        if not other.is_floating_point() or not z.is_floating_point() or not _has_end(last, list(func.steps)):
+            continue
+        try:
+            shifted, doubled = func(torch.where(torch.isfinite(x), x + 1, x), other), func(x, other * 2)
+            changed = func(x * 0.5, other)
+        except (RuntimeError, TypeError, IndexError, ValueError):
+            continue
+        rounding = max(1e-3, 8 * torch.finfo(z.dtype).eps) * z.abs().amax() if z.numel() else 0
+        same = bool(((shifted - z).abs() <= rounding).all() and ((doubled - 2 * z).abs() <= 2 * rounding).all())
+        if same and bool(((changed - z).abs() > 0).any()):
+            return func
     return None
 
 

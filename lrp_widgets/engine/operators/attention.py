@@ -13,10 +13,10 @@ from torch import Tensor
 from lrp_widgets.engine.layers.reciprocal import reciprocal
 from lrp_widgets.engine.operators.first_order import first_order
 from lrp_widgets.engine.operators.options import Options
-from lrp_widgets.engine.operators.pullback import Pullback, PulledBack
+from lrp_widgets.engine.operators.pullback import Pullback, PulledBack, vjp
 from lrp_widgets.engine.trace.tape import Ref, Step, Tape
 
-__all__ = ["attention", "softmax"]
+__all__ = ["attention", "softmax", "weighted_mean"]
 
 
 def softmax(step: Step, tape: Tape, options: Options) -> Pullback:
@@ -30,6 +30,24 @@ def softmax(step: Step, tape: Tape, options: Options) -> Pullback:
         assert handed is not None
         # A row that is masked as a whole has even weights: its logits are the mask's, not the model's.
         return [handed if counted is None else torch.where(counted, handed, 0)], cause
+
+    return pullback
+
+
+def weighted_mean(step: Step, tape: Tape, options: Options) -> Pullback:
+    """Σ exp(x) v / Σ exp(x), divided at the end: the same as softmax and product."""
+    adjoint, (z, *_) = vjp(step, tape)
+    one_over_z, counted = reciprocal(z), _counted(tape.values[step.inputs[0]])
+    func: Any = step.func
+    # Multiplied element by element, the exponentials are a gate, as the weights of a softmax are.
+    is_gate = options.product == "signal" and not any(part.op in ("mm", "bmm", "matmul", "mv") for part in func.steps)
+    of_logits = 0.0 if options.attention == "held constant" or is_gate else 0.5
+
+    def pullback(relevance: Tensor) -> PulledBack:
+        of_x, of_v = adjoint(relevance * one_over_z)
+        handed = tape.values[step.inputs[0]] * of_x * of_logits
+        handed = handed if counted is None else torch.where(counted, handed, 0)
+        return [handed, tape.values[step.inputs[1]] * of_v * (1 - of_logits)], "softmax"
 
     return pullback
 

@@ -7,7 +7,8 @@ a ⊙ vjp(R / (z + ε)), and the explanation names it.
 
 from __future__ import annotations
 
-from lrp_widgets.engine.operators.attention import attention, softmax
+from lrp_widgets.engine.layers.softmax import WEIGHTED
+from lrp_widgets.engine.operators.attention import attention, softmax, weighted_mean
 from lrp_widgets.engine.operators.complex_pairs import complex_rule
 from lrp_widgets.engine.operators.first_order import fallback, taylor
 from lrp_widgets.engine.operators.identity_routing import identity, lookup, overwriting, routing
@@ -108,6 +109,7 @@ OPERATORS: dict[str, OperatorRule] = {
     "native_group_norm": group_norm,
     **dict.fromkeys(("native_batch_norm", "_native_batch_norm_legit"), batch_statistics),
     **dict.fromkeys(("_softmax", "_log_softmax", "_safe_softmax"), softmax),
+    WEIGHTED: weighted_mean,
     **dict.fromkeys(
         (
             "_scaled_dot_product_flash_attention_for_cpu",

@@ -94,6 +94,39 @@ def test_half_precision_too(dtype: torch.dtype) -> None:
     assert [step.op for step in steps].count("_softmax") == 1
 
 
+@pytest.mark.parametrize("attention", ["AttnLRP", "held constant"])
+def test_a_mean_that_is_divided_at_its_end_is_explained_alike(attention: str) -> None:
+    class Late(Attention):
+        def forward(self, x: Tensor) -> Tensor:
+            logits = self.q(x) @ self.k(x).mT
+            weights = (logits - logits.amax(-1, keepdim=True)).exp()
+            return ((weights @ self.v(x)) / weights.sum(-1, keepdim=True)).sum(1)
+
+    method = lw.LRP(lw.epsilon(epsilon=0, attention=attention))
+    expected = lw.Explainer(Attention(lambda a: a.softmax(-1))).explain(X, 0, method)
+    got = lw.Explainer(Late(lambda a: a)).explain(X, 0, method)
+    torch.testing.assert_close(got.relevance, expected.relevance, rtol=1e-5, atol=1e-8)
+    assert all(line.closes for line in got.layers) and got.fallbacks == ()
+
+
+@pytest.mark.parametrize("product", ["signal", "half"])
+def test_pooling_that_is_divided_at_its_end_too(product: str) -> None:
+    class Pool(nn.Module):
+        def __init__(self, late: bool) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.logit, self.late = nn.Linear(4, 1, dtype=torch.float64), late
+
+        def forward(self, x: Tensor) -> Tensor:
+            logits = self.logit(x)
+            return (logits.exp() * x).sum(1) / logits.exp().sum(1) if self.late else (logits.softmax(1) * x).sum(1)
+
+    method = lw.LRP(lw.epsilon(epsilon=0, product=product))
+    early, late = (lw.Explainer(Pool(late)).explain(X, 0, method) for late in (False, True))
+    torch.testing.assert_close(late.relevance, early.relevance, rtol=1e-5, atol=1e-8)
+    assert all(line.closes for line in late.layers)
+
+
 class Map(nn.Module):
     def __init__(self, way: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
