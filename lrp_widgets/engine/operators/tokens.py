@@ -85,7 +85,8 @@ def _index_add(step: Step, tape: Tape, relevance: Tensor) -> Tensor:
 
 def _counted(step: Step, tape: Tape, relevance: Tensor) -> Tensor:
     """bincount: the relevance of a count, shared by the tokens that are counted there."""
-    ref, weights = step.args[0], step.args[1] if len(step.args) > 1 else step.kwargs.get("weights")
+    args: list[Any] = list(step.args)
+    ref, weights = args[0], args[1] if len(args) > 1 else step.kwargs.get("weights")
     one_over_z = reciprocal(tape.values[step.output].to(relevance.dtype))
     each = (relevance * one_over_z)[tape.values[ref.value]]
     return each if weights is None else each * weights
@@ -98,8 +99,9 @@ def _index(step: Step, tape: Tape, options: Options) -> Pullback:
 
 def _index_put(step: Step, tape: Tape, options: Options) -> Pullback:
     """Numbers written at the places of the tokens: what was added there in proportion, what replaced evenly."""
-    numbers, accumulates = step.args[2], step.args[3] if len(step.args) > 3 else step.kwargs.get("accumulate", False)
-    indices = [tape.values[item.value] if isinstance(item, Ref) else item for item in step.args[1]]
+    args: list[Any] = list(step.args)
+    numbers, accumulates = args[2], args[3] if len(args) > 3 else step.kwargs.get("accumulate", False)
+    indices = [tape.values[item.value] if isinstance(item, Ref) else item for item in args[1]]
     over: Tensor = tape.values[step.output].to(numbers.dtype)
     if not accumulates:
         over = torch.zeros_like(over).index_put(indices, torch.ones((), dtype=over.dtype), accumulate=True)

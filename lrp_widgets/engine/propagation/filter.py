@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lrp_widgets.engine.trace.tape import Tape
+from lrp_widgets.engine.trace.tape import Step, Tape
 from lrp_widgets.params import Setting
 from lrp_widgets.polygon import polygon_mask
 
-__all__ = ["Filter", "filters_at"]
+__all__ = ["Filter", "channel_axis", "filters_at"]
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,14 @@ class Filter(Setting):
         if not isinstance(self.block, bool):
             raise TypeError(f"Filter.block must be True or False, got {self.block!r}.")
 
-    def mask(self, like: Tensor) -> Tensor:
-        """S as 1 and 0, in a shape that broadcasts against the relevance of the layer (batch, channels, …)."""
+    def mask(self, like: Tensor, axis: int | None = None) -> Tensor:
+        """S as 1 and 0, in a shape that broadcasts against the relevance of the layer (batch, channels, …).
+
+        axis: where the layer has its channels; behind the batch where it is None, and last for three axes (tokens).
+        """
         chosen = torch.ones([1] * like.ndim, dtype=like.dtype, device=like.device)
         if self.channels:
-            chosen = chosen * self._channels(like)
+            chosen = chosen * self._channels(like, axis)
         if self.region:
             if like.ndim != 4:
                 raise ValueError(
@@ -74,10 +77,11 @@ class Filter(Setting):
         mask[(0, *self.neuron)] = 1
         return mask
 
-    def _channels(self, like: Tensor) -> Tensor:
+    def _channels(self, like: Tensor, axis: int | None) -> Tensor:
         if like.ndim < 2:
             raise ValueError(f"Filter.channels needs a layer with channels; {self.layer!r} has none.")
-        axis = 1 if like.ndim != 3 else 2  # (batch, tokens, channels)
+        if axis is None:
+            axis = 1 if like.ndim != 3 else 2  # (batch, tokens, channels)
         count = like.shape[axis]
         if max(self.channels) >= count:
             raise ValueError(
@@ -98,6 +102,48 @@ def _is_polygon(region: object) -> bool:
     numbers = [number for point in points for number in point]
     finite = all(isinstance(n, int | float) and not isinstance(n, bool) and math.isfinite(n) for n in numbers)
     return len(points) == len(region) >= 3 and finite and all(0 <= n <= 1 for n in numbers)
+
+
+def channel_axis(value: int, tape: Tape) -> int | None:
+    """Where a value of three axes has its channels: signals (batch, channels, time), tokens (batch, tokens, channels).
+
+    It is told by the layer that the value comes from, or for an input by the one that reads it; None where neither
+    tells.
+    """
+    if tape.values[value].ndim != 3:
+        return None
+    maker = {output: step for step in tape.steps for output in step.outputs if output is not None}
+    turned = False
+    at = value
+    while at in maker:
+        step = maker[at]
+        own = _axis_of_layer(step)
+        if own is not None:
+            return 3 - own if turned else own
+        if step.op in ("transpose", "permute", "mT") and _swaps_last_two(step):
+            turned = not turned
+        # Pooling over time runs as pooling of pictures that are one pixel high.
+        before = [v for v in step.inputs if tape.values[v].ndim == 3 or step.op in ("squeeze", "unsqueeze")]
+        if not before:
+            return None
+        at = before[0]
+    readers = (_axis_of_layer(step) for step in tape.steps if at in step.inputs)
+    axis = next((own for own in readers if own is not None), None)
+    return None if axis is None else 3 - axis if turned else axis
+
+
+def _axis_of_layer(step: Step) -> int | None:
+    if step.affine is not None:
+        return 1 if step.affine.kind in ("convolution", "normalization") else 2
+    if step.op in ("native_layer_norm", "embedding", "_softmax"):
+        return 2
+    return 1 if step.op.endswith(("pool1d", "pool2d", "pool2d_with_indices")) or "group_norm" in step.op else None
+
+
+def _swaps_last_two(step: Step) -> bool:
+    if step.op == "permute":
+        return [axis % 3 for axis in step.args[1]] == [0, 2, 1]
+    return {axis % 3 for axis in step.args[1:3]} == {1, 2}
 
 
 def filters_at(filters: tuple[Filter, ...], tape: Tape) -> dict[int, tuple[Filter, ...]]:

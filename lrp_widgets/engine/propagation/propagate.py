@@ -14,7 +14,7 @@ from lrp_widgets.engine.composites.composite import Composite, resolve
 from lrp_widgets.engine.layers.layer import Layer
 from lrp_widgets.engine.operators import Options, fallback, operator_rule
 from lrp_widgets.engine.propagation.explanation import LayerRelevance
-from lrp_widgets.engine.propagation.filter import Filter, filters_at
+from lrp_widgets.engine.propagation.filter import Filter, channel_axis, filters_at
 from lrp_widgets.engine.propagation.ledger import LedgerEntry, Sums, lines_of, sums_of
 from lrp_widgets.engine.propagation.rows import Rows, by_row, row_mean, rows_of_values
 from lrp_widgets.engine.rules import Rule
@@ -163,7 +163,8 @@ class _Way:
         """What the filters at a value let through, and the sums of what they hold back."""
 
         def divide(relevance: Tensor, filters: tuple[Filter, ...]) -> tuple[Tensor, Sums]:
-            through = reduce(torch.mul, (filter_.mask(relevance) for filter_ in filters), relevance)
+            axis = channel_axis(value, self.tape)
+            through = reduce(torch.mul, (filter_.mask(relevance, axis) for filter_ in filters), relevance)
             return through, sums_of(relevance - through, self.tape.batch, self.rows.get(value))
 
         return self.memo(("filter", value), divide, self.relevance[value], self.filters[value])
