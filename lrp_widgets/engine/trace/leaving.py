@@ -50,12 +50,20 @@ class Leaving(TorchFunctionMode):
         self.tracked, self.where = tracked, where
         self.arrays: dict[str, str] = {}
         self.numbers: dict[str, str] = {}
+        self._left: list[tuple[Tensor, Tensor]] = []  # the tensors that left as a whole, and what they held then
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         for readers, layers in ((_ARRAYS, self.arrays), (_NUMBERS, self.numbers)):
             if func in readers and self.tracked(args[0]):
                 layers.setdefault(self.where(), readers[func])
+                if layers is self.arrays:
+                    self._left.append((args[0].detach(), args[0].detach().clone()))
         return func(*args, **(kwargs or {}))
+
+    @property
+    def written(self) -> bool:
+        """Whether something was written into the memory of a tensor that left, as numpy can."""
+        return any(not torch.equal(now, then) for now, then in self._left)
 
 
 def outside_constants(steps: Sequence[Step], others: Sequence[Step], fixed: Callable[[Tensor], bool]) -> list[Step]:

@@ -221,8 +221,8 @@ def _recorded(
             )
             + (_QUANTIZED if any("quantized" in type(m).__module__ for m in model.modules()) else "")
         )
-    notes = [text_of(where, how) for where, how in leaving.arrays.items()]
-    if leaving.numbers or any(_has_foreign(step, recorder) for step in recorder.steps):
+    notes: list[str] = []
+    if leaving.numbers or leaving.arrays or any(_has_foreign(step, recorder) for step in recorder.steps):
         again = partial(_run, model, select=select, channels_last=channels_last, own_memories=own_memories)
         notes += _notes_of_return(recorder, leaving, inputs, again)
     if recorder.random_layer:
@@ -271,11 +271,10 @@ def _notes_of_return(
         with same_draws():
             others = again(inputs.moved())[0].steps
     except Exception:  # the model does not run there: what left may have come back
-        return [text_of(where, how) for where, how in leaving.numbers.items()]
+        return [text_of(where, how) for where, how in (leaving.arrays | leaving.numbers).items()]
     changed = outside_constants(recorder.steps, others, recorder.is_fixed)
-    if changed and leaving.numbers:
-        return [text_of(where, how) for where, how in leaving.numbers.items() if where not in leaving.arrays]
-    if leaving.arrays:  # what comes back from there is named already
-        return []
+    if leaving.arrays or leaving.numbers:  # what was read out for a log or an `if` has not come back
+        came_back = changed or leaving.written
+        return [text_of(where, how) for where, how in (leaving.numbers | leaving.arrays).items()] if came_back else []
     layers = dict.fromkeys(f"The layer {step.module!r}" if step.module else "The model itself" for step in changed)
     return [text_of(where, "through numpy, a list or another thread") for where in layers]

@@ -49,6 +49,12 @@ def written_through_numpy(x: Tensor) -> Tensor:
     return buffer
 
 
+def written_behind(x: Tensor) -> Tensor:
+    own = x[:, :2] * 2
+    own.detach().numpy()[:] = 1.0
+    return own
+
+
 LEAVES: dict[str, Callable[[Tensor], Tensor]] = {
     "numpy": lambda x: torch.from_numpy(x.detach().numpy()[:, :2].copy()),
     "numpy by another name": lambda x: torch.as_tensor(np.sin(np.asarray(x.detach())))[:, :2],
@@ -62,6 +68,7 @@ LEAVES: dict[str, Callable[[Tensor], Tensor]] = {
     "a complex number": lambda x: x[:, :2] * complex(x.max()).real,
     "another thread": in_a_thread,
     "a write through numpy": written_through_numpy,
+    "a write through numpy into what depends on the input": written_behind,
     "dlpack": lambda x: torch.from_dlpack(np.from_dlpack(x.detach()).copy())[:, :2],
 }
 
@@ -94,6 +101,7 @@ STAYS: dict[str, Callable[[Tensor], Tensor]] = {
     "a print": lambda x: [str(x.tolist()), x[:, :2]][1],  # type: ignore[return-value]
     "a text": lambda x: [f"{x} {x.max():.2f}", x[:, :2]][1],  # type: ignore[return-value]
     "memory for answers": answers_in_memory,
+    "a log": lambda x: [x.detach().numpy().mean(), x[:, :2]][1],
     "a constant": lambda x: x[:, :2] * torch.tensor([1.0, 2.0]).max().item(),
     "a constant of numpy": lambda x: x[:, :2] * torch.from_numpy(np.ones(2, np.float32)),
     "a mask": lambda x: x[:, :2] * (x[:, :2] > 0).float(),
