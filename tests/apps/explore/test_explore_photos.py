@@ -69,7 +69,7 @@ def test_the_look_of_many_pixels(dashboard, explored):
 
 
 @pytest.mark.parametrize(
-    ("value", "said"), [(0.0, "0.000"), (21.4, "21.400"), (-0.0005, "-0.001"), (-4.2e-5, "-4.2e-05"), (3e-9, "3.0e-09")]
+    ("value", "said"), [(0.0, "0.000"), (21.4, "21.400"), (-0.0005, "−0.001"), (-4.2e-5, "−4.2e−05"), (3e-9, "3.0e−09")]
 )
 def test_a_small_sum_is_not_written_as_zero(value: float, said: str):
     assert _amount(value) == said
