@@ -170,7 +170,7 @@ def domain_of(like: Any) -> Domain:
             numbers = torch.as_tensor(value, dtype=x.dtype)
             return numbers if numbers.ndim == 0 else numbers.reshape(sizes)
 
-        return Domain(tuple(x.shape[1:]), bound(like.low), bound(like.high), x.mean(0))
+        return Domain(tuple(x.shape[1:]), bound(like.low), bound(like.high))
     if isinstance(like, Tensor) and like.ndim >= 2:
         return Domain(tuple(like.shape[1:]))
     raise TypeError(f"like must be lw.Samples or a tensor with a batch dimension, got {type(like).__name__}.")
@@ -203,8 +203,6 @@ class _Climb:
         self.dtype = weight.dtype if weight is not None else inputs.dtype
         self.device = weight.device if weight is not None else inputs.device
         self.parameters = self._start(count, start)
-        self.scores: list[Tensor] = []
-        self.densities: list[Tensor] = []
 
     def _start(self, count: int, start: Any) -> Tensor:
         if isinstance(start, Prototypes):
@@ -228,6 +226,8 @@ class _Climb:
         exact = bend is not None and not self.robust and self.diversity is None
         way = Whitened(self.parameters, bend, self.rate, exact, self.steps) if bend is not None else _adam(self)
         last: Prototypes | None = None
+        # Each step writes its own row, so that what was yielded before stays as it was.
+        scores, densities = (self.parameters.new_empty(self.steps, len(self.parameters)) for _ in range(2))
         for step in range(self.steps):
             if last is not None and abandoned():
                 return
@@ -238,11 +238,11 @@ class _Climb:
                     "the last good prototypes are in `last` of this error.", last,
                 )  # fmt: skip
             kept = way.accepted(value + density)
-            self.scores.append(value if not self.scores else torch.where(kept, value, self.scores[-1]))
-            self.densities.append(density if not self.densities else torch.where(kept, density, self.densities[-1]))
+            scores[step] = torch.where(kept, value, scores[step - 1]) if step else value
+            densities[step] = torch.where(kept, density, densities[step - 1]) if step else density
             good = way.good(self.parameters, kept)
             inputs = shown if bool(kept.all()) else self._inputs(good)
-            last = Prototypes(inputs, good.clone(), torch.stack(self.scores), torch.stack(self.densities))
+            last = Prototypes(inputs, good.clone(), scores[: step + 1], densities[: step + 1])
             self.parameters = self.image.keep(way.step(self.parameters, gradient, kept, step), self.domain)
             yield last
 

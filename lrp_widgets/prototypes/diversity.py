@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from torch import Tensor
 from torch.nn import functional
+
+from lrp_widgets.prototypes.experts import checked_strength
 
 __all__ = ["Diversity"]
 
@@ -24,9 +25,7 @@ class Diversity:
     strength: float = 1.0
 
     def __post_init__(self) -> None:
-        value = self.strength
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
-            raise ValueError(f"Diversity.strength must be a finite number of at least 0, got {value!r}.")
+        object.__setattr__(self, "strength", checked_strength(type(self).__name__, self.strength))
 
     @property
     def layers(self) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from lrp_widgets.samples import Samples
 
-__all__ = ["L2", "RBM", "Expert", "ExpertSum", "Gaussian", "Near", "NoExpert", "TotalVariation"]
+__all__ = ["L2", "RBM", "Expert", "ExpertSum", "Gaussian", "Near", "NoExpert", "TotalVariation", "checked_strength"]
 
 LARGEST = 4096  # numbers of an input up to which a covariance of all pairs is kept
 
@@ -49,7 +49,8 @@ class Expert:
         return ExpertSum((self, other))
 
 
-def _strength(owner: str, value: Any) -> float:
+def checked_strength(owner: str, value: Any) -> float:
+    """A strength as a float. Raises ValueError that names its owner."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
         raise ValueError(f"{owner}.strength must be a finite number of at least 0, got {value!r}.")
     return float(value)
@@ -123,7 +124,7 @@ class L2(Expert):
     around: Any = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "strength", _strength(type(self).__name__, self.strength))
+        object.__setattr__(self, "strength", checked_strength(type(self).__name__, self.strength))
 
     def _centre(self, x: Tensor) -> Tensor:
         if self.around is None:
@@ -173,7 +174,7 @@ class TotalVariation(Expert):
     strength: float
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "strength", _strength(type(self).__name__, self.strength))
+        object.__setattr__(self, "strength", checked_strength(type(self).__name__, self.strength))
 
     def log_density(self, x: Tensor) -> Tensor:
         """Minus the strength times the sum of differences along every axis behind the channels."""
@@ -188,7 +189,7 @@ class _Fitted(Expert):
     tensors: dict[str, Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "strength", _strength(type(self).__name__, self.strength))
+        object.__setattr__(self, "strength", checked_strength(type(self).__name__, self.strength))
 
     def check(self, shape: tuple[int, ...]) -> None:
         """Raise ValueError where it was fitted on inputs of another shape."""

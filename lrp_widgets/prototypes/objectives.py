@@ -151,20 +151,26 @@ class Contrast(Objective):
 
 
 @dataclass(frozen=True)
-class Neuron(Objective):
+class _OfLayer(Objective):
+    """An objective that reads one layer."""
+
+    layer: str
+
+    @property
+    def layers(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Its layer."""
+        return (self.layer,)
+
+
+@dataclass(frozen=True)
+class Neuron(_OfLayer):
     """One number of a layer.
 
     at: its indices behind the batch, for instance (channel, row, column).
     """
 
     equation: ClassVar[str] = "a_j(x)"
-    layer: str
     at: int | tuple[int, ...]
-
-    @property
-    def layers(self) -> tuple[str, ...]:  # type: ignore[override]
-        """Its layer."""
-        return (self.layer,)
 
     def value(self, scores: Tensor, activations: Mapping[str, Tensor]) -> Tensor:
         """The activation of the neuron."""
@@ -180,21 +186,15 @@ def _channel_axis(a: Tensor) -> int:
 
 
 @dataclass(frozen=True)
-class Channel(Objective):
+class Channel(_OfLayer):
     """The mean of one channel over all positions of a layer.
 
     axis: where the layer has its channels; by default behind the batch, and last for tokens (count, tokens, channels).
     """
 
     equation: ClassVar[str] = "1/n Σ_p a_kp(x)"
-    layer: str
     channel: int
     axis: int | None = None
-
-    @property
-    def layers(self) -> tuple[str, ...]:  # type: ignore[override]
-        """Its layer."""
-        return (self.layer,)
 
     def value(self, scores: Tensor, activations: Mapping[str, Tensor]) -> Tensor:
         """The mean activation of the channel."""
@@ -206,16 +206,10 @@ class Channel(Objective):
 
 
 @dataclass(frozen=True)
-class Layer(Objective):
+class Layer(_OfLayer):
     """The mean square of a layer: whatever it answers strongly to (DeepDream)."""
 
     equation: ClassVar[str] = "1/n Σ_j a_j(x)²"
-    layer: str
-
-    @property
-    def layers(self) -> tuple[str, ...]:  # type: ignore[override]
-        """Its layer."""
-        return (self.layer,)
 
     def value(self, scores: Tensor, activations: Mapping[str, Tensor]) -> Tensor:
         """The mean square of the activations."""
@@ -224,18 +218,12 @@ class Layer(Objective):
 
 
 @dataclass(frozen=True, eq=False)
-class Direction(Objective):
+class Direction(_OfLayer):
     """The mean over positions of the product of a layer's channels with a vector, one number a channel."""
 
     equation: ClassVar[str] = "1/n Σ_p Σ_k v_k a_kp(x)"
-    layer: str
     vector: Any
     axis: int | None = None
-
-    @property
-    def layers(self) -> tuple[str, ...]:  # type: ignore[override]
-        """Its layer."""
-        return (self.layer,)
 
     def value(self, scores: Tensor, activations: Mapping[str, Tensor]) -> Tensor:
         """The mean product with the vector."""

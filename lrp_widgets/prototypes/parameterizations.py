@@ -28,7 +28,6 @@ class Domain:
     shape: tuple[int, ...]
     low: Tensor | None = None
     high: Tensor | None = None
-    mean: Tensor | None = None
 
     def clamp(self, x: Tensor) -> Tensor:
         """x with its numbers moved to the nearest bound."""

@@ -8,8 +8,6 @@ times its relevance: each of them takes the share s_i = 1 / n. What constants ad
 
 from __future__ import annotations
 
-from typing import Any
-
 from torch import Tensor
 
 from lrp_widgets.engine.layers.reciprocal import reciprocal
@@ -17,7 +15,7 @@ from lrp_widgets.engine.operators.first_order import fallback
 from lrp_widgets.engine.operators.identity_routing import routing
 from lrp_widgets.engine.operators.options import Options
 from lrp_widgets.engine.operators.pullback import OperatorRule, Pullback, PulledBack, vjp
-from lrp_widgets.engine.trace.step import Ref, Step
+from lrp_widgets.engine.trace.step import Ref, Step, ref_places
 from lrp_widgets.engine.trace.tape import Tape
 
 __all__ = ["gate_last", "gathered", "linear", "multilinear", "of_first", "product_over", "written_into"]
@@ -33,9 +31,7 @@ def multilinear(*factors: int) -> OperatorRule:
 
     def rule(step: Step, tape: Tape, options: Options) -> Pullback:
         active = [place for place in factors if place < len(step.args) and isinstance(step.args[place], Ref)]
-        shares = [
-            1 / len(active) if place in active else 1.0 for place, arg in enumerate(step.args) for _ in _refs(arg)
-        ]
+        shares = [1 / len(active) if place in active else 1.0 for place in ref_places(step.args)]
         return _shared(step, tape, shares + [1.0] * (len(step.inputs) - len(shares)))
 
     return rule
@@ -43,7 +39,7 @@ def multilinear(*factors: int) -> OperatorRule:
 
 def gate_last(step: Step, tape: Tape, options: Options) -> Pullback:
     """lerp(x, y, g) = x + g (y − x): a weight that depends on the input is a gate, and the signals take all."""
-    places = [place for place, arg in enumerate(step.args) for _ in _refs(arg)]
+    places = ref_places(step.args)
     return _shared(step, tape, [0.0 if place == 2 else 1.0 for place in places])
 
 
@@ -70,12 +66,6 @@ def gathered(step: Step, tape: Tape, options: Options) -> Pullback:
     if how in ("amax", "amin"):
         return routing(step, tape, options)
     return (linear if how in ("sum", "mean", "add") else fallback)(step, tape, options)
-
-
-def _refs(arg: Any) -> list[Ref]:
-    if isinstance(arg, Ref):
-        return [arg]
-    return [ref for item in arg for ref in _refs(item)] if isinstance(arg, tuple | list) else []
 
 
 def _shared(step: Step, tape: Tape, shares: list[float]) -> Pullback:

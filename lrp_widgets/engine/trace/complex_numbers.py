@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lrp_widgets.engine.trace.step import Ref, fill, flat_tensors, out_arguments
+from lrp_widgets.engine.trace.step import fill, flat_tensors, out_arguments, ref_places
 
 __all__ = ["ComplexOperation", "as_pairs", "has_complex"]
 
@@ -37,7 +37,7 @@ class ComplexOperation:
 
     def __init__(self, func: Any, arguments: Any, are_complex: tuple[bool, ...]) -> None:
         self.func, self.arguments, self.are_complex = func, arguments, are_complex
-        self.places = _places(arguments[0])
+        self.places = ref_places(arguments[0])
 
     def __call__(self, *active: Tensor) -> Any:
         """The answers, as pairs, for one tensor for each Ref."""
@@ -49,14 +49,3 @@ class ComplexOperation:
         for tensor, is_complex in zip(active, self.are_complex, strict=True):
             # A clone: an operation in place must not write into the recorded value.
             yield torch.view_as_complex(tensor.contiguous().clone()) if is_complex else tensor.clone()
-
-
-def _places(args: tuple[Any, ...]) -> tuple[int, ...]:
-    """For each Ref among the positional arguments, the position it stands in."""
-    return tuple(place for place, arg in enumerate(args) for _ in _refs(arg))
-
-
-def _refs(arg: Any) -> list[Ref]:
-    if isinstance(arg, Ref):
-        return [arg]
-    return [ref for item in arg for ref in _refs(item)] if isinstance(arg, tuple | list) else []

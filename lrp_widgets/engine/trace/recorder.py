@@ -26,7 +26,7 @@ from lrp_widgets.engine.trace.step import (
 )
 from lrp_widgets.engine.trace.tokens import ASKS_MASK, MAKES_CODES, hands_tokens_on
 
-__all__ = ["Recorder", "RecordingError"]
+__all__ = ["Recorder", "RecordingError", "layer_in_words"]
 
 
 class RecordingError(RuntimeError):
@@ -74,6 +74,11 @@ _max_pool = torch.ops.aten.max_pool2d_with_indices.default
 _bag = torch.ops.aten._embedding_bag.default
 _bag_forward = torch.ops.aten._embedding_bag_forward_only.default
 _overwrite = torch.ops.aten.copy_.default
+
+
+def layer_in_words(path: str) -> str:
+    """A layer as a sentence begins with it; "" is the model."""
+    return f"The layer {path!r}" if path else "The model itself"
 
 
 class Recorder(TorchDispatchMode):
@@ -190,8 +195,7 @@ class Recorder(TorchDispatchMode):
 
     def where(self) -> str:
         """The layer that runs now, in words."""
-        path = running_module(self.paths)
-        return f"The layer {path!r}" if path else "The model itself"
+        return layer_in_words(running_module(self.paths))
 
     def _refer(self, tree: Any, inputs: list[int], tokens: bool, masks: bool = True) -> Any:
         """The arguments with a Ref for every value; whole numbers are constants where `tokens` is False.

@@ -17,6 +17,7 @@ __all__ = [
     "op_name",
     "out_arguments",
     "output_tensors",
+    "ref_places",
     "replay",
     "written_tensors",
 ]
@@ -87,6 +88,15 @@ def fill(tree: Any, tensors: Iterator[Tensor]) -> Any:
     if isinstance(tree, dict):
         return {key: fill(item, tensors) for key, item in tree.items()}
     return tree
+
+
+def ref_places(tree: Any) -> tuple[int, ...]:
+    """For each Ref in a step's positional arguments, in order of appearance, the position it stands in."""
+    return tuple(place for place, arg in enumerate(tree) for _ in range(_count_refs(arg)))
+
+
+def _count_refs(arg: Any) -> int:
+    return sum(map(_count_refs, arg)) if isinstance(arg, tuple | list) else int(isinstance(arg, Ref))
 
 
 def replay(step: Step, tensors: list[Tensor]) -> list[Tensor]:

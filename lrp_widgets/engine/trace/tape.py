@@ -24,7 +24,7 @@ from lrp_widgets.engine.trace.draws import note_of_draws, outside_state, same_dr
 from lrp_widgets.engine.trace.inputs import Inputs, copied, floating, inputs_of
 from lrp_widgets.engine.trace.leaving import Leaving, outside_constants, text_of
 from lrp_widgets.engine.trace.memory_budget import MemoryBudget
-from lrp_widgets.engine.trace.recorder import Recorder, RecordingError
+from lrp_widgets.engine.trace.recorder import Recorder, RecordingError, layer_in_words
 from lrp_widgets.engine.trace.step import Ref, Step, flat_tensors, replay
 from lrp_widgets.engine.trace.unbatched import with_batch
 from lrp_widgets.wording import in_words
@@ -255,7 +255,7 @@ def _run(
         with recorder:
             chosen = select(result)
         if recorder.random_layer is None and outside_state() != before:
-            recorder.random_layer = "The model itself"
+            recorder.random_layer = layer_in_words("")
         return recorder, leaving, starts, recorder.find(chosen)
 
 
@@ -276,5 +276,5 @@ def _notes_of_return(
     if leaving.arrays or leaving.numbers:  # what was read out for a log or an `if` has not come back
         came_back = changed or leaving.written
         return [text_of(where, how) for where, how in (leaving.numbers | leaving.arrays).items()] if came_back else []
-    layers = dict.fromkeys(f"The layer {step.module!r}" if step.module else "The model itself" for step in changed)
+    layers = dict.fromkeys(layer_in_words(step.module) for step in changed)
     return [text_of(where, "through numpy, a list or another thread") for where in layers]
