@@ -1,14 +1,28 @@
-"""Two threads in a chosen order: a lock that tells when somebody waits for it, in place of luck and of pauses."""
+"""Two threads in a chosen order, by a lock that tells when somebody waits; and coroutines on a loop of their own."""
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
-__all__ = ["Other", "WatchedLock"]
+__all__ = ["Other", "WatchedLock", "run_coroutine"]
+
+T = TypeVar("T")
 
 PATIENCE = 60.0  # s: far longer than anything takes; it only ends a test that would hang
+
+
+def run_coroutine(coroutine: Coroutine[Any, Any, T]) -> T:
+    """What a coroutine returns, on a thread of its own.
+
+    Once a browser test has run in this process, Playwright's loop runs on the main thread until the session ends, and
+    asyncio.run refuses to begin another one beside it.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, coroutine).result()
 
 
 class WatchedLock:

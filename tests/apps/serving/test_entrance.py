@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import http.client
 import urllib.request
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import pytest
 from apps.serving.stub import App, visit, wait_for
 from serving import get, kernels, running
 from tornado.httputil import HTTPHeaders
+from waiting import run_coroutine
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
@@ -194,7 +194,7 @@ def test_a_kernel_is_its_visitors_alone(app: App):
         for method, path in (("GET", "api/kernels/"), ("DELETE", "api/kernels/"), ("POST", "voila/api/shutdown/")):
             assert answer(app, f"/{path}{guest.kernel}", method, Cookie=cookie)[:2] == (404, NOT_YOURS)
         address = f"{app.address.replace('http', 'ws')}api/kernels/{guest.kernel}/channels?session_id=a"
-        assert asyncio.run(_refused(address, cookie)) == (404, NOT_YOURS)
+        assert run_coroutine(_refused(address, cookie)) == (404, NOT_YOURS)
     assert answer(app, f"/api/kernels/{guest.kernel}", Cookie=guest.cookie)[0] == 200
     assert answer(app, f"/voila/api/shutdown/{guest.kernel}", "POST", Cookie=guest.cookie)[0] == 204
     assert answer(app, f"/api/kernels/{guest.kernel}", Cookie=guest.cookie)[0] == 404

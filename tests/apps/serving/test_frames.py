@@ -12,6 +12,7 @@ import pytest
 from apps.serving.fuzzing import KERNEL, spoilt, whole
 from apps.serving.stub import App, visit
 from serving import free_port, get, serving
+from waiting import run_coroutine
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
@@ -100,7 +101,7 @@ def test_no_frame_makes_the_server_stand_still(tmp_path):
     port = free_port()
     script = Path(__file__).with_name("fuzzing.py")
     with serving([sys.executable, script, str(port)], port, tmp_path / "log"):
-        asyncio.run(_throw(port, random.Random(16)))
+        run_coroutine(_throw(port, random.Random(16)))
     assert "Traceback" not in (tmp_path / "log").read_text()
 
 
@@ -140,10 +141,10 @@ def test_a_page_without_the_subprotocol_does_not_reach_its_kernel(app: App):
         return caught.value.response.status_code, caught.value.response.body.decode()
 
     said = f"The websocket of a kernel must offer the subprotocol {PROTOCOL}.\n"
-    assert asyncio.run(refused(address)) == (400, said)
-    assert asyncio.run(refused(address, "v2.kernel.websocket.jupyter.org")) == (400, said)
+    assert run_coroutine(refused(address)) == (400, said)
+    assert run_coroutine(refused(address, "v2.kernel.websocket.jupyter.org")) == (400, said)
     said = "session_id must have at most 64 letters, digits, - and _.\n"
-    assert asyncio.run(refused(address + "x" * 65, PROTOCOL)) == (400, said)
+    assert run_coroutine(refused(address + "x" * 65, PROTOCOL)) == (400, said)
     assert "HTTPServerRequest" not in app.log.read_text()  # what tornado says over a traceback
 
 
@@ -163,5 +164,5 @@ def test_a_malformed_frame_ends_its_own_connection_alone(app: App):
         assert closed.value.rcvd
         return closed.value.rcvd.reason
 
-    assert asyncio.run(attack()) == f"A frame must have between 6 and 262 offsets, got {2**64 - 1}."
+    assert run_coroutine(attack()) == f"A frame must have between 6 and 262 offsets, got {2**64 - 1}."
     assert get(app.address, PATIENCE)[0] == 200
