@@ -16,8 +16,8 @@ FAULTS = (
     Fault(
         "explore brings settings while a hand is at the controls",
         f"{A}/explore/explore.py",
-        "    @in_turn\n",
-        "",
+        "    @in_turn\n    def bring(",
+        "    def bring(",
         f"{TURNS}::test_settings_are_brought_into_the_explore_app_in_turn",
     ),
     Fault(
@@ -43,16 +43,16 @@ FAULTS = (
     ),
     Fault(
         "a late answer moves the chosen class back in explore",
-        f"{A}/explore/explore.py",
+        f"{A}/explore/display.py",
         "show_classes(self.classes, explanation, self.samples, self.settings.target)",
         "show_classes(self.classes, explanation, self.samples, settings.target)",
         f"{LATE}::test_an_answer_for_an_older_class_leaves_the_newer_choice",
     ),
     Fault(
         "a late answer moves the chosen layer back",
-        f"{A}/explore/explore.py",
-        "selected=_layer_in(explanation, self.settings.layer)",
-        "selected=_layer_in(explanation, settings.layer)",
+        f"{A}/explore/display.py",
+        "selected=existing(self.settings, explanation).layer",
+        "selected=shown.layer",
         f"{LATE}::test_an_answer_for_an_older_layer_leaves_the_newer_choice",
     ),
     Fault(
@@ -108,8 +108,8 @@ FAULTS = (
     Fault(
         "an explanation is abandoned where nothing stands yet",
         f"{A}/explore",
-        "return seen and superseded()",
-        "return superseded()",
+        "(seen and superseded())",
+        "superseded()",
         AHEAD,
     ),
     Fault(
@@ -170,9 +170,9 @@ FAULTS = (
     ),
     Fault(
         "a model that fails leaves its picture as if it were right",
-        f"{A}/explore/explore.py",
-        "self.heatmap.stale = True",
-        "self.heatmap.stale = False",
+        f"{A}/explore/display.py",
+        "        self.heatmap.stale = True",
+        "        self.heatmap.stale = False",
         f"{T}/explore/test_explore_trouble.py::test_a_model_in_training_mode",
     ),
     Fault(

@@ -48,8 +48,8 @@ FAULTS = (
     Fault(
         "a baseline of channels lies along the width",
         f"{V}/dataset/metrics.py",
-        "value.reshape(1, -1, *[1] * (x.ndim - 2))",
-        "value.reshape(1, *[1] * (x.ndim - 2), -1)",
+        "-1 if axis == channels else 1 for axis in range(x.ndim)",
+        "-1 if axis == x.ndim - 1 else 1 for axis in range(x.ndim)",
         METRICS,
     ),
     Fault(
@@ -223,8 +223,8 @@ FAULTS = (
     Fault(
         "removed pixels get the mean of all channels",
         f"{V}/flipping/removal.py",
-        "picture.mean((2, 3), keepdim=True)",
-        "picture.mean((1, 2, 3), keepdim=True)",
+        "picture.mean(_space(picture), keepdim=True)",
+        "picture.mean((1, *_space(picture)), keepdim=True)",
         f"{T}/flipping/test_removal.py",
     ),
     Fault(

@@ -39,8 +39,8 @@ FAULTS = (
     Fault(
         "integrated gradients have double weights",
         f"{M}/integrated_gradients.py",
-        "float(weight / 2)",
-        "float(weight)",
+        "gradient * float(weight / 2) + integral",
+        "gradient * float(weight) + integral",
         f"{T}/test_integrated_gradients.py",
     ),
     Fault(
@@ -123,8 +123,8 @@ FAULTS = (
     Fault(
         "Grad-CAM weighs with the sum of the gradient",
         f"{M}/grad_cam.py",
-        "gradient.mean(space, keepdim=True)",
-        "gradient.sum(space, keepdim=True)",
+        "gradient.mean(tuple(range(2, a.ndim)), keepdim=True)",
+        "gradient.sum(tuple(range(2, a.ndim)), keepdim=True)",
         f"{T}/test_grad_cam.py",
     ),
     Fault(
@@ -137,8 +137,8 @@ FAULTS = (
     Fault(
         "Grad-CAM takes the first layer with maps",
         f"{M}/grad_cam.py",
-        "list(layers.items())[-1]",
-        "list(layers.items())[0]",
+        "for value in reversed(layers):",
+        "for value in layers:",
         f"{T}/test_grad_cam.py",
     ),
     Fault(

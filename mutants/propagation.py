@@ -79,15 +79,15 @@ FAULTS = (
     Fault(
         "a tape is made beside an explanation",
         f"{E}/propagation/explainer.py",
-        "        with self._lock:\n            inputs = inputs_of(x)",
-        "        if True:\n            inputs = inputs_of(x)",
+        "        with self._lock:\n            inputs = inputs_of(x)\n            check_mode",
+        "        if True:\n            inputs = inputs_of(x)\n            check_mode",
         ALONE,
     ),
     Fault(
         "remembers() looks beside an explanation",
         f"{E}/propagation/explainer.py",
-        "        with self._lock:\n            same_input = self._tape is not None",
-        "        if True:\n            same_input = self._tape is not None",
+        "        with self._lock:\n            inputs = inputs_of(x)\n            return same_inputs",
+        "        if True:\n            inputs = inputs_of(x)\n            return same_inputs",
         ALONE,
     ),
     Fault(
@@ -113,9 +113,9 @@ FAULTS = (
     ),
     Fault(
         "a changed weight is not noticed",
-        f"{E}/propagation/explainer.py",
-        "a[1:3] == b[1:3]",
-        "a[1:2] == b[1:2]",
+        f"{E}/trace/model_state.py",
+        "before is not None and self.weights == before.weights and self.parts == before.parts",
+        "before is not None and self.parts == before.parts",
         f"{TRACE}/test_memo.py {TRACE}/test_recomputed.py",
     ),
     Fault(

@@ -147,6 +147,18 @@ class Pooled(nn.Module):
         return self.head(self.conv(x - 0.5).mean(tuple(range(-self.space, 0))))
 
 
+class Recurrent(nn.Module):
+    """The answer at the last moment: it runs without a batch dimension too."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer, self.head = layer, nn.Linear(5, 3)
+        self.eval()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.layer(x)[0])[..., -1, :]
+
+
 UNBATCHED = {
     "a picture that runs": (Pooled(nn.Conv2d(3, 4, 3), 2), torch.rand(3, 8, 8), "(n, channels, height, width)"),
     "a grey picture": (Pooled(nn.Conv2d(1, 4, 3), 2), torch.rand(1, 8, 8), "(n, channels, height, width)"),
@@ -160,6 +172,9 @@ UNBATCHED = {
     "a signal": (Pooled(nn.Conv1d(2, 4, 3), 1), torch.rand(2, 9), "(n, channels, samples)"),
     "a volume": (Pooled(nn.Conv3d(2, 4, 3), 3), torch.rand(2, 5, 6, 7), "(n, channels, depth, height, width)"),
     "features": (headed(nn.Linear(5, 3)), torch.rand(5), "(n, features)"),
+    "a sequence": (Recurrent(nn.LSTM(4, 5, batch_first=True)), torch.rand(7, 4), "(n, time, features)"),
+    "a sequence of gated units": (Recurrent(nn.GRU(4, 5)), torch.rand(7, 4), "(n, time, features)"),
+    "a simple recurrence": (Recurrent(nn.RNN(4, 5)), torch.rand(7, 4), "(n, time, features)"),
 }
 
 
@@ -230,15 +245,35 @@ class RowsAlone(nn.Module):
         return torch.stack([self.conv(each[None]).sum((1, 2)) for each in x])
 
 
+class SequencesAlone(nn.Module):
+    """Each row a sequence of single numbers, given to a recurrent layer without a batch dimension."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.GRU(1, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.stack([self.layer(each[:, None])[0][-1] for each in x])
+
+
 @pytest.mark.parametrize(
     ("model", "shape"),
-    [(EachAlone(), (2, 3, 5, 5)), (Spectrogram(), (2, 6, 7)), (RowsAlone(), (2, 6, 7))],
-    ids=lambda of: type(of).__name__,
+    [
+        (EachAlone(), (2, 3, 5, 5)),
+        (EachAlone(), (1, 3, 5, 5)),
+        (Spectrogram(), (2, 6, 7)),
+        (Spectrogram(), (1, 6, 7)),
+        (RowsAlone(), (2, 6, 7)),
+        (RowsAlone(), (1, 6, 7)),
+        (SequencesAlone(), (2, 6)),
+        (SequencesAlone(), (1, 6)),
+    ],
+    ids=lambda of: type(of).__name__ if isinstance(of, nn.Module) else str(of),
 )
 def test_what_a_model_makes_of_a_batch_is_its_own_business(model: nn.Module, shape: tuple[int, ...]) -> None:
     x = torch.rand(shape)
     explanation = lw.Explainer(model.eval()).explain(x, 1, lw.LRP(lw.epsilon(epsilon=0.0)))
-    assert explanation.relevance.shape == x.shape and explanation.scores.shape == (2, 4)
+    assert explanation.relevance.shape == x.shape and explanation.scores.shape == (len(x), 4)
 
 
 @pytest.mark.parametrize("gamma", [1.5, 10.0, 1000.0])

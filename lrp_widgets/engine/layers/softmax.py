@@ -10,10 +10,12 @@ not change when the same number is added to all of its logits is one.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
+from lrp_widgets.engine.trace.recording_error import layer_in_words
 from lrp_widgets.engine.trace.step import Ref, Step, replay
 from lrp_widgets.engine.trace.tape import Tape
 
@@ -24,6 +26,17 @@ WEIGHTED = "softmax_weighted_mean"
 _ENDS = {"div": "_softmax", "mul": "_softmax", "exp": "_softmax", "sub": "_log_softmax", "log": "_log_softmax"}
 _LOGS = ("_log_softmax", "logsumexp")
 LONGEST = 24  # steps that one softmax is looked for in
+_EXPONENTIALS = ("exp", "exp2")
+# What adds up and weights exponentials, or moves them about.
+_WEIGHTING = frozenset(
+    {
+        "add", "mul", "sum", "cumsum", "mean", "mm", "bmm", "matmul", "mv", "dot", "avg_pool1d", "avg_pool2d",
+        "avg_pool3d", "scatter_add", "index_add", "index_put", "index", "index_select", "gather", "cat", "stack",
+        "view", "_unsafe_view", "reshape", "expand", "unsqueeze", "squeeze", "transpose", "t", "permute", "clone",
+        "slice", "select", "split", "unbind", "as_strided", "as_strided_scatter", "masked_fill", "where", "copy",
+        "_to_copy", "reciprocal", "clamp", "clamp_min",
+    }
+)  # fmt: skip
 
 
 class Spelled:
@@ -54,7 +67,47 @@ def with_softmax(tape: Tape) -> Tape:
         if step.op == "div" and (mean := _weighted_mean(number, steps, maker, tape)) is not None:
             refs = (mean.logits, *mean.others)
             steps[number] = step.but(op=WEIGHTED, func=mean, args=tuple(map(Ref, refs)), kwargs={}, inputs=refs)
-    return tape if steps == list(tape.steps) else dataclasses.replace(tape, steps=_without_unread(steps, tape))
+    notes = tuple(_notes_of_others(steps, tape))
+    if steps == list(tape.steps) and not notes:
+        return tape
+    return dataclasses.replace(tape, steps=_without_unread(steps, tape), notes=(*tape.notes, *notes))
+
+
+def _notes_of_others(steps: list[Step], tape: Tape) -> Iterator[str]:
+    """A note on each layer that divides by a sum of the same exponentials, and was not told to be a softmax."""
+    maker = {value: step for step in steps for value in step.outputs if value is not None}
+    layers: dict[str, str] = {}
+    for step in _without_unread(steps, tape):
+        operands = [arg.value for arg in step.args[:2] if isinstance(arg, Ref)]
+        if step.op not in ("div", "mul") or len(operands) < 2:
+            continue
+        inverted = step.op == "div" or any(maker[v].op == "reciprocal" for v in operands if v in maker)
+        above, below = (_exponentials(value, maker) for value in operands)
+        if inverted and above & below:
+            layers.setdefault(step.module, step.name)
+    for module, name in layers.items():
+        yield (
+            f"{layer_in_words(module)} divides exponentials by their sum, as a softmax does, but in steps that are not "
+            f"told to be one (up to {name!r}): each of the steps is explained by itself, which gives another map than "
+            "torch.softmax would."
+        )
+
+
+def _exponentials(value: int, maker: dict[int, Step]) -> set[int]:
+    """The exponentials that a value is added up or weighted from."""
+    found: set[int] = set()
+    queue, seen = [value], set[int]()
+    while queue:
+        value = queue.pop()
+        if value in seen or value not in maker:
+            continue
+        seen.add(value)
+        step = maker[value]
+        if step.op in _EXPONENTIALS:
+            found.add(value)
+        elif step.op in _WEIGHTING and step.affine is None:
+            queue += step.inputs
+    return found
 
 
 def _spelled(number: int, steps: list[Step], maker: dict[int, int], tape: Tape) -> tuple[Spelled, str] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
@@ -18,6 +18,7 @@ from lrp_widgets.engine.propagation.explanation import Explanation
 from lrp_widgets.engine.propagation.filter import Filter
 from lrp_widgets.engine.propagation.lrp import LRP, Recording
 from lrp_widgets.engine.propagation.method import Method, never
+from lrp_widgets.engine.propagation.output import Output, select
 from lrp_widgets.engine.propagation.propagate import Propagation
 from lrp_widgets.engine.propagation.target import Target
 from lrp_widgets.engine.trace.channels_last import ChannelsLast
@@ -26,13 +27,10 @@ from lrp_widgets.engine.trace.inputs import Inputs, check_input, copied, inputs_
 from lrp_widgets.engine.trace.memo import Memo
 from lrp_widgets.engine.trace.memory_budget import MemoryBudget
 from lrp_widgets.engine.trace.model_state import ModelState, model_state
+from lrp_widgets.engine.trace.recording_error import LostTokensError
 from lrp_widgets.engine.trace.tape import RecordingError, Tape, record, telling, without_attention_fastpath
-from lrp_widgets.wording import in_words
 
 __all__ = ["Explainer", "Output"]
-
-
-Output = str | int | Callable[[Any], Tensor] | None
 
 
 # Modules that compute something else in training mode: there, an explanation would be of another function.
@@ -118,7 +116,8 @@ class Explainer:
 
     def _draws(self) -> AbstractContextManager[None]:
         """Where the model is known to draw random numbers, the same as were recorded."""
-        return same_draws() if self._random else nullcontext()
+        generators = self._state.generators if self._state is not None else ()
+        return same_draws(0, generators) if self._random else nullcontext()
 
     def check_draws(self, x: Any) -> None:
         """Raise RecordingError where the model draws random numbers at x because parts of it are in training mode."""
@@ -137,15 +136,20 @@ class Explainer:
                 self._forget_weights()
             if not same_inputs(self._x, inputs) or not self._answers_as_before(inputs, state):
                 with telling_of_tokens(self.model, inputs):
-                    tape = record(self.model, inputs, self.select, self._channels_last, state.memories)
+                    tape = record(
+                        self.model, inputs, self.select, self._channels_last, state.memories, state.generators
+                    )
                     tape = canonize(tape, self._weights, self._budget)
                 check_scores(tape.scores)
                 self._random = tape.random
-                if (note := self._note_of_fastpath(inputs, tape)) is not None:
-                    tape = dataclasses.replace(tape, notes=(*tape.notes, note))
+                self._state = state.reread(self.model)
+                notes = [self._note_of_fastpath(inputs, tape)]
+                if tape.writes or not self._state.proves(state):
+                    notes.append(self._note_of_own_state(inputs, tape))
+                    self._state = state.reread(self.model)
+                tape = dataclasses.replace(tape, notes=(*tape.notes, *filter(None, notes)))
                 self._budget.beside(_layers_bytes(tape))
                 self._tape, self._memo, self._x = tape, Memo(), copied(inputs)
-                self._state = state.reread(self.model)
             assert self._tape is not None
             return self._tape
 
@@ -183,6 +187,16 @@ class Explainer:
             "padded positions are zero on it. The model is explained as it was trained, without that path."
         )
 
+    def _note_of_own_state(self, inputs: Inputs, tape: Tape) -> str | None:
+        """A model that changes what it holds while it runs may answer otherwise the next time."""
+        gap = float((self.scores(inputs) - tape.scores).abs().max())
+        if gap <= 1e3 * torch.finfo(tape.scores.dtype).eps * float(tape.scores.abs().max()):
+            return None
+        return (
+            f"The model changes what it holds while it runs, and answers otherwise the next time, by up to {gap:.2g}: "
+            "one run is explained."
+        )
+
     def recording(self, x: Any, aside: bool = False) -> Recording:
         """The tape at x with its memo; `aside`: with a memo of its own, which knows the same to begin with."""
         with self._lock, torch.no_grad():
@@ -204,61 +218,7 @@ class Explainer:
 
     def select(self, result: Any) -> Tensor:
         """The tensor to explain out of what the model returns. Raises an error that lists the choices."""
-        chosen = self._chosen(result)
-        if not chosen.is_floating_point() or chosen.ndim < 1 or not chosen.numel():
-            raise ValueError(
-                f"The model must return floating-point scores, one row per input, got {chosen.dtype} of shape "
-                f"{tuple(chosen.shape)}. Wrap it in a Module that does."
-            )
-        return chosen
-
-    def _chosen(self, result: Any) -> Tensor:
-        if callable(self.output):
-            return self._made(result)
-        if isinstance(result, Tensor):
-            if self.output is None:
-                return result
-            raise TypeError(
-                f"The model returns one tensor, and output={self.output!r} chooses among several. Leave it out."
-            )
-        choices = _choices(result)
-        if not choices:
-            raise TypeError(
-                f"The model must return a tensor of scores, got {_kind(result)}. Wrap it in a Module that returns one."
-            )
-        if self.output is None and len(choices) == 1:
-            return result[choices[0]]
-        choice_names = ", ".join(map(repr, choices))
-        if self.output is None:
-            raise TypeError(
-                f"The model returns {_kind(result)}, not a tensor. Say which output to explain: "
-                f"output=…, one of {choice_names}."
-            )
-        try:
-            chosen = result[self.output]
-        except (KeyError, IndexError, TypeError):
-            raise TypeError(
-                f"output must be one of the model's outputs ({choice_names}), got {self.output!r}."
-            ) from None
-        if isinstance(chosen, Tensor):
-            return chosen
-        raise TypeError(
-            f"output={self.output!r} must be a tensor of scores, the model returns {_kind(chosen)} there. "
-            f"Choose one of {choice_names}."
-        )
-
-    def _made(self, result: Any) -> Tensor:
-        assert callable(self.output)
-        try:
-            chosen = self.output(result)
-        except Exception as error:
-            raise TypeError(
-                f"output raised {type(error).__name__} on {_kind(result)}: {in_words(error)}. "
-                "It must make a tensor of scores out of what the model returns."
-            ) from error
-        if isinstance(chosen, Tensor):
-            return chosen
-        raise TypeError(f"output must make a tensor of scores, it made {_kind(chosen)}.")
+        return select(result, self.output)
 
     def forget(self) -> None:
         """Drop everything remembered (needed only after weights were changed behind torch's back, through .data)."""
@@ -279,25 +239,13 @@ def _layers_bytes(tape: Tape) -> int:
     return sum(t.nbytes for t in outputs)
 
 
-def _kind(result: Any) -> str:
-    kind = type(result).__name__
-    return "None" if result is None else f"an {kind}" if kind[0] in "aeiouAEIOU" else f"a {kind}"
-
-
-def _choices(result: Any) -> list[Any]:
-    """What `output` may be for a model that returns several tensors: keys or indices."""
-    if isinstance(result, Mapping):
-        return [key for key, item in result.items() if isinstance(item, Tensor)]
-    if isinstance(result, Sequence):
-        return [i for i, item in enumerate(result) if isinstance(item, Tensor)]
-    return []
-
-
 @contextmanager
 def telling_of_tokens(model: nn.Module, inputs: Inputs) -> Iterator[None]:
     """Where a model cannot run on whole numbers and has nothing that looks them up, say that they are what is wrong."""
     try:
         yield
+    except LostTokensError:
+        raise
     except RecordingError:
         looks_up = any(isinstance(m, nn.Embedding | nn.EmbeddingBag) for m in model.modules())
         if isinstance(inputs.form, Tensor) and not looks_up and _runs(model, inputs.form.float()):

@@ -18,7 +18,7 @@ __all__ = ["notes_on"]
 
 def notes_on(tape: Tape, passed: Propagation, memo: Memo) -> tuple[str, ...]:
     """The notes on one explanation: of the recording, of rules that do not fit, of numbers that are not finite."""
-    return (*tape.notes, *_misfits(tape, passed, memo), *_not_finite(passed))
+    return (*tape.notes, *_misfits(tape, passed, memo), *_not_finite(tape, passed))
 
 
 def _misfits(tape: Tape, passed: Propagation, memo: Memo) -> Iterator[str]:
@@ -55,11 +55,18 @@ def _text(bound: object) -> str:
     return f"{bound:g}" if isinstance(bound, float) else "one for each channel"
 
 
-def _not_finite(passed: Propagation) -> Iterator[str]:
+def _not_finite(tape: Tape, passed: Propagation) -> Iterator[str]:
+    steps = {step.name: step for step in tape.steps}
     for line in reversed(passed.ledger):
         if not bool(torch.isfinite(line.relevance_in).all()) or not bool(torch.isfinite(line.relevance_out).all()):
-            yield (
-                f"The relevance is not finite: it is NaN or infinite first at {line.name!r} ({line.op}). "
-                "Try a rule with a larger ε there, or say how the operation passes relevance."
-            )
+            first = f"The relevance is not finite: it is NaN or infinite first at {line.name!r} ({line.op}). "
+            step = steps[line.name]
+            around = [tape.values[value] for value in (*step.inputs, *step.outputs) if value is not None]
+            if not all(bool(torch.isfinite(tensor).all()) for tensor in around):
+                yield (
+                    first + "There the model itself computes with NaN or infinity, which it replaces later on (a row "
+                    "that is masked out whole, for instance). Keep its numbers finite."
+                )
+                return
+            yield (first + "Try a rule with a larger ε there, or say how the operation passes relevance.")
             return

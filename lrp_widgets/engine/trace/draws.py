@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
 
-__all__ = ["note_of_draws", "outside_state", "same_draws"]
+__all__ = ["kept_generators", "note_of_draws", "outside_state", "same_draws"]
 
 
 @contextmanager
-def same_draws(seed: int = 0) -> Iterator[None]:
-    """Inside, torch, numpy and Python draw the same numbers each time; what they draw outside is left as it was."""
+def same_draws(seed: int = 0, generators: Sequence[torch.Generator] = ()) -> Iterator[None]:
+    """Inside, torch, numpy and Python draw the same numbers each time; what they draw outside is left as it was.
+
+    generators: of the model itself, which draw the same numbers too.
+    """
     devices = (
         list(range(torch.cuda.device_count())) if torch.cuda.is_available() and torch.cuda.is_initialized() else []
     )
-    with torch.random.fork_rng(devices=devices):
+    with torch.random.fork_rng(devices=devices), kept_generators(generators):
         torch.manual_seed(seed)
+        for generator in generators:
+            generator.manual_seed(seed)
         of_python, of_numpy = random.getstate(), np.random.get_state()
         random.seed(seed)
         np.random.seed(seed)
@@ -29,6 +34,17 @@ def same_draws(seed: int = 0) -> Iterator[None]:
         finally:
             random.setstate(of_python)
             np.random.set_state(of_numpy)
+
+
+@contextmanager
+def kept_generators(generators: Sequence[torch.Generator]) -> Iterator[None]:
+    """Afterwards, generators stand where they stood."""
+    states = [generator.get_state() for generator in generators]
+    try:
+        yield
+    finally:
+        for generator, state in zip(generators, states, strict=True):
+            generator.set_state(state)
 
 
 def outside_state() -> Any:

@@ -25,6 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from lrp_widgets.engine.trace.aliases import storage_of
+from lrp_widgets.engine.trace.bits import bits_of, bits_of_array
 
 __all__ = ["ModelState", "model_state"]
 
@@ -46,9 +47,6 @@ _HOOKS = (
 )  # fmt: skip
 _OF_TORCH = frozenset(vars(nn.Module()))
 LIMIT, DEPTH = 5_000, 40  # objects that are looked at, and how deep, before a model counts as unreadable
-SEGMENT = 8191  # words in one sum of bits
-ORDERED = 2**22  # numbers up to which their order is told too: a second way through the memory
-SMALL = 16_384  # bytes: what is smaller is compared whole
 _ENVIRONMENT = frozenset({"environ", "getenv"})
 _UNREADABLE = object()
 
@@ -60,7 +58,7 @@ class ModelState:
     weights: each parameter and buffer with what tells its content.  parts: modules with mode and class.
     rest: other attributes, hooks, and what the model's own code reads from outside.
     readable: whether `rest` is all there is; where it is not, equal states do not prove equal answers.
-    memories: those of all tensors that were found.
+    memories: those of all tensors that were found.  generators: of random numbers, those that were found.
     alive: objects whose identity is compared, kept so that no other object gets it.
     """
 
@@ -69,6 +67,7 @@ class ModelState:
     rest: tuple[Any, ...]
     readable: bool
     memories: frozenset[int]
+    generators: tuple[torch.Generator, ...]
     alive: tuple[Any, ...]
 
     def same_weights(self, before: ModelState | None) -> bool:
@@ -101,7 +100,13 @@ def model_state(model: nn.Module) -> ModelState:
     parts += [*everywhere._global_forward_hooks, *everywhere._global_forward_pre_hooks]
     rest = reader.rest_of(model)
     return ModelState(
-        tuple(weights), tuple(parts), rest, reader.readable, frozenset(reader.memories), (modules, reader.alive)
+        tuple(weights),
+        tuple(parts),
+        rest,
+        reader.readable,
+        frozenset(reader.memories),
+        tuple(reader.generators),
+        (modules, reader.alive),
     )
 
 
@@ -116,6 +121,7 @@ class _Reader:
         self.count = self.depth = 0
         self.tensors: dict[int, Any] = {}
         self.memories: set[int] = set()
+        self.generators: list[torch.Generator] = []
 
     def rest_of(self, model: nn.Module) -> tuple[Any, ...]:
         """What the modules of a model hold beside tensors, parts and modes, and what their code reads from outside."""
@@ -176,7 +182,7 @@ class _Reader:
         elif isinstance(item, set | frozenset):
             yield frozenset(map(self.read, item)) if all(isinstance(i, _PLAIN) for i in item) else self._opaque()
         elif isinstance(item, np.ndarray):
-            yield item.shape, item.dtype, self._opaque() if item.dtype.hasobject else _bits_of_array(item)
+            yield item.shape, item.dtype, self._opaque() if item.dtype.hasobject else bits_of_array(item)
         elif isinstance(item, types.FunctionType):
             self.function(item)
         elif isinstance(item, types.MethodType):
@@ -184,6 +190,9 @@ class _Reader:
             yield self.read(item.__self__)
         elif isinstance(item, functools.partial):
             yield from map(self.read, (item.func, item.args, item.keywords))
+        elif isinstance(item, torch.Generator):
+            self.generators.append(item)
+            yield item.get_state().cpu().numpy().tobytes()
         elif _in_c(item):
             yield self._opaque()
         else:
@@ -260,43 +269,6 @@ class _Reader:
                 self.outside.append((name, self.read(item)))
         if not _ENVIRONMENT.isdisjoint(attributes):
             self._opaque()
-
-
-def bits_of(tensor: Tensor) -> Any:
-    """What tells the content of a tensor: its bytes where it is small, sums of its bits where it is large."""
-    tensor = tensor.detach()
-    if tensor.is_conj() or tensor.is_neg():
-        tensor = tensor.resolve_conj().resolve_neg()
-    if not tensor.is_contiguous():
-        dense = tensor.permute(sorted(range(tensor.ndim), key=lambda axis: -tensor.stride(axis)))
-        tensor = dense if dense.is_contiguous() else tensor.contiguous()
-    raw = tensor.view(-1) if tensor.ndim else tensor.reshape(1)
-    if tensor.nbytes <= SMALL:
-        return raw.view(torch.uint8).cpu().numpy().tobytes() if raw.numel() else b""
-    if raw.is_complex():
-        raw = torch.view_as_real(raw).view(-1)
-    width = 8 // raw.element_size()
-    whole = len(raw) // width * width
-    if raw.storage_offset() % width:  # words of eight bytes begin at multiples of eight
-        raw = raw.clone()
-    words = raw[:whole].view(torch.int64)
-    even = len(words) // SEGMENT * SEGMENT
-    sums = [words[:even].view(-1, SEGMENT).sum(1), words[even:].sum()[None]]
-    if tensor.dtype in (torch.float32, torch.float64) and len(raw) <= ORDERED:
-        rows = len(raw) // SEGMENT * SEGMENT  # two rows of weights that change places leave a sum as it was
-        sums.append((raw[:rows].view(-1, SEGMENT) @ _weights(raw.dtype, raw.device)).view(torch.int8).to(torch.int64))
-    return torch.cat(sums).cpu().numpy().tobytes(), raw[whole:].view(torch.uint8).cpu().numpy().tobytes()
-
-
-@functools.cache
-def _weights(dtype: torch.dtype, device: torch.device) -> Tensor:
-    return torch.rand(SEGMENT, generator=torch.Generator().manual_seed(0), dtype=dtype).to(device)
-
-
-def _bits_of_array(array: np.ndarray) -> Any:
-    return (
-        array.tobytes() if array.nbytes <= SMALL else bits_of(torch.from_numpy(np.ascontiguousarray(array).view("u1")))
-    )
 
 
 @functools.cache

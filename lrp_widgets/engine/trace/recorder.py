@@ -14,6 +14,7 @@ from lrp_widgets.engine.trace.channels_last import ChannelsLast
 from lrp_widgets.engine.trace.complex_numbers import ComplexOperation, has_complex
 from lrp_widgets.engine.trace.conditional_norm import CONDITIONAL_NORMS
 from lrp_widgets.engine.trace.in_place import run_in_new_memory
+from lrp_widgets.engine.trace.recording_error import RecordingError, layer_in_words
 from lrp_widgets.engine.trace.recurrent import SPELLED_OUT
 from lrp_widgets.engine.trace.step import (
     Ref,
@@ -24,13 +25,9 @@ from lrp_widgets.engine.trace.step import (
     output_tensors,
     written_tensors,
 )
-from lrp_widgets.engine.trace.tokens import ASKS_MASK, MAKES_CODES, hands_tokens_on
+from lrp_widgets.engine.trace.tokens import ASKS_MASK, MAKES_CODES, hands_tokens_on, loses_tokens
 
-__all__ = ["Recorder", "RecordingError", "layer_in_words"]
-
-
-class RecordingError(RuntimeError):
-    """The model could not be recorded; the message says at which layer and why."""
+__all__ = ["Recorder"]
 
 
 def _with_own_constants(tree: Any, lasting: frozenset[int]) -> Any:
@@ -76,11 +73,6 @@ _bag_forward = torch.ops.aten._embedding_bag_forward_only.default
 _overwrite = torch.ops.aten.copy_.default
 
 
-def layer_in_words(path: str) -> str:
-    """A layer as a sentence begins with it; "" is the model."""
-    return f"The layer {path!r}" if path else "The model itself"
-
-
 class Recorder(TorchDispatchMode):
     """Writes a step for every operation that depends on the input, while a model runs.
 
@@ -105,6 +97,8 @@ class Recorder(TorchDispatchMode):
         self.constant_memories: set[int] = set()  # memories that steps read as a constant
         self.random_layer: str | None = None  # the layer that drew random numbers, if one did
         self.codes: set[int] = set()  # values that are one-hot codes
+        self.wrote_model = False  # whether the model wrote into a tensor that it holds
+        self.lost_tokens: dict[str, tuple[str, bool]] = {}  # layer: what made numbers of tokens, and if floating point
 
     def new(self, tensor: Tensor) -> int:
         """Note a tensor's present content as a new value."""
@@ -252,6 +246,7 @@ class Recorder(TorchDispatchMode):
         if func is _bag_forward and self.tracks(args[0]):
             func = _bag  # the same operation, which has a derivative
         written = written_tensors(func, args, kwargs)
+        self.wrote_model = self.wrote_model or any(storage_of(tensor) in self.own_memories for tensor in written)
         self.channels_last.check_write(written)
         self._keep_constants(written)
         return self._record(func, args, kwargs, written)
@@ -269,7 +264,9 @@ class Recorder(TorchDispatchMode):
             for name, item in kwargs.items()
         }
         if not inputs:
-            return self._run_constant(func, args, kwargs, written)
+            result = self._run_constant(func, args, kwargs, written)
+            self._note_lost_tokens(func, (args, kwargs), result)
+            return result
         if func.namespace in _QUANTIZED:
             raise RecordingError(
                 f"{self.where()} is quantized: it computes with whole numbers, for which relevance is not defined. "
@@ -302,6 +299,8 @@ class Recorder(TorchDispatchMode):
         made = set(map(storage_of, flat_tensors(result)))
         self.torch_memories |= made
         self.derived |= made  # indices of the largest, for instance
+        if not tokens:
+            self._note_lost_tokens(func, (args, kwargs), result)
         of_tokens = tokens and not any(t.is_floating_point() for t in output_tensors(result, written))
         self.steps[place] = step.but(outputs=tuple(outputs), aside=aside, tokens=of_tokens)
         if of_tokens and (step.op in MAKES_CODES or not self.codes.isdisjoint(inputs)):
@@ -309,6 +308,14 @@ class Recorder(TorchDispatchMode):
         if all(value is None for value in outputs):  # a number for an `if`, a mask: no relevance passes here
             del self.steps[place]
         return result
+
+    def _note_lost_tokens(self, func: Any, read: Any, result: Any) -> None:
+        """Note where tokens become numbers of another kind, which relevance does not follow."""
+        tokens = [t for t in flat_tensors(read) if not (t.is_floating_point() or t.dtype == torch.bool)]
+        made = flat_tensors(result)
+        if any(map(self.tracks, tokens)) and loses_tokens(func, made):
+            floating = any(tensor.is_floating_point() for tensor in made)
+            self.lost_tokens.setdefault(self.where(), (op_name(func), floating))
 
     def _step(self, func: Any, args: Any, kwargs: dict[str, Any], inputs: tuple[int, ...], is_complex: bool) -> Step:
         path, name = running_module(self.paths), op_name(func)

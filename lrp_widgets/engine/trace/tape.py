@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -20,11 +20,12 @@ from torch import Tensor, nn
 
 from lrp_widgets.engine.trace.aliases import storage_of
 from lrp_widgets.engine.trace.channels_last import ChannelsLast, Noticed, without_copies
-from lrp_widgets.engine.trace.draws import note_of_draws, outside_state, same_draws
+from lrp_widgets.engine.trace.draws import kept_generators, note_of_draws, outside_state, same_draws
 from lrp_widgets.engine.trace.inputs import Inputs, copied, floating, inputs_of
 from lrp_widgets.engine.trace.leaving import Leaving, outside_constants, text_of
 from lrp_widgets.engine.trace.memory_budget import MemoryBudget
-from lrp_widgets.engine.trace.recorder import Recorder, RecordingError, layer_in_words
+from lrp_widgets.engine.trace.recorder import Recorder
+from lrp_widgets.engine.trace.recording_error import LostTokensError, RecordingError, layer_in_words
 from lrp_widgets.engine.trace.step import Ref, Step, flat_tensors, replay
 from lrp_widgets.engine.trace.unbatched import with_batch
 from lrp_widgets.wording import in_words
@@ -38,6 +39,7 @@ class Tape:
 
     inputs: the value of each tensor of the input, in order.  batch: how many rows it has.
     notes: what a reader of the explanation must know of the run.  random: whether it drew random numbers.
+    writes: whether the model wrote into a tensor that it holds.
     """
 
     steps: tuple[Step, ...]
@@ -47,6 +49,7 @@ class Tape:
     batch: int
     notes: tuple[str, ...] = ()
     random: bool = False
+    writes: bool = False
 
     @property
     def scores(self) -> Tensor:
@@ -159,6 +162,7 @@ def record(
     select: Callable[[Any], Tensor],
     channels_last: ChannelsLast | None = None,
     own_memories: frozenset[int] | None = None,
+    generators: Sequence[torch.Generator] = (),
 ) -> Tape:
     """Run a model once, without gradients, and write down what depends on the inputs.
 
@@ -167,6 +171,7 @@ def record(
     select: picks the tensor to explain from what the model returns.
     channels_last: how convolutions run; it remembers their weights from one run to the next.
     own_memories: the memories of the tensors that the model holds; by default, its parameters and buffers.
+    generators: what the model draws random numbers from; they stand afterwards where they stood.
     A model that draws random numbers is recorded with the same draw each time, and the tape has a note of it.
     Raises RecordingError where the model raises, or returns something that does not depend on the inputs.
     """
@@ -176,22 +181,21 @@ def record(
         own_memories = frozenset(map(storage_of, (*model.parameters(), *model.buffers())))
     run = partial(_recorded, model, inputs, select, channels_last, own_memories)
     try:
-        tape = run()
-        if tape.random:
-            with same_draws():
-                tape = run()
-            if all(torch.equal(tape.scores, _scores(model, inputs, select, seed)) for seed in (1, 2, 3)):
-                return dataclasses.replace(tape, notes=tape.notes[:-1], random=False)
-        return tape
+        with kept_generators(generators):
+            tape = run()
+        if not tape.random:
+            return tape
+        with same_draws(0, generators):
+            tape = run()
+        for seed in (1, 2, 3):  # some numbers that are drawn go nowhere, or come from a fixed seed
+            with torch.no_grad(), _no_attention_fastpath(), same_draws(seed, generators), with_batch(model, inputs):
+                scores = select(inputs.call(model, copied(inputs).tensors))
+            if not torch.equal(tape.scores, scores):
+                return tape
+        return dataclasses.replace(tape, notes=tape.notes[:-1], random=False)
     except Noticed:
         channels_last.wanted = False
-        return record(model, inputs, select, channels_last, own_memories)
-
-
-def _scores(model: nn.Module, inputs: Inputs, select: Callable[[Any], Tensor], seed: int) -> Tensor:
-    """What the model answers with other random numbers: some that are drawn go nowhere, or come from a fixed seed."""
-    with torch.no_grad(), _no_attention_fastpath(), same_draws(seed), with_batch(model, inputs):
-        return select(inputs.call(model, copied(inputs).tensors))
+        return record(model, inputs, select, channels_last, own_memories, generators)
 
 
 _QUANTIZED = " It has quantized layers, which compute with whole numbers: explain the floating-point model."
@@ -210,6 +214,14 @@ def _recorded(
             f"{recorder.random_layer} draws random numbers in training mode: no two runs would agree. "
             "Call model.eval() first."
         )
+    if value is None and recorder.lost_tokens:
+        where, (op, _) = next(iter(recorder.lost_tokens.items()))
+        raise LostTokensError(
+            f"{where} makes other numbers of the tokens ({op}): relevance does not follow them there, and the output "
+            "of the model depends on them by no other way. Whole numbers carry relevance where they are moved about "
+            "and until an nn.Embedding, a table or a one-hot code is looked up by them. If they are numbers and no "
+            "tokens, convert them with .float()."
+        )
     if value is None:
         raise RecordingError(
             f"The output of {type(model).__name__} does not depend on the input by any operation that torch dispatches "
@@ -225,12 +237,17 @@ def _recorded(
     if leaving.numbers or leaving.arrays or any(_has_foreign(step, recorder) for step in recorder.steps):
         again = partial(_run, model, select=select, channels_last=channels_last, own_memories=own_memories)
         notes += _notes_of_return(recorder, leaving, inputs, again)
+    notes += [
+        f"{where} computes with the numbers of the tokens as such ({op}): what comes of that is held constant, and "
+        "gets no relevance."
+        for where, (op, floating) in recorder.lost_tokens.items()
+        if floating
+    ]
     if recorder.random_layer:
         notes.append(note_of_draws(recorder.random_layer))
     steps = without_copies(recorder.steps, recorder.values) if channels_last.used else recorder.steps
-    return Tape(
-        _named(steps), recorder.values, starts, value, inputs.rows, tuple(notes), recorder.random_layer is not None
-    )
+    random = recorder.random_layer is not None
+    return Tape(_named(steps), recorder.values, starts, value, inputs.rows, tuple(notes), random, recorder.wrote_model)
 
 
 def _run(

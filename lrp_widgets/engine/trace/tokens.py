@@ -6,7 +6,7 @@ offset or overwritten by a padding token, until an embedding, a table or a one-h
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from lrp_widgets.engine.trace.step import flat_tensors, op_name
 
-__all__ = ["ASKS_MASK", "MAKES_CODES", "TOKEN_ARITHMETIC", "TOKEN_LOOKUPS", "hands_tokens_on"]
+__all__ = ["ASKS_MASK", "MAKES_CODES", "TOKEN_ARITHMETIC", "TOKEN_LOOKUPS", "hands_tokens_on", "loses_tokens"]
 
 # These move tokens about, or write them into other tensors.
 _MOVING = frozenset(
@@ -23,7 +23,8 @@ _MOVING = frozenset(
         "slice", "select", "split", "split_with_sizes", "unbind", "constant_pad_nd", "cat", "stack", "clone", "alias",
         "detach", "flip", "roll", "_to_copy", "copy", "masked_fill", "where", "index_put", "index_copy", "index_fill",
         "masked_scatter", "slice_scatter", "select_scatter", "as_strided", "as_strided_scatter", "fill", "zero",
-        "narrow", "unfold", "tril", "triu", "diagonal", "lift_fresh", "contiguous", "movedim", "swapaxes",
+        "narrow", "unfold", "tril", "triu", "diagonal", "lift_fresh", "contiguous", "movedim", "swapaxes", "sort",
+        "topk",
     }
 )  # fmt: skip
 # These make other tokens of them.
@@ -75,6 +76,13 @@ def hands_tokens_on(
             return False
         return not any(_carries(item) or isinstance(item, float) for item in (*args, *kwargs.values()))
     return True
+
+
+def loses_tokens(func: Any, made: Iterable[Tensor]) -> bool:
+    """Whether an operation that does not hand tokens on makes numbers of them, and not a mask or a choice of places."""
+    if op_name(func) in ASKS_MASK or op_name(func) in TOKEN_LOOKUPS:
+        return False
+    return any(tensor.dtype != torch.bool for tensor in made)
 
 
 def _carries(item: Any) -> bool:

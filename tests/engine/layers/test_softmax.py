@@ -201,3 +201,64 @@ def test_padded_rows_have_no_part_in_it() -> None:
         assert bool(explanation.relevance.isfinite().all())
         assert float(explanation.relevance.abs().max()) < 1e3
         torch.testing.assert_close(explanation.total + sum(explanation.absorbed.values()), explanation.explained)
+
+
+class Blockwise(nn.Module):
+    """Attention over two blocks of keys, one after the other, with the sum kept up to date."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        largest, total = torch.full((*x.shape[:2], 1), -1e9, dtype=x.dtype), torch.zeros(*x.shape[:2], 1, dtype=x.dtype)
+        weighted = torch.zeros_like(x)
+        for block in x.split(2, 1):
+            logits = x @ block.transpose(1, 2)
+            new = torch.maximum(largest, logits.amax(-1, keepdim=True))
+            weights, before = (logits - new).exp(), (largest - new).exp()
+            total = total * before + weights.sum(-1, keepdim=True)
+            weighted, largest = weighted * before + weights @ block, new
+        return (weighted / total).mean(1)
+
+
+class Way(nn.Module):
+    def __init__(self, way: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.way = way
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.way(x)
+
+
+def softly_pooled(x: Tensor) -> Tensor:
+    weights = x.exp()
+    return functional.avg_pool1d(x * weights, 2) / functional.avg_pool1d(weights, 2)
+
+
+def by_its_reciprocal(x: Tensor) -> Tensor:
+    weights = x.exp()
+    return (x * weights).cumsum(-1) * weights.cumsum(-1).reciprocal()
+
+
+@pytest.mark.parametrize(
+    "model", [Blockwise(), Way(lambda x: softly_pooled(x).flatten(1)), Way(lambda x: by_its_reciprocal(x).flatten(1))]
+)
+def test_one_that_is_not_recognized_is_named(model: nn.Module) -> None:
+    x = torch.randn(2, 4, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    explanation = lw.Explainer(model.eval()).explain(x, 0, lw.LRP(lw.epsilon()))
+    (note,) = explanation.notes
+    assert note.startswith("The model itself divides exponentials by their sum, as a softmax does, but in steps that")
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        lambda x: x.softmax(-1) @ x.transpose(1, 2),  # recognized
+        lambda x: x / (1 + x.square().sum(-1, keepdim=True).sqrt()),  # a norm
+        lambda x: x.exp() / (1 + x.abs().sum(-1, keepdim=True)),  # exponentials above alone
+        lambda x: (lambda y: (y - y.mean(-1, keepdim=True)) / y.std(-1, keepdim=True))(
+            x.exp().relu()
+        ),  # a norm of them
+    ],
+)
+def test_other_quotients_are_no_softmax(way: Callable[[Tensor], Tensor]) -> None:
+    x = torch.randn(2, 4, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    model = Way(lambda x: way(x).flatten(1)).eval()
+    assert lw.Explainer(model).explain(x, 0, lw.LRP(lw.epsilon())).notes == ()

@@ -182,3 +182,24 @@ def test_small_numbers_are_explained_like_large_ones(size: float) -> None:
     (gradient,) = torch.autograd.grad(model(x)[:, 0].sum(), x)
     expected = (gradient * x).sum(1) / model(x)[:, 0]
     torch.testing.assert_close(got, expected.detach().double(), rtol=1e-4, atol=1e-6)
+
+
+class Replaced(nn.Module):
+    """A row that is masked out whole becomes NaN, goes through a layer, and is replaced at the end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.layer, self.last = nn.Linear(4, 4), nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        mask = torch.tensor([[True, True], [False, False]])
+        weights = (x @ x.transpose(1, 2)).masked_fill(~mask, -torch.inf).softmax(-1)
+        return self.last(self.layer(weights @ x).nan_to_num().sum(1))
+
+
+def test_numbers_that_are_not_finite_in_the_model_are_laid_to_the_model() -> None:
+    (note,) = notes(Replaced().eval(), torch.rand(1, 2, 4), lw.epsilon())
+    assert note.startswith(
+        "The relevance is not finite: it is NaN or infinite first at 'layer.addmm' (addmm). There the"
+    )

@@ -90,3 +90,24 @@ def test_draws_that_change_no_answer_are_no_matter(way: Callable[[Tensor], Tenso
     explainer = lw.Explainer(Model(way).eval())
     assert explainer.explain(X, 0, lw.LRP(lw.epsilon())).notes == ()
     torch.testing.assert_close(explainer.scores(X), explainer.model(X).detach())
+
+
+class OwnGenerator(Model):
+    """Draws from a random generator that it holds."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda x: x * torch.rand(x.shape, generator=self.generator))
+        self.generator = torch.Generator().manual_seed(3)
+
+
+def test_a_generator_of_the_models_own_stands_where_it_stood() -> None:
+    model = OwnGenerator().eval()
+    state = model.generator.get_state()
+    explainer = lw.Explainer(model)
+    explanation = explainer.explain(X, 0, lw.LRP(lw.epsilon()))
+    assert torch.equal(model.generator.get_state(), state)
+    torch.testing.assert_close(explainer.scores(X), explanation.scores)
+    again = lw.Explainer(model).explain(X, 0, lw.LRP(lw.epsilon()))
+    torch.testing.assert_close(again.relevance, explanation.relevance)
+    assert torch.equal(model.generator.get_state(), state)
+    assert "draws random numbers" in explanation.notes[0]

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 
 import lrp_widgets as lw
-from lrp_widgets.engine.trace.model_state import SMALL, model_state
+from lrp_widgets.engine.trace.bits import SMALL
+from lrp_widgets.engine.trace.model_state import model_state
 
 FACTOR = 1.0
 BOX = SimpleNamespace(factor=1.0)
@@ -246,3 +247,30 @@ def test_a_list_that_holds_itself_ends() -> None:
 @pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
 def test_attributes_of_torchscript_cannot_be_read() -> None:
     assert not model_state(torch.jit.trace(nn.Linear(3, 2), torch.rand(1, 3))).readable
+
+
+class Remembering(nn.Module):
+    """Answers otherwise each time, by a buffer or an attribute."""
+
+    def __init__(self, by: str) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.layer, self.by, self.runs = nn.Linear(4, 3), by, 0
+        self.register_buffer("mean", torch.zeros(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.by == "buffer":
+            self.mean += 1
+        elif self.by == "attribute":
+            self.runs += 1
+        else:
+            self.last = x.sum()  # changes no answer
+        return self.layer(x) + self.mean + self.runs
+
+
+@pytest.mark.parametrize("by", ["buffer", "attribute", "nothing"])
+def test_a_model_that_changes_itself_is_named(by: str) -> None:
+    x = torch.rand(2, 4, generator=torch.Generator().manual_seed(0))
+    notes = lw.Explainer(Remembering(by).eval()).explain(x, 0, lw.LRP(lw.epsilon())).notes
+    said = "The model changes what it holds while it runs, and answers otherwise the next time, by up to 1: one run"
+    assert [note.startswith(said) for note in notes] == ([] if by == "nothing" else [True])

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import lrp_widgets as lw
+from lrp_widgets.engine.trace.recording_error import RecordingError
 
 TABLE = torch.randn(20, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
 IDS = torch.tensor([[3, 4, 5, 6], [7, 3, 3, 2]])
@@ -239,3 +240,43 @@ def test_a_table_made_from_the_input_takes_the_relevance_itself() -> None:
     of_x, of_at = lw.Explainer(Points()).explain((x, torch.tensor([1, 4])), 0, lw.LRP(lw.epsilon(epsilon=0))).relevance
     assert not of_at.any()
     torch.testing.assert_close(of_x.sum((1, 2)), x[torch.arange(2), torch.tensor([1, 4])].sum(1))
+
+
+def test_tokens_that_are_sorted_keep_their_relevance() -> None:
+    by_sort = explained(lambda m, ids: functional.embedding(ids.sort(1).values, m.table).sum(1))
+    torch.testing.assert_close(by_sort.relevance, OF[IDS])
+    largest = explained(lambda m, ids: functional.embedding(ids.topk(2, 1).values, m.table).sum(1), IDS[:1])
+    torch.testing.assert_close(largest.relevance, OF[IDS[:1]] * torch.tensor([[0, 0, 1, 1]]))
+
+
+@pytest.mark.parametrize(
+    ("way", "op"),
+    [
+        (lambda ids: (ids.double() + 0.5).long(), "_to_copy"),
+        (lambda ids: torch.unique(ids)[None], "_unique2"),
+        (lambda ids: (ids / 2).round().long(), "div"),
+        (lambda ids: ids.cumsum(1) % 20, "cumsum"),
+    ],
+)
+def test_tokens_that_become_other_numbers_are_refused_by_name(way: Callable[[Tensor], Tensor], op: str) -> None:
+    with pytest.raises(RecordingError, match=rf"^The model itself makes other numbers of the tokens \({op}\)"):
+        lw.Explainer(Model(lambda m, ids: functional.embedding(way(ids), m.table).sum(1)).eval()).explain(IDS, 0)
+
+
+@pytest.mark.parametrize(
+    "numbers", [lambda ids: ids.double(), lambda ids: ids * torch.ones(4, dtype=torch.float64), lambda ids: ids / 2]
+)
+def test_numbers_of_tokens_beside_an_embedding_are_named(numbers: Callable[[Tensor], Tensor]) -> None:
+    model = Model(lambda m, ids: functional.embedding(ids, m.table).sum(1) + numbers(ids).mean(1, keepdim=True)).eval()
+    explanation = lw.Explainer(model).explain(IDS, 0, lw.LRP(lw.epsilon(epsilon=0)))
+    torch.testing.assert_close(explanation.scores, model(IDS))
+    (note,) = explanation.notes
+    assert note.startswith("The model itself computes with the numbers of the tokens as such (")
+
+
+def test_a_mask_of_padding_is_not_named() -> None:
+    def masked(m: Any, ids: Tensor) -> Tensor:
+        keep = (ids != 3).double()
+        return (functional.embedding(ids, m.table) * keep[..., None]).sum(1) / keep.sum(1, keepdim=True)
+
+    assert lw.Explainer(Model(masked).eval()).explain(IDS, 0, lw.LRP(lw.epsilon(epsilon=0))).notes == ()
