@@ -1,4 +1,4 @@
-"""`python -m lrp_widgets [--port 8866] [--visitors N] [--host NAME] [--no-browser] [APP]`: serve an app in the browser.
+"""`python -m lrp_widgets [--port 8866] [--visitors N] [--host NAME] [--no-fork] [--no-browser] [APP]`: serve an app.
 
 `python -m lrp_widgets --status [--port 8866]`: visits, memory and queue of a server that runs.
 """
@@ -36,6 +36,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         help="how many pages may be open at once (default: what there is memory and time for)",
     )
     parser.add_argument(
+        "--no-fork",
+        action="store_true",
+        help="start a Python of its own for each page, which takes more time and memory; "
+        "default where the system has no fork that libraries survive",
+    )
+    parser.add_argument(
         "--status", action="store_true", help="tell visits, memory and queue of the server on this port, and end"
     )
     parser.add_argument("--no-browser", action="store_true", help="only print the address")
@@ -54,6 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             browser=not options.no_browser,
             hosts=options.host,
             visitors=options.visitors,
+            fork=not options.no_fork,
         )
     except (ValueError, OSError) as error:
         parser.error(str(error))

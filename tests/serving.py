@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 
 PATIENCE = 300  # s until a server listens: seconds, and minutes on a machine that has other things to do
+FORK_SERVER = "lrp_widgets.apps.serving.fork_server"
 _DRAWN = random.SystemRandom()  # whatever the tests seed, two processes side by side draw other ports
 
 
@@ -52,8 +53,20 @@ def running(what: str, below: int | None = None) -> list[psutil.Process]:
 
 
 def kernels(server: subprocess.Popen[bytes]) -> set[int]:
-    """The process ids of the kernels that a server runs."""
-    return {kernel.pid for kernel in running("ipykernel_launcher", below=server.pid)}
+    """The process ids of the kernels that a server runs: processes of their own, and forks of the one for that."""
+    parents = {process.pid for process in psutil.Process(server.pid).children()}
+    forks = {process.pid for process in running(FORK_SERVER, below=server.pid)} - parents
+    return {kernel.pid for kernel in running("ipykernel_launcher", below=server.pid)} | forks
+
+
+def kernel_process(name: str, below: int | None = None) -> psutil.Process | None:
+    """The process of a kernel by its id, None where there is none: its sockets are called after it."""
+    for process in [*running("ipykernel_launcher", below), *running(FORK_SERVER, below)]:
+        with suppress(psutil.Error):
+            sockets = {str(connection.laddr) for connection in process.net_connections("unix")}
+            if any(name in text for text in (*process.cmdline(), *sockets)):
+                return process
+    return None
 
 
 @contextmanager

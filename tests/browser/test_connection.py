@@ -17,7 +17,7 @@ from browser.dashboard_page import OPENING, PATIENCE
 from browser.network import Way
 from jupyter_core.paths import jupyter_path
 from playwright.sync_api import Browser, Page, expect
-from serving import free_port, running, serving
+from serving import free_port, kernel_process, serving
 
 from lrp_widgets.apps.serving import serve
 
@@ -84,7 +84,8 @@ def says(page: Page, text: str, button: bool) -> None:
 
 def kernel_of(app: App, page: Page) -> psutil.Process:
     name = page.evaluate("JSON.parse(document.getElementById('jupyter-config-data').textContent).kernelId")
-    (process,) = running(name, below=app.process.pid)
+    process = kernel_process(name, below=app.process.pid)
+    assert process is not None
     return process
 
 
@@ -158,7 +159,8 @@ def test_the_settings_are_kept_where_the_page_is_loaded_again(voila: str, browse
     expect(page.locator(".lrp-sharebar")).not_to_have_attribute("data-state", before or "", timeout=PATIENCE)
     state = page.locator(".lrp-sharebar").get_attribute("data-state")
     kernel = page.evaluate("JSON.parse(document.getElementById('jupyter-config-data').textContent).kernelId")
-    (process,) = running(kernel)
+    process = kernel_process(kernel)
+    assert process is not None
     process.kill()
     says(page, ENDED, button=True)
     page.locator(".lrp-connection button").click()

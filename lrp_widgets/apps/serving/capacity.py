@@ -10,6 +10,7 @@ import psutil
 __all__ = ["available_memory", "capacity", "memory_bound"]
 
 A_VISIT = 320 * 10**6  # bytes of memory that are its own, after some moves
+A_FORK = 160 * 10**6  # the same, where what an app loads is shared
 RESERVE = 600 * 10**6  # bytes for the server and for what else runs
 A_CORE = 20  # visits, of which one in ten moves a slider at a time
 LEAST_BOUND, MOST_BOUND = 2 * 2**30, 4 * 2**30  # an app takes 0.3 of them, a photograph of 40 megapixels 0.5 more
@@ -26,10 +27,11 @@ def available_memory() -> int:
     return max(0, min(free, left))
 
 
-def capacity() -> int:
-    """How many visits there is memory and time for, at least 1."""
+def capacity(forked: bool) -> int:
+    """How many visits there is memory and time for, at least 1.  forked: whether they share what they load."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min((available_memory() - RESERVE) // A_VISIT, A_CORE * cores))
+    free = available_memory() - RESERVE - (A_VISIT if forked else 0)
+    return max(1, min(free // (A_FORK if forked else A_VISIT), A_CORE * cores))
 
 
 def memory_bound() -> int:

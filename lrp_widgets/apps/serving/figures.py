@@ -36,6 +36,8 @@ class Figures(PlainErrors):
         # Summing up the pages of a process takes some milliseconds for each.
         memory = await asyncio.to_thread(lambda: {kernel: _memory(pid) for kernel, pid in processes.items()})
         own = await asyncio.to_thread(_memory, psutil.Process().pid)
+        forks = server.kernel_manager.fork_server
+        shared = _loaded(forks.pid) if forks is not None else 0
         present = {
             kernel: {
                 "minutes": (now - visit.since) / 60,
@@ -52,7 +54,7 @@ class Figures(PlainErrors):
                 "most": visits.most,
                 "visits": [*present.values()],
                 "queue": len(visits.waiting),
-                "memory": {"server": own, "ready": ready, "free": available_memory()},
+                "memory": {"server": own, "ready": ready, "shared": shared, "free": available_memory()},
             }
         )
 
@@ -71,3 +73,11 @@ def _memory(pid: int | None) -> int:
         return psutil.Process(pid).memory_full_info().uss
     except psutil.Error:  # gone since
         return 0
+
+
+def _loaded(pid: int | None) -> int:
+    """Bytes of a process that do not lie in files: what its forks share with it."""
+    with suppress(psutil.Error):
+        memory = psutil.Process(pid).memory_info() if pid is not None else None
+        return 0 if memory is None else memory.rss - getattr(memory, "shared", 0)
+    return 0

@@ -15,6 +15,7 @@ from voila.tornado.handler import TornadoVoilaHandler
 
 from lrp_widgets.apps.serving.answers import PlainErrors
 from lrp_widgets.apps.serving.entrance import PLAIN_PAGE
+from lrp_widgets.apps.serving.kernels import first_is_ready
 from lrp_widgets.apps.serving.visits import Visits
 
 __all__ = ["AppPage", "EndOfVisit", "KernelModel", "OwnKernel", "visitor_of"]
@@ -118,6 +119,7 @@ class AppPage(OfVisitor, PlainErrors, TornadoVoilaHandler):  # type: ignore[misc
             self._queue(place)
             return
         try:
+            await first_is_ready(self.settings["kernel_manager"])
             await super().get(path)  # type: ignore[misc]
         finally:
             if self._kernel:

@@ -18,6 +18,7 @@ from typing import Any
 
 from lrp_widgets.apps.serving.capacity import capacity, memory_bound
 from lrp_widgets.apps.serving.frames import MOST_BYTES
+from lrp_widgets.apps.serving.warm_up import FORKED, reason_against_forks
 
 __all__ = ["APPS", "HOST", "PORT", "notebook", "serve", "settings"]
 
@@ -81,13 +82,16 @@ def check_visitors(visitors: int) -> None:
         raise ValueError(f"--visitors must lie in [1, {MOST_VISITORS}], got {visitors}.")
 
 
-def settings(port: int, hosts: Sequence[str] = (), visitors: int | None = None) -> dict[str, dict[str, Any]]:
+def settings(
+    port: int, hosts: Sequence[str] = (), visitors: int | None = None, forked: Path | None = None
+) -> dict[str, dict[str, Any]]:
     """The configuration of the server, by traitlets class. No configuration file of the user's is read beside it.
 
     hosts: names by which browsers reach the server, besides those of the loopback address.  visitors: how many pages
-    may be open at once; as many as the machine has room for where it is None.
+    may be open at once; as many as the machine has room for where it is None.  forked: the notebook whose kernels are
+    forked from one process that has loaded what it needs; None where each is a Python of its own.
     """
-    most = capacity() if visitors is None else visitors
+    most = capacity(forked is not None) if visitors is None else visitors
     return {
         "Voila": {
             "ip": HOST,
@@ -124,9 +128,10 @@ def settings(port: int, hosts: Sequence[str] = (), visitors: int | None = None) 
         # After 4 s, the default, Voila drops a cell's output without a message, and the page stays blank. On a busy
         # computer the hundreds of widgets of an app take longer to reach the server.
         "NotebookClient": {"iopub_timeout": 90},
-        # A kernel that replaces a used one starts after the visitor's page has loaded.
-        "VoilaKernelManager": {"fill_delay": 4.0},
-        "BoundedKernels": {"most_memory": memory_bound()},
+        # A kernel that replaces a used one starts after the visitor's page has loaded; a fork takes little of its time.
+        "VoilaKernelManager": {"fill_delay": 4.0 if forked is None else 0.2},
+        "BoundedKernels": {"most_memory": memory_bound(), "warm_notebook": str(forked or "")},
+        "KernelProvisionerFactory": {"default_provisioner_name": FORKED} if forked else {},
         # The kernel that would replace one that has died knows nothing of the page: the page says so instead.
         "KernelRestarter": {"restart_limit": 0, "time_to_dead": 0.5},
         "MappingKernelManager": {
@@ -158,12 +163,14 @@ def serve(
     browser: bool = False,
     hosts: Sequence[str] = (),
     visitors: int | None = None,
+    fork: bool = True,
 ) -> None:
     """Serve one notebook at http://127.0.0.1:`port`/ until Ctrl-C or SIGTERM; its kernels end with it.
 
     The notebook is copied into an empty folder, the server's root, so that no file beside it is served.
     hosts: names by which a proxy in front of it is reached; requests by any other name are refused.
     visitors: how many pages may be open at once, others wait in a queue; by default what there is memory and time for.
+    fork: start kernels as forks of one process, where the system can do that.
     Raises ValueError or OSError where the port cannot be had.
     """
     check_hosts(hosts)
@@ -177,11 +184,14 @@ def serve(
     from lrp_widgets.apps.serving.server import Server
 
     with tempfile.TemporaryDirectory(prefix="lrp_widgets-") as root:
-        copy = shutil.copy(path, root)
+        copy = Path(shutil.copy(path, root))
+        forked = copy if fork and not reason_against_forks() else None
         # The one instance of the process: the traceback of a failed cell is logged to that one only.
-        server = Server.instance(config=Config(settings(port, hosts, visitors)), notebook_path=str(copy))
+        server = Server.instance(config=Config(settings(port, hosts, visitors, forked)), notebook_path=str(copy))
         try:
             server.initialize(argv=[])
+            if fork and (reason := reason_against_forks()):
+                print(f"lrp_widgets: each visit starts a Python of its own (--no-fork): {reason}.", file=sys.stderr)
             IOLoop.current().add_callback(
                 _announce, path.stem, port, browser, server.visitors
             )  # runs once the server listens

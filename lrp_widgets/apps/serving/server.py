@@ -25,8 +25,10 @@ from voila.tornado.kernel_websocket_handler import VoilaKernelWebsocketHandler
 
 from lrp_widgets.apps.serving.entrance import Entrance
 from lrp_widgets.apps.serving.figures import Figures
+from lrp_widgets.apps.serving.kernels import replace_dead
 from lrp_widgets.apps.serving.pace import Pace
 from lrp_widgets.apps.serving.pages import AppPage, EndOfVisit, KernelModel, visitor_of
+from lrp_widgets.apps.serving.provisioner import register
 from lrp_widgets.apps.serving.pulse import BEAT, PULSE_PATH, Pulse
 from lrp_widgets.apps.serving.sockets import KernelSocket
 from lrp_widgets.apps.serving.status import STATUS_PATH, forget, tell_where
@@ -56,6 +58,7 @@ class Server(Voila):
 
     def initialize(self, argv: Any = None) -> None:
         """Set up without starting. No command line but `argv` is read, and tornado only logs errors."""
+        register()
         super().initialize(argv)
         # Without it the log has a line for each refused request, and for each visit one on the unit of a ping timeout.
         logging.getLogger("tornado").setLevel(logging.ERROR)
@@ -109,6 +112,7 @@ class Server(Voila):
         gone = [kernel for kernel in self.visits.by_kernel if kernel not in self.kernel_manager]
         for kernel in [*gone, *self.visits.overdue()]:
             await self.end_visit(kernel)
+        await replace_dead(self.kernel_manager)
 
     def _beat(self) -> None:
         for pulse in [*self.pulses]:
@@ -132,6 +136,8 @@ class Server(Voila):
 
     def stop(self) -> None:
         """End the kernels, also those that are still starting, and remove their connection files."""
+        if (forks := self.kernel_manager.fork_server) is not None:
+            forks.close()
         _end_children()  # a kernel that is asked to end while it starts says so with a traceback
         with suppress(HTTPError):  # "Kernel does not exist": one that was ended before it was entered in the list
             super().stop()

@@ -56,6 +56,7 @@ def describe(figures: dict[str, Any]) -> str:
     """The figures as lines of text."""
     memory = figures["memory"]
     visits = [visit["memory"] for visit in figures["visits"]]
+    shared = f", {_size(memory['shared'])} shared by them" if memory.get("shared") else ""
     largest = f", the largest {_size(max(visits))}" if visits else ""
     lost = sum(not visit["connections"] for visit in figures["visits"])
     return "\n".join(
@@ -63,7 +64,7 @@ def describe(figures: dict[str, Any]) -> str:
             f"{figures['app']}, running for {figures['minutes']:.0f} min",
             f"visits   {len(visits)} of {figures['most']}" + (f", {lost} of them without a connection" if lost else ""),
             f"queue    {figures['queue']}",
-            f"memory   {_size(sum(visits))} in visits{largest}; {_size(memory['server'])} in the server, "
+            f"memory   {_size(sum(visits))} in visits{largest}{shared}; {_size(memory['server'])} in the server, "
             f"{_size(memory['ready'])} in kernels kept ready; {_size(memory['free'])} free",
         )
     )

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from apps.serving.stub import App, visit, wait_for
-from serving import get, kernels, running
+from serving import get, kernel_process, kernels
 from tornado.httputil import HTTPHeaders
 from waiting import run_coroutine
 from websockets.asyncio.client import connect
@@ -215,7 +215,7 @@ def test_a_kernel_that_no_page_connects_to_ends(app: App):
 
 def _is_gone(app: App, kernel: str) -> bool:
     # Looked up among the processes, since asking the server for it would be a sign of life.
-    return not running(kernel, below=app.process.pid)
+    return kernel_process(kernel, below=app.process.pid) is None
 
 
 @pytest.mark.slow

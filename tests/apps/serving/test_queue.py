@@ -68,3 +68,5 @@ def test_the_figures_read_as_lines():
         "memory   1.2 GB in visits, the largest 960 MB; 190 MB in the server, 0 MB in kernels kept ready; 4.2 GB free"
     )
     assert "in visits; 190 MB" in describe({**figures, "visits": []})
+    shared = describe({**figures, "memory": {**memory, "shared": 260e6}})
+    assert "the largest 960 MB, 260 MB shared by them; 190 MB in the server" in shared

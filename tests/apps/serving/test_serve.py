@@ -49,8 +49,8 @@ def test_an_unknown_app_lists_the_known_ones(capsys):
 def test_the_app_that_the_command_line_names_is_served(capsys, monkeypatch, arguments, app, line):
     served: list[tuple[Path, int, dict[str, object]]] = []
     monkeypatch.setattr("lrp_widgets.__main__.serve", lambda path, port, **more: served.append((path, port, more)))
-    main([*arguments, "--port", "8901", "--no-browser", "--host", "class.example.org", "--visitors", "40"])
-    more = {"browser": False, "hosts": ["class.example.org"], "visitors": 40}
+    main([*arguments, "--port", "8901", "--no-browser", "--host", "class.example.org", "--visitors", "40", "--no-fork"])
+    more = {"browser": False, "hosts": ["class.example.org"], "visitors": 40, "fork": False}
     assert served == [(APPS / f"{app}.ipynb", 8901, more)]
     assert capsys.readouterr().err == line
 

@@ -143,13 +143,17 @@ def test_the_queue_is_bounded(visits, clock):
 
 
 @pytest.mark.parametrize(
-    ("free", "cores", "visits"),
-    [(23e9, 2, 40), (4e9, 2, 10), (4e9, 8, 10), (1e9, 8, 1), (0.3e9, 8, 1), (64e9, 1, 20), (64e9, 16, 198)],
+    ("free", "cores", "visits", "forks"),
+    [
+        *((23e9, 2, 40, 40), (4e9, 2, 10, 19), (4e9, 8, 10, 19), (1e9, 8, 1, 1), (0.3e9, 8, 1, 1), (64e9, 1, 20, 20)),
+        (64e9, 32, 198, 394),
+    ],
 )
-def test_the_default_number_of_visits_follows_memory_and_cores(monkeypatch, free, cores, visits):
+def test_the_default_number_of_visits_follows_memory_and_cores(monkeypatch, free, cores, visits, forks):
     monkeypatch.setattr(capacity, "available_memory", lambda: int(free))
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {*range(cores)}, raising=False)
-    assert capacity.capacity() == visits
+    assert capacity.capacity(forked=False) == visits
+    assert capacity.capacity(forked=True) == forks
 
 
 def test_the_memory_that_is_free():
