@@ -4,6 +4,7 @@
 from . import demo as demo
 from . import widgets as widgets
 from .apps.explore.explore import explore as explore
+from .apps.imagine.imagine import imagine as imagine
 from .apps.quality.quality import quality as quality
 from .apps.scan.scan import scan as scan
 from .engine import operators as operators

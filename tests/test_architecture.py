@@ -19,7 +19,7 @@ from torch import nn
 
 import lrp_widgets as lw
 from lrp_widgets import methods, modalities, widgets
-from lrp_widgets.demo import data, models
+from lrp_widgets.demo import data, experts, generators, models
 from lrp_widgets.engine import rules
 from lrp_widgets.engine.composites import presets
 from lrp_widgets.evaluation import metrics, neighbourhoods, removal
@@ -37,7 +37,7 @@ ENGINE = tuple(
 )
 FAMILIES = ("methods", "evaluation", "prototypes", "concepts", "validation")
 SESSION = ("apps.session", "apps.inputs", "apps.sharing")  # what the apps share
-APPS = ("apps.explore", "apps.quality", "apps.scan", "apps.serving")  # no app imports another
+APPS = ("apps.explore", "apps.quality", "apps.scan", "apps.imagine", "apps.serving")  # no app imports another
 TABLE: dict[str, tuple[str, ...]] = {
     "lazy": (),
     "threads": (),
@@ -57,9 +57,9 @@ TABLE: dict[str, tuple[str, ...]] = {
     "engine.propagation": (*GROUND, *ENGINE[:5]),
     "engine.analysis": (*GROUND, *ENGINE[:6]),
     "methods": (*GROUND, *ENGINE),
-    "demo": (*GROUND, *ENGINE),
     "evaluation": (*GROUND, *ENGINE, *FAMILIES[:1]),
     "prototypes": (*GROUND, *ENGINE, *FAMILIES[:2]),
+    "demo": (*GROUND, *ENGINE, "prototypes"),
     "concepts": (*GROUND, *ENGINE, *FAMILIES[:3]),
     "validation": (*GROUND, *ENGINE, *FAMILIES[:4]),
     "widgets": (*GROUND, *ENGINE, *FAMILIES),
@@ -296,11 +296,12 @@ def test_every_widget_is_in_its_tuple():
 
 
 def test_every_demo_is_in_its_tuple():
-    for family, members in ((models, models.MODELS), (data, data.DATA)):
+    for name, family in (("MODELS", models), ("DATA", data), ("GENERATORS", generators), ("EXPERTS", experts)):
+        members = getattr(family, name)
         files = {path.stem for path in Path(family.__path__[0]).glob("*.py")} - {"__init__"}
         # torchvision() is asked for a name, and for a download: no member of what is ready offline.
         assert {member.__module__.rpartition(".")[2] for member in members} == files - {"torchvision"}
-        assert set(family.__all__) == files | {"MODELS" if family is models else "DATA"}
+        assert set(family.__all__) == files | {name}
 
 
 @pytest.mark.parametrize("kind", [*rules.RULES, *methods.METHODS, *methods.WRAPPERS], ids=lambda kind: kind.__name__)

@@ -1,5 +1,5 @@
-"""Small networks and real data that come with the package: `demo.models` and `demo.data`, ready offline."""
+"""Small networks, generators, experts and real data that come with the package: ready offline."""
 
-from lrp_widgets.demo import data, models
+from lrp_widgets.demo import data, experts, generators, models
 
-__all__ = ["data", "models"]
+__all__ = ["data", "experts", "generators", "models"]

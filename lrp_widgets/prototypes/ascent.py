@@ -218,7 +218,25 @@ class _Climb:
         near = self.expert.start(self.domain.shape) if not self.image.of_codes else None
         if start is not None:
             near = torch.as_tensor(start)
-        return self.image.start(self.domain, noise, near).to(self.device, self.dtype)
+        first = self.image.start(self.domain, noise, near).to(self.device, self.dtype)
+        return self._best_of(first) if start is None and self.image.draws > 1 else first
+
+    def _best_of(self, best: Tensor) -> Tensor:
+        """For each prototype the best of as many starts as the parameterization wants."""
+        value = self._value_of(best)
+        for _ in range(self.image.draws - 1):
+            noise = torch.randn(best.shape, generator=self.draws).to(best)
+            other = self.image.start(self.domain, noise, None)
+            new = self._value_of(other)
+            better = new > value
+            best = torch.where(better.reshape(-1, *[1] * (best.ndim - 1)), other, best)
+            value = torch.where(better, new, value)
+        return best
+
+    def _value_of(self, parameters: Tensor) -> Tensor:
+        with torch.no_grad():
+            scores = self.observed(self.image.image(parameters, self.domain))
+            return self.objective.value(scores, self.observed.activations)
 
     def run(self, abandoned: Callable[[], bool]) -> Iterator[Prototypes]:
         """Step by step up."""

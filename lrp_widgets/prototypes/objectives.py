@@ -24,6 +24,7 @@ __all__ = [
     "Objective",
     "Probability",
     "WeightedSum",
+    "channel_axis",
 ]
 
 
@@ -180,7 +181,7 @@ class Neuron(_OfLayer):
         return a[(slice(None), *at)]
 
 
-def _channel_axis(a: Tensor) -> int:
+def channel_axis(a: Tensor) -> int:
     """Tokens (count, tokens, channels) have their channels last; maps have them behind the batch."""
     return 2 if a.ndim == 3 else 1
 
@@ -199,7 +200,7 @@ class Channel(_OfLayer):
     def value(self, scores: Tensor, activations: Mapping[str, Tensor]) -> Tensor:
         """The mean activation of the channel."""
         a = activations[self.layer]
-        axis = _channel_axis(a) if self.axis is None else self.axis % a.ndim
+        axis = channel_axis(a) if self.axis is None else self.axis % a.ndim
         if isinstance(self.channel, bool) or not isinstance(self.channel, int) or not 0 <= self.channel < a.shape[axis]:
             raise IndexError(f"A channel of {self.layer!r} must lie in [0, {a.shape[axis] - 1}], got {self.channel!r}.")
         return a.select(axis, self.channel).reshape(len(a), -1).mean(1)
@@ -231,7 +232,7 @@ class Direction(_OfLayer):
         vector = torch.as_tensor(self.vector, dtype=a.dtype, device=a.device)
         if vector.shape == a.shape[1:]:  # a whole activation, "towards this sample"
             return (a * vector).reshape(len(a), -1).sum(1)
-        axis = _channel_axis(a) if self.axis is None else self.axis % a.ndim
+        axis = channel_axis(a) if self.axis is None else self.axis % a.ndim
         if vector.ndim != 1 or len(vector) != a.shape[axis]:
             raise ValueError(
                 f"A direction in {self.layer!r} has {a.shape[axis]} numbers, one a channel, got shape "

@@ -17,6 +17,7 @@ from lrp_widgets.samples import Samples
 
 __all__ = ["Code", "Domain", "Fourier", "Parameterization", "PhaseOnly", "Pixels"]
 
+MOST_DRAWS = 100_000
 # Colours of photographs are correlated: the square root of their covariance in ImageNet (Olah et al. 2017).
 COLOURS = ((0.26, 0.09, 0.02), (0.27, 0.00, -0.05), (0.27, -0.09, 0.03))
 
@@ -57,6 +58,7 @@ class Parameterization:
     of_codes: ClassVar[bool] = False
     climbs_by_curvature: ClassVar[bool] = False
     rate: ClassVar[float] = 0.05
+    draws: int = 1  # of how many starts each prototype takes the best
 
     def size(self, domain: Domain) -> tuple[int, ...]:
         """The shape of the parameters of one input. Raises ValueError where the inputs do not suit."""
@@ -210,6 +212,8 @@ class Code(Parameterization):
 
     generator: a Module that makes inputs (count, …) of codes (count, size).
     size: how many numbers a code has; asked of the generator (`code_size`, `latent_dim`, its first linear layer).
+    draws: each prototype begins at the best of so many codes drawn from N(0, 1).
+    shell: whether codes stay as long as draws from N(0, 1) are, ‖z‖ = √size: where a generator was trained.
     """
 
     equation: ClassVar[str] = "x = g(z)"
@@ -217,10 +221,18 @@ class Code(Parameterization):
     climbs_by_curvature: ClassVar[bool] = True
     generator: nn.Module
     length: int | None = None
+    draws: int = 1
+    shell: bool = False
 
-    def __init__(self, generator: nn.Module, size: int | None = None) -> None:
+    def __init__(self, generator: nn.Module, size: int | None = None, draws: int = 1, shell: bool = False) -> None:
         if not isinstance(generator, nn.Module):
             raise TypeError(f"Code.generator must be a torch.nn.Module, got {type(generator).__name__}.")
+        if isinstance(draws, bool) or not isinstance(draws, int) or not 1 <= draws <= MOST_DRAWS:
+            raise ValueError(f"Code.draws must be a whole number from 1 to {MOST_DRAWS}, got {draws!r}.")
+        if not isinstance(shell, bool):
+            raise TypeError(f"Code.shell must be True or False, got {shell!r}.")
+        object.__setattr__(self, "draws", draws)
+        object.__setattr__(self, "shell", shell)
         object.__setattr__(self, "generator", generator)
         object.__setattr__(self, "length", _code_size(generator) if size is None else size)
 
@@ -238,8 +250,18 @@ class Code(Parameterization):
         return (self.length,)
 
     def start(self, domain: Domain, noise: Tensor, near: Tensor | None) -> Tensor:
-        """Codes drawn from the prior, N(0, 1)."""
-        return noise
+        """Codes drawn from the prior, N(0, 1), or the codes (count, size) that are handed over."""
+        if near is None:
+            return self.keep(noise, domain)
+        if near.shape != noise.shape:
+            raise ValueError(f"start must be codes of shape {tuple(noise.shape)}, got {tuple(near.shape)}.")
+        return near.to(noise)
+
+    def keep(self, parameters: Tensor, domain: Domain) -> Tensor:
+        """The codes, brought back to their length where they stay on the shell."""
+        if not self.shell:
+            return parameters
+        return parameters * (parameters.shape[1] ** 0.5 / parameters.norm(dim=1, keepdim=True).clamp(min=1e-12))
 
     def image(self, parameters: Tensor, domain: Domain) -> Tensor:
         """What the generator makes of the codes."""

@@ -23,6 +23,7 @@ from lrp_widgets.widgets.views.heatmap import HeatmapView
 from lrp_widgets.widgets.views.layers import LayersView
 from lrp_widgets.widgets.views.lines import LinesView
 from lrp_widgets.widgets.views.maps import MapsView
+from lrp_widgets.widgets.views.prototypes import PrototypesView
 from lrp_widgets.widgets.views.status import StatusLine
 
 WIDGETS = (
@@ -43,6 +44,7 @@ WIDGETS = (
     MethodPicker,
     Pages,
     ProbePad,
+    PrototypesView,
     SettingEditor,
     ShareBar,
     StatusLine,
@@ -71,6 +73,7 @@ __all__ = [
     "MethodPicker",
     "Pages",
     "ProbePad",
+    "PrototypesView",
     "SettingEditor",
     "ShareBar",
     "StatusLine",

@@ -30,6 +30,9 @@ class ShareBar(BrowserWidget):
     state = traitlets.Unicode("").tag(sync=True)  # What a link to this state ends with; "" where it is too long.
     python = traitlets.Unicode("").tag(sync=True)  # The Python that makes what is shown.
     can_save = traitlets.Bool(True).tag(sync=True)  # Whether a page can be made of what is shown.
+    offers_page = traitlets.Bool(True).tag(sync=True)  # Whether there is the button that makes a page at all.
+    app = traitlets.Unicode("lw.explore").tag(sync=True)  # The function that takes a state in a notebook.
+    thing = traitlets.Unicode("this heatmap").tag(sync=True)  # What the Python makes again, in words.
     progress = Finite(None, min=0, max=1, allow_none=True).tag(sync=True)  # Of the page being made; None where none is.
     file = traitlets.Bytes(b"").tag(sync=True)  # The file that `send_file` hands over; empty again after it.
     file_name = traitlets.Unicode("").tag(sync=True)  # What the user finds it under.

@@ -3,7 +3,7 @@ import { make, makeRoot, setText, watch } from "../dom.js";
 /**
  * @typedef {{
  *   can_undo: boolean, can_redo: boolean, can_save: boolean, state: string, python: string, progress: number | null,
- *   file: DataView, file_name: string, file_sequence: number, scope: string,
+ *   file: DataView, file_name: string, file_sequence: number, scope: string, offers_page: boolean, app: string, thing: string,
  *   asked: {action?: string, count?: number}, query: string,
  * }} Traits
  */
@@ -20,11 +20,11 @@ function render({ model, el }) {
   const undo = button("undo", "Undo (Ctrl+Z)", () => ask("undo"));
   const redo = button("redo", "Redo (Ctrl+Shift+Z)", () => ask("redo"));
   const link = button("copy link", "Copy a link that opens what is shown", copyLink);
-  const python = button("copy Python", "Copy the Python that makes this heatmap again", () => copy(model.get("python"), "Python"));
+  const python = button("copy Python", `Copy the Python that makes ${model.get("thing")} again`, () => copy(model.get("python"), "Python"));
   const save = button("save page", "Save one HTML file whose sliders move without Python", () =>
     ask(model.get("progress") === null ? "save" : "stop"),
   );
-  bar.append(undo, redo, link, python, save);
+  bar.append(undo, redo, link, python, ...(model.get("offers_page") ? [save] : []));
   root.append(bar, message);
   let fading = 0;
   let saved = model.get("file_sequence");
@@ -57,8 +57,8 @@ function render({ model, el }) {
 
   function copyLink() {
     const address = new URL(location.href);
-    // Only a page that is the dashboard has an address of its own; in a notebook the state goes to lw.explore(state=…).
-    if (!isPage()) return copy(model.get("state"), "state for lw.explore(…, state=…)");
+    // Only a page that is the dashboard has an address of its own; in a notebook the state goes to the function that makes the app.
+    if (!isPage()) return copy(model.get("state"), `state for ${model.get("app")}(…, state=…)`);
     address.searchParams.set("state", model.get("state"));
     return copy(address.href, "link");
   }
