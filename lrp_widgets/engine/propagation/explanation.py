@@ -79,6 +79,7 @@ class Explanation:
     notes: tuple[str, ...] = ()
     convergence: Tensor | None = None
     _at_layer: Callable[[str], Tensor] | None = field(default=None, repr=False)
+    _channels_at: Callable[[str], int] | None = field(default=None, repr=False)
 
     def layer(self, name: str) -> Tensor:
         """Relevance at the output of the module or step `name`. Raises KeyError with the known names."""
@@ -88,6 +89,13 @@ class Explanation:
                 "Explain with lw.LRP(…) for one."
             )
         return self._at_layer(name)
+
+    def channel_axis(self, name: str) -> int:
+        """Which axis of `layer(name)` has the channels. Raises KeyError with the known names."""
+        if self._channels_at is None:
+            self.layer(name)  # says what is wrong
+            raise KeyError(name)
+        return self._channels_at(name)
 
     def heatmap(self, row: int = 0, of: int = 0) -> np.ndarray:
         """Relevance of one row pooled over channels: (height, width); for other inputs (1, n).

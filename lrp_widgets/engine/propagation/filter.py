@@ -12,7 +12,7 @@ from lrp_widgets.engine.trace.tape import Step, Tape
 from lrp_widgets.params import Setting
 from lrp_widgets.polygon import polygon_mask
 
-__all__ = ["Filter", "channel_axis", "filters_at"]
+__all__ = ["Filter", "axis_of_channels", "channel_axis", "filters_at"]
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Filter(Setting):
         if like.ndim < 2:
             raise ValueError(f"Filter.channels needs a layer with channels; {self.layer!r} has none.")
         if axis is None:
-            axis = 1 if like.ndim != 3 else 2  # (batch, tokens, channels)
+            axis = _usual_axis(like)
         count = like.shape[axis]
         if max(self.channels) >= count:
             raise ValueError(
@@ -102,6 +102,16 @@ def _is_polygon(region: object) -> bool:
     numbers = [number for point in points for number in point]
     finite = all(isinstance(n, int | float) and not isinstance(n, bool) and math.isfinite(n) for n in numbers)
     return len(points) == len(region) >= 3 and finite and all(0 <= n <= 1 for n in numbers)
+
+
+def _usual_axis(like: Tensor) -> int:
+    return 1 if like.ndim != 3 else 2  # (batch, tokens, channels)
+
+
+def axis_of_channels(value: int, tape: Tape) -> int:
+    """Where a value has its channels: as the layers around it tell, behind the batch where they do not."""
+    axis = channel_axis(value, tape)
+    return _usual_axis(tape.values[value]) if axis is None else axis
 
 
 def channel_axis(value: int, tape: Tape) -> int | None:

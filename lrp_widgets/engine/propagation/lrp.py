@@ -12,7 +12,7 @@ from torch import Tensor
 from lrp_widgets.engine.composites.composite import Composite
 from lrp_widgets.engine.composites.presets import deep_taylor
 from lrp_widgets.engine.propagation.explanation import Explanation
-from lrp_widgets.engine.propagation.filter import Filter
+from lrp_widgets.engine.propagation.filter import Filter, axis_of_channels
 from lrp_widgets.engine.propagation.method import Method, never
 from lrp_widgets.engine.propagation.notes import notes_on
 from lrp_widgets.engine.propagation.propagate import Propagation, propagate
@@ -116,6 +116,7 @@ class LRP(Method):
             fallbacks=passed.fallbacks,
             notes=(*self.composite.remarks(tape), *notes_on(tape, passed, recording.memo)),
             _at_layer=at_layer,
+            _channels_at=lambda name: axis_of_channels(tape.value_at(name), tape),
         )
 
 
