@@ -7,6 +7,7 @@ from .apps.explore.explore import explore as explore
 from .apps.imagine.imagine import imagine as imagine
 from .apps.quality.quality import quality as quality
 from .apps.scan.scan import scan as scan
+from .apps.sharing.site import export_site as export_site
 from .concepts import ActivationAtlas as ActivationAtlas
 from .concepts import AtlasCell as AtlasCell
 from .concepts import ChannelEntry as ChannelEntry

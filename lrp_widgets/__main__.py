@@ -1,6 +1,7 @@
 """`python -m lrp_widgets [--port 8866] [--visitors N] [--host NAME] [--no-fork] [--no-browser] [APP]`: serve an app.
 
 `python -m lrp_widgets --status [--port 8866]`: visits, memory and queue of a server that runs.
+`python -m lrp_widgets export [--samples 20] [--state STATE] FOLDER`: a site of pages that need no Python.
 """
 
 from __future__ import annotations
@@ -17,6 +18,10 @@ FORMER_NAMES = {"evaluate": "quality"}  # what an app was called before, and wha
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Serve the app that the command line names. A mistake in it ends with status 2 and a line on what to do."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["export"]:
+        export(arguments[1:])
+        return
     parser = argparse.ArgumentParser(
         prog="python -m lrp_widgets", description="Serve an app in the browser, on loopback."
     )
@@ -66,6 +71,36 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(str(error))
     except KeyboardInterrupt:  # before the server runs, which ends at Ctrl-C without an exception
         sys.exit(130)
+
+
+def export(arguments: Sequence[str]) -> None:
+    """Write a site about the digits into a folder. A mistake ends with status 2 and a line on what to do."""
+    parser = argparse.ArgumentParser(
+        prog="python -m lrp_widgets export",
+        description="Write pages that need no Python and no server: a gallery of digits, and sliders for each.",
+    )
+    parser.add_argument("folder", metavar="FOLDER", help="where to; it is made, or must be empty")
+    parser.add_argument("--samples", type=int, default=20, metavar="N", help="how many inputs (default: 20)")
+    parser.add_argument(
+        "--state", help='the method and look of the pages: a link of the app, or what "copy state" gave (default: LRP)'
+    )
+    options = parser.parse_args(arguments)
+    # Imported here because it takes long: a mistake on the command line is answered before.
+    from lrp_widgets.apps.sharing.site import export_site
+    from lrp_widgets.demo import data, models
+
+    def progress(done: int, of: int) -> None:
+        print(f"\r{done} of {of} pages", end="" if done < of else "\n", flush=True)
+
+    try:
+        page = export_site(
+            models.digits_cnn(), data.digits(), options.folder, options.samples, state=options.state, progress=progress
+        )
+    except (ValueError, OSError) as error:
+        parser.error(str(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
+    print(f"lrp_widgets: open {page}, or put the folder where a web server finds it")
 
 
 if __name__ == "__main__":

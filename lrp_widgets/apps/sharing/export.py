@@ -53,6 +53,7 @@ def export_html(
     code: str = "",
     positions: int = 21,
     most_bytes: int = MAX_BYTES,
+    home: str = "",
     progress: Progress = lambda done, of: None,
     abandoned: Callable[[], bool] = never,
 ) -> str:
@@ -61,7 +62,7 @@ def export_html(
     x: one input, the one of settings.sample.  settings: sample, method, target and layer.  look: traits of the
     HeatmapView, by name.  date: the text for when it was made.  code: the Python that makes the map again.
     positions: the most of one slider.  most_bytes: of all maps in the file; larger pictures get fewer positions, and
-    where there are few, one slider moves at a time.
+    where there are few, one slider moves at a time.  home: the address of the page that leads to this one, "" for none.
     progress: called with the numbers of positions that are ready and of all.  abandoned: where it returns True,
     Abandoned is raised before the next position. Another explainer does the work, and `explainer` stays free.
     Raises ValueError where not even a few positions fit, and what Explainer.explain raises.
@@ -91,7 +92,7 @@ def export_html(
     size = sum(map(len, maps.maps))
     facts = manifest(explainer.model, settings, first, grid, maps.error, size, samples, names)
     facts += [("Date", date)] if date else []
-    return _page(title, _data(grid, maps, picture, image, look or {}, title), facts, code)
+    return _page(title, _data(grid, maps, picture, image, look or {}, title), facts, code, home)
 
 
 @dataclass
@@ -158,7 +159,7 @@ def _base64(content: bytes) -> str:
     return base64.b64encode(content).decode()
 
 
-def _page(title: str, data: dict[str, Any], facts: list[tuple[str, str]], code: str) -> str:
+def _page(title: str, data: dict[str, Any], facts: list[tuple[str, str]], code: str, home: str) -> str:
     heatmap = module("heatmap")
     assert heatmap.rstrip().endswith(MODULE_END)  # of the widget's module, the page only takes the function
     widget = f"const heatmap = (() => {{\n{heatmap.replace(MODULE_END, 'return render;')}}})();\n"
@@ -168,6 +169,7 @@ def _page(title: str, data: dict[str, Any], facts: list[tuple[str, str]], code: 
     listing = f"<h2>Python</h2><pre>{html.escape(code)}</pre>" if code else ""
     return Template(_read("page.html")).substitute(
         title=html.escape(title),
+        home=f'<a href="{html.escape(home)}">‹ all inputs</a>' if home else "",
         # The browser fetches nothing and runs no other script, whatever the names of classes and layers contain.
         policy=f"default-src 'none'; script-src 'sha256-{allowed}'; style-src 'unsafe-inline'",
         style=style("heatmap") + _read("page.css"),
