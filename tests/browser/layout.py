@@ -66,6 +66,48 @@ CUT_OFF = """() => {
   }
   return [...found];
 }"""
+# The end of an element, and where the nearest part of the page ends that scrolls or cuts it.
+BELOW = """selector => [...document.querySelectorAll(selector)].flatMap((element) => {
+  if (!element.checkVisibility()) return [];
+  const { bottom } = element.getBoundingClientRect();
+  let fold = innerHeight;
+  for (let at = element.parentElement; at; at = at.parentElement)
+    if (getComputedStyle(at).overflowY !== "visible") fold = Math.min(fold, at.getBoundingClientRect().bottom);
+  return bottom > fold + 1 ? [`"${element.textContent.slice(0, 40)}" ends at ${bottom}, the fold is at ${fold}`] : [];
+})"""
+# Words and arrows of lists that are too like their ground, by WCAG 2. What is disabled may be faint.
+FAINT = """least => {
+  const paint = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  paint.canvas.width = paint.canvas.height = 1;
+  const linear = (part) => (part /= 255) <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+  const over = (colours) => {
+    paint.clearRect(0, 0, 1, 1);
+    for (const colour of colours) { paint.fillStyle = colour; paint.fillRect(0, 0, 1, 1); }
+    const [red, green, blue] = paint.getImageData(0, 0, 1, 1).data;
+    return 0.2126 * linear(red) + 0.7152 * linear(green) + 0.0722 * linear(blue);
+  };
+  const found = new Set();
+  for (const element of document.querySelectorAll(".lrp-explore *")) {
+    if (!element.checkVisibility({ visibilityProperty: true })) continue;
+    if (element.closest("svg, :disabled, option, [aria-disabled=true]")) continue;
+    const words = [...element.childNodes].find((node) => node.nodeType === Node.TEXT_NODE && node.data.trim());
+    if (!words && element.tagName !== "SELECT") continue;
+    const grounds = ["white"];
+    for (let at = element; at; at = at.parentElement) grounds.splice(1, 0, getComputedStyle(at).backgroundColor);
+    const ground = over(grounds);
+    const check = (colour, what) => {
+      const letter = over([...grounds, colour]);
+      const contrast = (Math.max(letter, ground) + 0.05) / (Math.min(letter, ground) + 0.05);
+      if (contrast < least) found.add(`${what} has a contrast of ${contrast.toFixed(2)}`);
+    };
+    if (words) check(getComputedStyle(element).color, `"${words.data.trim().slice(0, 40)}" of ${element.className}`);
+    else if (element.size < 2) {
+      const fill = /fill='%23(\\w+)'/.exec(getComputedStyle(element).backgroundImage);
+      check(fill ? `#${fill[1]}` : "black", `the arrow of ${element.parentElement.textContent.slice(0, 20)}`);
+    }
+  }
+  return [...found];
+}"""
 FRAMES = "() => new Promise((ready) => requestAnimationFrame(() => requestAnimationFrame(() => ready())))"
 
 
@@ -82,6 +124,16 @@ def sticking_out(page: Page) -> list[str]:
 def cut_off(page: Page) -> list[str]:
     """Words that nobody can read to their end, and what has a scroll bar to the side."""
     return page.evaluate(CUT_OFF)
+
+
+def below_the_fold(page: Page, selector: str) -> list[str]:
+    """What can only be read to its end after scrolling."""
+    return page.evaluate(BELOW, selector)
+
+
+def faint(page: Page, least: float) -> list[str]:
+    """Words and arrows of a lower contrast to their ground than this."""
+    return page.evaluate(FAINT, least)
 
 
 def misfits(page: Page, windows: Iterable[tuple[int, int]]) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -11,7 +13,8 @@ from typing import Any
 import pytest
 from browser.conftest import FONTS, only
 from browser.dashboard_page import OPENING, DashboardPage, Opened
-from browser.layout import misfits
+from browser.layout import FRAMES, below_the_fold, faint, misfits, scrolling
+from PIL import Image
 from playwright.sync_api import Browser, BrowserType, Locator, Page, expect
 from serving import free_port, serving
 
@@ -20,6 +23,7 @@ from lrp_widgets.widgets.browser import style
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 WINDOWS = ((1920, 1080), (1280, 800), (1024, 768), (768, 1000), (420, 900))
+LEAST_CONTRAST = 3.0  # of WCAG 2 for large words and for the parts of controls
 READY = {"explore": "every layer closes to", "quality": "Selectivity: done in", "scan": "windows in"}
 
 
@@ -87,6 +91,13 @@ def families(page: Page, selector: str) -> set[str]:
     return {each["familyName"] for each in drawn}
 
 
+def on_one_screen(page: Page, selector: str) -> list[str]:
+    """What is cut at the fold of a screen of 1280 × 800 pixels, and what scrolls there."""
+    page.evaluate(FRAMES)
+    scrolls = [f"{each} scrolls" for each in scrolling(page, "Height")]
+    return [*scrolls, *below_the_fold(page, selector)]
+
+
 def test_everything_of_explore_fits(opened: Callable[[str], Opened], font: str) -> None:
     page = opened("explore").page
     app = DashboardPage(page).opened().has_curve()
@@ -104,9 +115,15 @@ def test_everything_of_explore_fits(opened: Callable[[str], Opened], font: str) 
     app.root.get_by_role("button", name="pin", exact=True).click()
     with app.explained():
         app.press("α", "ArrowRight", 5)
-    app.unfold("look")
     app.turn_to("Compare")
     expect(app.root.locator(".lrp-compare-differs")).to_contain_text("α 1")
+    found["compare"] = on_one_screen(page, ".lrp-compare *")
+    with app.explained():
+        app.thumbnails.nth(3).click()
+    expect(app.root.locator("[data-kind=difference] .lrp-compare-stamp")).to_contain_text("of different inputs")
+    app.at_rest()
+    found["compare two inputs"] = on_one_screen(page, ".lrp-compare *")
+    app.unfold("look")
     look("look, compare")
     with app.explained():
         app.root.locator('.lrp-layers-row[data-name="features.3"]').click()
@@ -175,3 +192,66 @@ def test_two_views_side_by_side_do_not_touch(lettered: Browser) -> None:
     boxes = [part.bounding_box() for part in page.locator(".side").all()]
     assert boxes[1]["x"] - boxes[0]["x"] - boxes[0]["width"] >= 8  # type: ignore[index]
     page.close()
+
+
+@pytest.mark.parametrize("app", READY)
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_words_stand_out_from_their_ground(browser: Browser, address: Callable[[str], str], app: str, theme: str):
+    opened = Opened(browser, address(app))
+    page = opened.page
+    page.goto(f"{address(app)}?theme={theme}")
+    expect(page.locator(".lrp-status-text")).to_contain_text(READY[app], timeout=OPENING)
+    assert page.locator("body").get_attribute("data-jp-theme-light") == str(theme == "light").lower()
+    assert faint(page, LEAST_CONTRAST) == []
+    opened.check()
+    opened.context.close()
+
+
+def test_a_long_name_of_a_file_is_cut_where_it_is_shown_and_whole_in_the_tooltip(opened: Callable[[str], Opened]):
+    page = opened("explore").page
+    app = DashboardPage(page).opened().has_curve()
+    stream = io.BytesIO()
+    Image.radial_gradient("L").resize((28, 28)).save(stream, "PNG")
+    upload, name = page.locator(".lrp-upload input[type=file]").first, f"{'holiday-in-the-alps-' * 8}final.png"
+    app.source("Draw")
+    expect(app.pad).to_be_visible()
+    found = {"draw": on_one_screen(page, ".lrp-status")}
+    app.source("Upload")
+    with app.explained():
+        upload.set_input_files(files=[{"name": name, "mimeType": "image/png", "buffer": stream.getvalue()}])
+    title = page.locator(".lrp-upload-name")
+    assert name.startswith((title.get_attribute("title") or "").partition("…")[0])
+    found["upload"] = on_one_screen(page, ".lrp-status") + misfits(page, WINDOWS)
+    app.root.get_by_role("button", name="pin", exact=True).click()
+    with app.explained():
+        app.source("Samples")
+    app.turn_to("Compare")
+    lines = app.root.locator(".lrp-compare-differs", has_text="holiday")
+    expect(lines).to_have_text(re.compile("^sample holiday.*….*final.png$"))
+    expect(lines).to_have_attribute("title", re.compile("^sample (holiday-in-the-alps-)+.*final.png$"))
+    note = app.root.locator("[data-kind=difference] .lrp-compare-stamp")
+    expect(note).to_contain_text(re.compile(r"of different inputs: there sample h\S*….*\.png$"))
+    expect(note).to_have_attribute("title", re.compile("holiday.*final.png$"))
+    app.at_rest()
+    found["compare"] = on_one_screen(page, ".lrp-compare *") + misfits(page, WINDOWS)
+    app.source("Upload")
+    upload.set_input_files(files=[{"name": name, "mimeType": "image/png", "buffer": b""}])
+    expect(page.locator(".lrp-upload-refused")).to_contain_text(
+        re.compile(r"^holiday\S*…\S*final.png must hold a picture")
+    )
+    found["refused"] = misfits(page, WINDOWS)
+    assert {state: faults for state, faults in found.items() if faults} == {}
+
+
+def test_several_pins_are_reached_by_scrolling_their_page_alone(opened: Callable[[str], Opened]):
+    page = opened("explore").page
+    app = DashboardPage(page).opened().has_curve()
+    for _ in range(3):
+        app.root.get_by_role("button", name="pin", exact=True).click()
+        with app.explained():
+            app.press("α", "ArrowRight", 2)
+    app.turn_to("Compare")
+    expect(app.root.locator(".lrp-compare-differs")).to_have_count(3)
+    assert scrolling(page, "Height") == []
+    app.root.locator(".lrp-compare-asks").last.scroll_into_view_if_needed()
+    assert below_the_fold(page, "[data-kind=pin]:last-child .lrp-compare-asks") == []

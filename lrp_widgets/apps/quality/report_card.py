@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,6 +17,7 @@ from lrp_widgets.widgets import SettingEditor
 
 __all__ = ["ReportCardPage", "card_html"]
 
+MINUS = re.compile(r"(?<!\w)-(?=\d)|(?<=\de)-(?=\d)")  # a hyphen in front of a number or of its exponent
 VERDICTS = {True: "passes", False: "fails", None: "not measured"}
 
 
@@ -78,7 +80,7 @@ def card_html(scores: tuple[Score, ...], previous: list[Score] | None = None) ->
 def _row(score: Score, waiting: bool = False) -> str:
     verdict = {True: "pass", False: "fail", None: "none"}[score.passes]
     limit = f"{'≥' if score.above else '≤'} {number(score.threshold)}"
-    note = f" <span>{html.escape(score.note)}.</span>" if score.note else ""
+    note = f" <span>{html.escape(MINUS.sub('−', score.note))}.</span>" if score.note else ""
     cells = (
         f'<th scope="row">{html.escape(score.name)}</th>'
         f'<td class="lrp-number">{number(score.value) if score.measured else "–"}</td>'

@@ -45,6 +45,16 @@ export function setText(element, text) {
 }
 
 /**
+ * A text of at most so many letters: of a longer one its beginning and its end, where a file's name has its ending.
+ * @param {string} text
+ * @param {number} most
+ */
+export function shortened(text, most) {
+  const end = Math.floor(most / 3);
+  return text.length <= most ? text : `${text.slice(0, most - end - 1)}…${text.slice(-end)}`;
+}
+
+/**
  * Calls `react` once after a message in which any of the traits changed, in time for the next frame (to wait for
  * that frame would draw for the one after it); the returned function ends that.
  * @template Traits

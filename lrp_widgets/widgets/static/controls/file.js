@@ -1,3 +1,7 @@
+import { shortened } from "../dom.js";
+
+const MOST_LETTERS = 48; // of a file's name in a message
+
 /**
  * A size in MB, rounded up, so that too much never reads like the limit.
  * @param {number} size
@@ -10,7 +14,7 @@ export const megabytes = (size) => `${Math.ceil(size / 1e5) / 10} MB`;
  * @param {number} most
  */
 export function objection({ name, size }, most) {
-  const file = name || "The file";
+  const file = shortened(name, MOST_LETTERS) || "The file";
   if (!size) return `${file} must hold a picture, got an empty file or a folder. Choose another one.`;
   if (size <= most) return "";
   return `${file} must be at most ${megabytes(most)}, got ${megabytes(size)}. Save it with fewer pixels.`;

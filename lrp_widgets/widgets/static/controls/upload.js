@@ -54,6 +54,7 @@ function render({ model, el }) {
     name.title = title;
     setText(conversion, text.replace(/ × |\[\S+ \S+\]/g, (numbers) => numbers.replaceAll(" ", "\u00a0"))); // these stay on one line
     setText(busy, waits ? `Reading ${waits} …` : "");
+    busy.title = waits;
     setText(refused, problem);
     shown.hidden = !model.get("said");
     hint.hidden = !shown.hidden;

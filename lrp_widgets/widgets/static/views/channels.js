@@ -108,7 +108,7 @@ function render({ model, el }) {
     const shown = model.get("totals").reduce((/** @type {number} */ sum, part) => sum + (part ?? 0), 0);
     const carried = total ? `${formatter(100, { digits: 3 })((100 * shown) / total)} %` : single(shown);
     const carry = count < all ? `top ${count} carry ${carried}` : `all of them carry ${carried}`;
-    const words = `${all} ${word()}s · ${carry}`;
+    const words = `${all} ${word()}${all === 1 ? "" : "s"} · ${carry}`;
     head.replaceChildren(make("b", "", {}, model.get("layer")), ` · ${words}`);
     list.setAttribute("aria-label", `${model.get("layer")}, ${words}`);
   }

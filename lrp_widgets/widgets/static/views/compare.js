@@ -1,6 +1,6 @@
 import { difference, likeness } from "./alike.js";
 import { colourTable, onDark } from "../colours.js";
-import { isShortcut, make, makeRoot, setText, stepTo } from "../dom.js";
+import { isShortcut, make, makeRoot, setText, shortened, stepTo } from "../dom.js";
 import { keepPainted } from "../lifecycle.js";
 import { formatter, single } from "../numbers.js";
 import { makePin, makeTile } from "./pins.js";
@@ -21,6 +21,8 @@ import { commonLimit } from "./scale.js";
  * @typedef {import("./pins.js").Tile} Tile
  */
 
+// Of what differs, and of the name of another input in a caption; the tooltip has the whole.
+const [MOST_LETTERS, MOST_OF_NAME] = [44, 18];
 const HINT = "Point at a pixel to read it in every map";
 
 /** @param {import("../anywidget").Context<Traits>} context */
@@ -46,8 +48,9 @@ function render({ model, el }) {
   setText(now.title, "present");
   const pictures = make("div", "lrp-compare-pictures", {}, input.tile, now.tile, change.tile);
   const readout = make("div", "lrp-compare-readout lrp-muted", { "aria-live": "polite" }, HINT);
+  const about = make("div", "lrp-compare-about", {}, note, readout);
   const nothing = make("div", "lrp-compare-nothing lrp-muted", {}, "Nothing to compare yet");
-  root.append(legend, note, pictures, readout, nothing);
+  root.append(legend, about, pictures, nothing);
   now.frame.tabIndex = 0;
   now.frame.setAttribute("role", "application");
   now.frame.setAttribute("aria-label", "The present map. Arrow keys move over its pixels and read them in every map.");
@@ -202,8 +205,10 @@ function render({ model, el }) {
     ])) button.setAttribute("aria-label", `${words} ${title}`);
     setText(pin.stamp, raster ? withScale(stamp, raster) : stamp);
     const lines = model.get("differs")[key] ?? [];
-    const words = lines.length ? lines : ["no setting differs"];
-    if (pin.differs.textContent !== words.join("")) pin.differs.replaceChildren(...words.map((line) => make("div", "", { role: "listitem" }, line)));
+    const whole = lines.length ? lines : ["no setting differs"];
+    const words = whole.map((line) => shortened(line, MOST_LETTERS));
+    if (pin.differs.title !== whole.join("\n")) pin.differs.replaceChildren(...words.map((line) => make("div", "", { role: "listitem" }, line)));
+    pin.differs.title = whole.join("\n");
     pin.choose.setAttribute("aria-pressed", String(key === chosen()?.key));
     pin.tile.toggleAttribute("data-chosen", key === chosen()?.key);
     if (!raster) return;
@@ -226,7 +231,8 @@ function render({ model, el }) {
     setText(change.title, `present − ${pin.title}`);
     change.title.title = `present minus ${pin.title}`;
     const other = (model.get("differs")[pin.key] ?? []).find((line) => line.startsWith("sample "));
-    setText(ownNote, changed ? `a scale of its own${other ? ` · of different inputs: there ${other}` : ""}` : `no difference: ${present.height} × ${present.width} pixels here, ${raster.height} × ${raster.width} there`);
+    ownNote.title = other ? `There ${other}` : "";
+    setText(ownNote, changed ? `a scale of its own${other ? ` · of different inputs: there ${shortened(other, MOST_OF_NAME)}` : ""}` : `no difference: ${present.height} × ${present.width} pixels here, ${raster.height} × ${raster.width} there`);
     if (!changed) return;
     // Other hues than the maps: the colours of a difference do not mean relevance.
     const name = model.get("colormap");

@@ -32,11 +32,14 @@ export function makePin() {
     return { row: make("div", "", {}, make("span", "lrp-muted", {}, name), number), number };
   });
   // Plain elements, because Jupyter styles dl and ul.
-  const likenesses = make("div", "lrp-compare-numbers", { title: "How the present map differs from this one" },
+  const likenesses = make("div", "lrp-compare-likeness", { title: "How the present map differs from this one" },
     ...numbers.map(({ row }) => row));
   const recall = make("button", "", { type: "button", "data-ask": "recalled" }, "back to this");
   const choose = make("button", "", { type: "button", "data-ask": "chosen" }, "difference");
   pin.head.append(remove);
-  pin.foot.append(stamp, differs, likenesses, make("div", "lrp-compare-asks", {}, choose, recall));
+  const beside = make("div", "lrp-compare-pin");
+  pin.frame.replaceWith(beside);
+  beside.append(pin.frame, make("div", "lrp-compare-numbers", {}, likenesses, pin.value));
+  pin.foot.append(stamp, differs, make("div", "lrp-compare-asks", {}, choose, recall));
   return { ...pin, remove, stamp, differs, numbers: numbers.map(({ number }) => number), recall, choose };
 }
