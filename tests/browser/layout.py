@@ -108,6 +108,13 @@ FAINT = """least => {
   }
   return [...found];
 }"""
+# Pictures whose line around them, of a pixel, is cut on top by what they stand in.
+WITHOUT_EDGE = """() => [...document.querySelectorAll(".lrp-heatmap-frame")].filter((frame) => {
+  let top = -Infinity;
+  for (let at = frame.parentElement; at; at = at.parentElement)
+    if (getComputedStyle(at).overflowY !== "visible") top = Math.max(top, at.getBoundingClientRect().top);
+  return frame.checkVisibility() && frame.getBoundingClientRect().top < top + 1;
+}).map((frame) => `a picture at ${frame.getBoundingClientRect().top}`)"""
 FRAMES = "() => new Promise((ready) => requestAnimationFrame(() => requestAnimationFrame(() => ready())))"
 
 
@@ -134,6 +141,11 @@ def below_the_fold(page: Page, selector: str) -> list[str]:
 def faint(page: Page, least: float) -> list[str]:
     """Words and arrows of a lower contrast to their ground than this."""
     return page.evaluate(FAINT, least)
+
+
+def without_edge(page: Page) -> list[str]:
+    """The pictures that have no line on top."""
+    return page.evaluate(WITHOUT_EDGE)
 
 
 def misfits(page: Page, windows: Iterable[tuple[int, int]]) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from browser.conftest import FONTS, only
 from browser.dashboard_page import OPENING, DashboardPage, Opened
-from browser.layout import FRAMES, below_the_fold, faint, misfits, scrolling
+from browser.layout import FRAMES, below_the_fold, faint, misfits, scrolling, without_edge
 from PIL import Image
 from playwright.sync_api import Browser, BrowserType, Locator, Page, expect
 from serving import free_port, serving
@@ -203,6 +203,7 @@ def test_words_stand_out_from_their_ground(browser: Browser, address: Callable[[
     expect(page.locator(".lrp-status-text")).to_contain_text(READY[app], timeout=OPENING)
     assert page.locator("body").get_attribute("data-jp-theme-light") == str(theme == "light").lower()
     assert faint(page, LEAST_CONTRAST) == []
+    assert without_edge(page) == []
     opened.check()
     opened.context.close()
 
