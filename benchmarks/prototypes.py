@@ -8,6 +8,7 @@ blank pages. Writes docs/prototypes.md.
 from __future__ import annotations
 
 import platform
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,40 +18,69 @@ from torch import Tensor
 import lrp_widgets as lw
 
 PAGE = Path(__file__).parents[1] / "docs" / "prototypes.md"
-SEEDS, STEPS = 8, 150
+SEEDS, STEPS, RATE = 8, 150, 0.1
 TURNS = (lw.transformations.Jitter(1), lw.transformations.Rotate(8.0), lw.transformations.Scale(0.95, 1.05))
-STRENGTHS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+STRENGTHS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+LAYER = "features.6"  # where likeness is held down
 
 
-def experts(samples: lw.Samples) -> dict[str, tuple[Any, tuple[Any, ...]]]:
-    """By name: the expert, and the changes that prototypes must bear."""
-    gaussian, machine = lw.experts.Gaussian.fit(samples, 0.1), lw.experts.RBM.fit(samples, 0.3, epochs=200)
-    return {
-        "none": (lw.experts.NoExpert(), ()),
-        "L2, λ = 0.01": (lw.experts.L2(0.01), ()),
-        "L2 around the mean, λ = 0.1": (lw.experts.L2(0.1, around=samples.inputs.mean(0)), ()),
-        "total variation, s = 0.1": (lw.experts.TotalVariation(0.1), ()),
-        "Gaussian, s = 0.1": (gaussian, ()),
-        "Gaussian, s = 0.1, small turns and shifts": (gaussian, TURNS),
-        "RBM, s = 0.3": (machine, ()),
-        "RBM, s = 0.3, small turns and shifts": (machine, TURNS),
-    }
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: how digits_cnn is climbed."""
+
+    name: str
+    expert: Any
+    robust: tuple[Any, ...] = ()
+    image: Any = None
+    diversity: Any = None
+    objective: Any = lw.objectives.Logit
+    rate: float | None = RATE
 
 
-def measured(samples: lw.Samples, expert: Any, robust: tuple[Any, ...], steps: int = STEPS) -> tuple[float, ...]:
+def rows(samples: lw.Samples) -> list[Row]:
+    """The experts and generators of the package, on the score of the class unless the name says otherwise."""
+    gaussian, machine = lw.demo.experts.digits_gaussian, lw.demo.experts.digits_rbm
+    decoder, code = lw.demo.generators.digits_vae(), lw.parameterizations.Code
+    none, log_p = lw.experts.NoExpert(), lw.objectives.LogProbability
+    return [
+        Row("none", none),
+        Row("L2, λ = 0.1", lw.experts.L2(0.1)),
+        Row("L2 around the mean, λ = 0.1", lw.experts.L2(0.1, around=samples.inputs.mean(0))),
+        Row("total variation, s = 0.1", lw.experts.TotalVariation(0.1)),
+        Row("Gaussian, s = 0.03", gaussian(0.03)),
+        Row("Gaussian, s = 0.03, diversity 1", gaussian(0.03), diversity=lw.Diversity(LAYER, 1.0)),
+        Row("Gaussian, s = 0.03, log p(ω_c \\| x)", gaussian(0.03), objective=log_p),
+        Row("Gaussian, s = 0.3, small turns and shifts", gaussian(0.3), TURNS),
+        Row("RBM, s = 0.1", machine(0.1)),
+        Row("RBM, s = 0.1, small turns and shifts", machine(0.1), TURNS),
+        Row(
+            "VAE code, λ = 0.1, random starts, log p(ω_c \\| x)",
+            lw.experts.L2(0.1),
+            image=code(decoder),
+            objective=log_p,
+        ),
+        Row("the same on the shell ‖z‖ = √k, small turns", none, TURNS, code(decoder, shell=True), None, log_p, 0.05),
+        Row("the same, best of 32 starts", none, TURNS, code(decoder, draws=32, shell=True), None, log_p, 0.05),
+    ]
+
+
+def measured(samples: lw.Samples, row: Row) -> tuple[float, ...]:
     """Shares named by the other and by the asked network, share whose nearest digit is of the class, distances."""
     model, judge = lw.demo.models.digits_cnn(), lw.demo.models.digits_mlp()
     named, own, nearest, distance, spread = [], [], [], [], []
     for digit in range(10):
         found = lw.prototype(
             model,
-            lw.objectives.LogProbability(digit),
+            row.objective(digit),
             samples,
-            expert,
-            count=SEEDS,
-            steps=steps,
-            robust=robust,
+            row.expert,
+            row.image,
+            SEEDS,
+            STEPS,
             seed=digit,
+            robust=row.robust,
+            diversity=row.diversity,
+            rate=row.rate,
         ).inputs
         named.append((judge(found).argmax(1) == digit).double().mean())
         own.append((model(found).argmax(1) == digit).double().mean())
@@ -70,8 +100,8 @@ def main() -> None:
     lines = [
         "# Prototypes in numbers",
         "",
-        f"Made by `make prototypes`: digits_cnn is climbed (log p(ω_c | x) + log p(x), {STEPS} steps), ten digits of "
-        f"{SEEDS} seeds each; torch {torch.__version__}, {platform.machine()}.",
+        f"Made by `make prototypes`: digits_cnn is climbed (its score of the class + log p(x), {STEPS} steps), ten "
+        f"digits of {SEEDS} seeds each; torch {torch.__version__}, {platform.machine()}.",
         "",
         "- **named**: how often digits_mlp, which was not asked, names the class. **own**: how often digits_cnn does.",
         "- **nearest**: how often the nearest of the shipped digits is of the class; **distance** to it.",
@@ -80,9 +110,9 @@ def main() -> None:
         "| expert | named | own | nearest | distance | spread |",
         "|---|---|---|---|---|---|",
     ]
-    for name, (expert, robust) in experts(samples).items():
-        named, own, nearest, distance, spread = measured(samples, expert, robust)
-        lines.append(f"| {name} | {named:.0%} | {own:.0%} | {nearest:.0%} | {distance:.2f} | {spread:.2f} |")
+    for row in rows(samples):
+        named, own, nearest, distance, spread = measured(samples, row)
+        lines.append(f"| {row.name} | {named:.0%} | {own:.0%} | {nearest:.0%} | {distance:.2f} | {spread:.2f} |")
         print(lines[-1], flush=True)
     lines += [
         "",
@@ -95,8 +125,8 @@ def main() -> None:
         "|---|---|---|---|---|---|",
     ]
     for strength in STRENGTHS:
-        expert = lw.experts.Gaussian.fit(samples, strength)
-        named, own, nearest, distance, spread = measured(samples, expert, ())
+        row = Row("", lw.demo.experts.digits_gaussian(strength))
+        named, own, nearest, distance, spread = measured(samples, row)
         lines.append(f"| {strength:g} | {named:.0%} | {own:.0%} | {nearest:.0%} | {distance:.2f} | {spread:.2f} |")
         print(lines[-1], flush=True)
     PAGE.write_text("\n".join(lines) + "\n")

@@ -306,6 +306,7 @@ class _Climb:
             silent = bool((gradient.reshape(len(gradient), -1) == 0).all(1).any())
             if rest.requires_grad:
                 gradient = gradient + torch.autograd.grad(rest.sum(), moved)[0]
+            gradient = self.image.along(moved.detach(), gradient)
         return value.detach(), density.detach(), gradient, x.detach(), silent
 
 

@@ -76,6 +76,10 @@ class Parameterization:
         """The parameters after a step, moved back into what is allowed."""
         return parameters
 
+    def along(self, parameters: Tensor, gradient: Tensor) -> Tensor:
+        """The part of a gradient that leads along what is allowed."""
+        return gradient
+
 
 @dataclass(frozen=True)
 class Pixels(Parameterization):
@@ -262,6 +266,13 @@ class Code(Parameterization):
         if not self.shell:
             return parameters
         return parameters * (parameters.shape[1] ** 0.5 / parameters.norm(dim=1, keepdim=True).clamp(min=1e-12))
+
+    def along(self, parameters: Tensor, gradient: Tensor) -> Tensor:
+        """On the shell, what is left of a gradient without its part that leads off it: 0 at the best code."""
+        if not self.shell:
+            return gradient
+        outwards = parameters / parameters.norm(dim=1, keepdim=True).clamp(min=1e-12)
+        return gradient - (gradient * outwards).sum(1, keepdim=True) * outwards
 
     def image(self, parameters: Tensor, domain: Domain) -> Tensor:
         """What the generator makes of the codes."""

@@ -24,7 +24,12 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 WINDOWS = ((1920, 1080), (1280, 800), (1024, 768), (768, 1000), (420, 900))
 LEAST_CONTRAST = 3.0  # of WCAG 2 for large words and for the parts of controls
-READY = {"explore": "every layer closes to", "quality": "Selectivity: done in", "scan": "windows in"}
+READY = {
+    "explore": "every layer closes to",
+    "quality": "Selectivity: done in",
+    "scan": "windows in",
+    "imagine": "climbed at step",
+}
 
 
 @pytest.fixture(scope="module", params=FONTS)
@@ -181,6 +186,23 @@ def test_everything_of_scan_fits(opened: Callable[[str], Opened], font: str) -> 
     page.locator(".lrp-scan .lrp-folded-button", has_text="▸ look").first.click()
     page.locator(".lrp-scan .lrp-source .widget-toggle-button", has_text="Upload").click()
     found["look, upload"] = misfits(page, WINDOWS)
+    assert {name: faults for name, faults in found.items() if faults} == {}
+
+
+def test_everything_of_imagine_fits(opened: Callable[[str], Opened], font: str) -> None:
+    page = opened("imagine").page
+    root = page.locator(".lrp-imagine")
+    status = root.locator(".lrp-status-text")
+    found = {"start": misfits(page, WINDOWS)}
+    root.locator(".lrp-folded-button", has_text="more").click()
+    root.locator(".lrp-imagine-pages .widget-toggle-button", has_text="Strength").click()
+    expect(root.locator(".lrp-imagine-strip .lrp-prototypes-card")).to_have_count(7)
+    found["more, strength"] = misfits(page, WINDOWS)
+    for kind, marker in (("a channel of a layer", "channel"), ("a sample", "sample")):
+        root.locator("select").first.select_option(index=3 if marker == "channel" else 4)
+        expect(root.locator(".lrp-imagine-said")).to_contain_text(marker)
+        expect(status).to_contain_text("climbed at step")
+        found[kind] = misfits(page, WINDOWS)
     assert {name: faults for name, faults in found.items() if faults} == {}
 
 

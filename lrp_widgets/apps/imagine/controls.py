@@ -55,6 +55,8 @@ class ImagineControls(ipywidgets.VBox):
             for parameter in params_of(ClimbSettings)
             if parameter.name != "origin"
         }
+        for name, control in self.climb.items():
+            control.home = getattr(first.climb, name)
         self.origin = Gallery(thumbnail=38, rows=1, description="x₀, the sample to stay near")
         self.origin.show(thumbnails(material.samples), captions(material.samples), selected=first.climb.origin)
         self.more = Folded("more: steps, seed, diversity, staying near a sample", self._more())

@@ -68,7 +68,7 @@ class ClimbSettings(Setting):
     )  # fmt: skip
     diversity: float = param(
         0.0, low=0, high=1e4, slider=(0, 5), step=0.1, symbol="diversity",
-        help="How much likeness is held down. It costs: what is unlike the others is less like the class.",
+        help="How much likeness is held down. It costs: with 1, another network names 57 % of digits and not 100 %.",
     )  # fmt: skip
     robust: bool = switch(
         False, symbol="must bear small moves, turns and scalings",

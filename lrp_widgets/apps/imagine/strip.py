@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lrp_widgets.apps.imagine.beside import Besides, pictures
+from lrp_widgets.apps.imagine.beside import Besides, NetworkAnswer, pictures
 from lrp_widgets.apps.imagine.material import CODE, NONE, Material
 from lrp_widgets.apps.imagine.request import ImagineSettings
 from lrp_widgets.prototypes import prototype
@@ -31,6 +31,7 @@ class StripFrame:
     settings: ImagineSettings
     pictures: np.ndarray
     titles: tuple[str, ...]
+    answers: tuple[NetworkAnswer, ...]  # of the judge, one a strength; () without a judge
     done: bool
 
 
@@ -40,7 +41,7 @@ class Strip:
     def __init__(self, material: Material, besides: Besides) -> None:
         self._material, self._besides = material, besides
         self._key: ImagineSettings | None = None
-        self._found: list[tuple[Tensor, str]] = []
+        self._found: list[tuple[Tensor, tuple[NetworkAnswer, ...]]] = []
         self.last: StripFrame | None = None  # what stands there, where it is of the present settings
         self.caption = ipywidgets.HTML(NO_EXPERT)
         self.caption.add_class("lrp-note")
@@ -60,24 +61,29 @@ class Strip:
             return
         while len(self._found) < len(STRENGTHS) and not superseded():
             strength = STRENGTHS[len(self._found)]
-            self._found.append(self._one(dataclasses.replace(key, climb=dataclasses.replace(climb, strength=strength))))
+            self._found.append(
+                self._one(dataclasses.replace(key, climb=dataclasses.replace(climb, strength=strength)), superseded)
+            )
             if superseded():
                 self._found.pop()  # it may have been abandoned on its way
                 return
             x = torch.cat([each for each, _ in self._found])
-            titles = tuple(title for _, title in self._found)
-            self.last = StripFrame(key, pictures(x, self._material.samples), titles, len(titles) == len(STRENGTHS))
+            titles = tuple(f"{each:g}" if each else "none" for each in STRENGTHS[: len(x)])
+            answers = tuple(each for _, judged in self._found for each in judged)
+            done = len(x) == len(STRENGTHS)
+            self.last = StripFrame(key, pictures(x, self._material.samples), titles, answers, done)
             yield self.last
 
-    def _one(self, settings: ImagineSettings) -> tuple[Tensor, str]:
+    def _one(
+        self, settings: ImagineSettings, abandoned: Callable[[], bool]
+    ) -> tuple[Tensor, tuple[NetworkAnswer, ...]]:
         material, aim, climb = self._material, settings.aim, settings.climb
         found = prototype(
             material.model, material.objective(aim), material.samples, material.expert(climb), material.image(climb),
             1, climb.steps, climb.seed, robust=material.robust(climb), rate=climb.rate, output=material.output,
+            abandoned=abandoned,
         )  # fmt: skip
-        judged = self._besides.answers(found.inputs)
-        title = "none" if climb.strength == 0 else f"{climb.strength:g}"
-        return found.inputs, f"{title} · {judged[0]}" if judged else title
+        return found.inputs, self._besides.answers(found.inputs)
 
     def show(self, frame: StripFrame | None) -> None:
         """Show it; None: there is no expert to vary."""
@@ -91,3 +97,9 @@ class Strip:
             "expert leaves of the class what the data have in common."
         )
         self.pictures.show(frame.pictures, frame.titles)
+        aim = frame.settings.aim
+        wanted = aim.target if aim.of_class and self._material.classes > 1 else None
+        rows = [
+            [{"text": str(each), "agrees": None if wanted is None else each.index == wanted}] for each in frame.answers
+        ]
+        self.pictures.show_beside(None, rows or [[] for _ in frame.titles], frame.pictures[:0], [])

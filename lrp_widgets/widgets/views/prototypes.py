@@ -39,7 +39,7 @@ class PrototypesView(BrowserWidget):
     )  # Per picture {text, agrees} each; agrees: true, false, or null where that is no question.
     near = traitlets.Bytes(b"").tag(sync=True)  # Real inputs: uint8, n·k × height × width × channels.
     near_shape = traitlets.List([0, 0, 0, 0, 0]).tag(sync=True)  # [n, k, height, width, channels].
-    near_titles = traitlets.List(traitlets.Unicode()).tag(sync=True)  # One for each real input, row after row.
+    near_titles = traitlets.List(traitlets.Unicode()).tag(sync=True)  # Of each real input; up to " · " it stands below.
     beside = traitlets.Int(0).tag(sync=True)  # Goes up with each set of what stands beside; 0: nothing does.
     near_name = traitlets.Unicode("nearest real samples").tag(sync=True)  # What the real inputs are.
 

@@ -181,7 +181,10 @@ def test_the_strip_goes_from_none_to_too_strong(app: Imagine) -> None:
     app.pages.selected = "Strength"
     settled(app)
     titles = app.strip.pictures.titles
-    assert [title.split(" · ")[0] for title in titles] == ["none", *(f"{each:g}" for each in STRENGTHS[1:])]
+    assert titles == ["none", *(f"{each:g}" for each in STRENGTHS[1:])]
+    shown_calls = [row[0] for row in app.strip.pictures.verdicts]
+    assert [each["agrees"] for each in shown_calls] == [each["text"].startswith("0 ") for each in shown_calls]
+    assert shown_calls[2]["agrees"] and not shown_calls[-1]["agrees"]
     shown = np.frombuffer(app.strip.pictures.pictures, np.uint8).reshape(len(STRENGTHS), -1)
     mean = (experts.digits_gaussian().tensors["mean"] * 255).numpy()
     assert np.abs(shown[-1] - mean).max() < np.abs(shown[1] - mean).max()

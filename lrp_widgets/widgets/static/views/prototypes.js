@@ -98,7 +98,7 @@ function render({ model, el }) {
         const pixels = pictureOf(model.get("near"), place, [height, width, channels]);
         if (pixels) paintPixels(canvas, pixels);
         const name = model.get("near_titles")[place] ?? "";
-        return make("div", "lrp-prototypes-sample", { title: name }, canvas, make("div", "lrp-cut", {}, name));
+        return make("div", "lrp-prototypes-sample", { title: name }, canvas, make("div", "lrp-cut", {}, name.split(" · ")[0]));
       }));
     });
   }
