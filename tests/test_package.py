@@ -68,7 +68,7 @@ def test_the_wheel_finds_its_own_notebooks(wheel, tmp_path):
 
 def test_a_user_installs_no_tools_of_ours():
     assert PROJECT["requires-python"] == ">=3.11,<3.14"
-    assert set(EXTRAS) == {"test", "peers", "dev", "distributed", "hub", "pandas", "vision"}
+    assert set(EXTRAS) == {"test", "peers", "dev", "distributed", "pandas", "vision"}
     tools = {Requirement(line).name for lines in EXTRAS.values() for line in lines}
     assert not tools & {Requirement(line).name for line in PROJECT["dependencies"]}
 
