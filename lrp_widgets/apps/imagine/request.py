@@ -14,7 +14,7 @@ LABELS = (
     "a class: its log-probability",
     "a class: its probability",
     "a channel of a layer",
-    "a sample: its direction in a layer",
+    "towards a sample, in a layer",
 )
 OF_CLASSES = KINDS[:3]
 NAME = 200  # characters of a layer's or an expert's name in a link
@@ -56,7 +56,7 @@ class ClimbSettings(Setting):
     )  # fmt: skip
     origin: int = param(0, low=0, symbol="x₀", help="The sample that the prototypes stay near.")
     shell: bool = switch(
-        True, symbol="codes as long as the generator knows them",
+        True, symbol="stay on the shell ‖z‖ = √k",
         help="‖z‖ = √k: where the codes lie that the generator was trained with. Without it, λ ‖z‖² is taken away.",
     )  # fmt: skip
     rate: float = param(
@@ -71,7 +71,7 @@ class ClimbSettings(Setting):
         help="How much likeness is held down. It costs: with 1, another network names 57 % of digits and not 100 %.",
     )  # fmt: skip
     robust: bool = switch(
-        False, symbol="must bear small moves, turns and scalings",
+        False, symbol="bear small moves and turns",
         help="The prototypes are moved, turned and scaled a little at every step.",
     )  # fmt: skip
     count: int = param(4, low=1, high=16, slider=(1, 9), symbol="prototypes", help="How many climb side by side.")
