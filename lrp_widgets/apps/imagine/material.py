@@ -24,6 +24,7 @@ NONE, L2, VARIATION, GAUSSIAN = "none", "L2", "total variation", "Gaussian"
 PIXELS, FOURIER, CODE = "pixels", "Fourier", "code"
 DRAWS = 32  # codes from which each prototype takes the best one to begin with
 MOST_LAYERS = 2000
+QUICK = 1024  # numbers of an input up to which a Gaussian is what the app begins with
 SMALL = (  # of transformations that suit small pictures
     transformations.Jitter(1), transformations.Rotate(8.0), transformations.Scale(0.95, 1.05),
 )  # fmt: skip
@@ -97,8 +98,8 @@ class Material:
 
     def first(self) -> ImagineSettings:
         """What the app begins with: the first class, under the expert that knows most of the data."""
-        offered = self.experts
-        if GAUSSIAN in offered:
+        quick = GAUSSIAN in self.fitted or self.samples.inputs[0].numel() <= QUICK
+        if GAUSSIAN in self.experts and quick:
             return ImagineSettings(Aim("logit"), ClimbSettings(GAUSSIAN, strength=0.03))
         image = FOURIER if FOURIER in self.images else PIXELS
         expert = NONE if image == FOURIER else L2

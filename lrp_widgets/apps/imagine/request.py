@@ -51,7 +51,7 @@ class ClimbSettings(Setting):
         help="How much the expert's log p counts. Too weak: unnatural pictures; too strong: the data, not the class.",
     )  # fmt: skip
     near: float = param(
-        0.0, low=0, high=1e6, slider=(1e-3, 10), log=True, symbol="η, stay near",
+        0.0, low=0, high=1e6, slider=(1e-3, 10), log=True, symbol="near, η",
         help="From global to local: η ‖x − x₀‖² is taken away, with the sample chosen below as x₀.",
     )  # fmt: skip
     origin: int = param(0, low=0, symbol="x₀", help="The sample that the prototypes stay near.")
