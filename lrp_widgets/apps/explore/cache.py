@@ -14,7 +14,9 @@ from lrp_widgets.methods import Method
 
 __all__ = ["Cache", "Key"]
 
-BYTES = 64 * 2**20  # of relevance; beyond it, the entries that were used longest ago are dropped
+BYTES = 64 * 2**20  # beyond it, and beyond so many entries, those that were used longest ago are dropped
+MOST = 400  # entries: all positions of a few sliders
+A_LAYER = 4096  # bytes that the ledger of a layer takes: some ten tensors of one number, and what Python adds to each
 
 Key = tuple[Method, Any]
 
@@ -82,9 +84,10 @@ class Cache:
             explanation = explanation.replace(_at_layer=at_layer, recomputed=0, seconds=0.0)
         self._entries[key] = explanation
         self._bytes += _size(explanation)
-        while self._bytes > BYTES and len(self._entries) > 1:
+        while (self._bytes > BYTES or len(self._entries) > MOST) and len(self._entries) > 1:
             self._bytes -= _size(self._entries.popitem(last=False)[1])
 
 
 def _size(explanation: Explanation) -> int:
-    return explanation.relevance.numel() * explanation.relevance.element_size()
+    """Bytes that an entry takes. Of a small map the ledger is the larger part."""
+    return explanation.relevance.numel() * explanation.relevance.element_size() + A_LAYER * len(explanation.layers)

@@ -18,6 +18,7 @@ from lrp_widgets.params import Param, params_of
 __all__ = ["AlphaPreviews", "with_params"]
 
 NODES = 7, 13  # of a polynomial in α; the first are among the second, which a network of fifty layers needs
+MOST = 16  # polynomials, and settings whose maps wait for one; of a photograph each holds 13 maps of 600 KB
 CLOSE = 1e-5  # of max |R|: how far a polynomial may be off at an exact map that it was not made from
 
 
@@ -63,6 +64,7 @@ class AlphaPreviews:
             return
         maps = self._maps.setdefault(family, {})
         maps[alpha] = self._cache[key].relevance
+        _drop_oldest(self._maps)
         close = None
         for count in NODES:
             points = chebyshev(count, *_alpha(method).shown)  # type: ignore[union-attr]
@@ -74,6 +76,7 @@ class AlphaPreviews:
                 close = polynomial
                 break
         self._polynomials[family] = close
+        _drop_oldest(self._polynomials)
         del self._maps[family]
 
     def _family(self, method: Method, target: Any) -> tuple[Key | None, float]:
@@ -81,6 +84,12 @@ class AlphaPreviews:
         if not isinstance(method, LRP) or (alpha := _alpha(method)) is None:
             return None, 0.0
         return self._cache.key(with_params(method, alpha=alpha.shown[0]), target), method.composite.alpha  # type: ignore[attr-defined]
+
+
+def _drop_oldest(kept: dict[Key, Any]) -> None:
+    """Forget what was added first: a slider beside α leaves another setting with every move."""
+    while len(kept) > MOST:
+        del kept[next(iter(kept))]
 
 
 def with_params(method: LRP, **params: Any) -> LRP:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import gc
 import time
+import tracemalloc
 from itertools import pairwise
 
 import numpy as np
@@ -18,6 +21,7 @@ from lrp_widgets.apps.explore.ahead import Ahead
 from lrp_widgets.apps.explore.preview import Preview
 from lrp_widgets.apps.session.cores import cores_for
 from lrp_widgets.engine.analysis.alpha_interpolation import AlphaInterpolation, chebyshev
+from lrp_widgets.engine.propagation.explanation import Explanation
 from lrp_widgets.engine.propagation.propagate import Abandoned
 from lrp_widgets.params import params_of
 
@@ -158,12 +162,46 @@ def test_nothing_outlives_a_change(filled, x, change):
 
 
 def test_memory_is_bounded(filled, x, monkeypatch):
-    monkeypatch.setattr(cache, "BYTES", 5 * 28 * 28 * 4)
+    layers = len(filled.explainer.explain(x, None, BOTH).layers)
+    monkeypatch.setattr(cache, "BYTES", 5 * (28 * 28 * 4 + layers * cache.A_LAYER))
     for alpha in np.arange(3, 4, 0.1).round(1):
         filled.explain(x, at(float(alpha)), None, None, never, False)
     assert len(filled.cache) == 5
     assert filled.lookup(x, at(3.9), None) is not None
     assert filled.lookup(x, at(3.1), None) is None
+
+
+def test_an_entry_counts_as_what_it_takes(filled, x):
+    """Of a small map most of the memory is the ledger: counted as the map alone, 64 MiB would have been a gigabyte."""
+    _, explanation = filled.cache._entries.popitem()
+    gc.collect()
+    tracemalloc.start()
+    copies = [copy.deepcopy(explanation.replace(_at_layer=None, _channels_at=None).layers) for _ in range(20)]
+    python = tracemalloc.get_traced_memory()[0] / len(copies)
+    tracemalloc.stop()
+    assert python <= cache._size(explanation) <= 20 * python
+
+
+def test_no_more_entries_are_kept_than_sliders_have_positions(filled, x, monkeypatch):
+    monkeypatch.setattr(cache, "MOST", 6)
+    before = {id(explanation) for explanation in filled.cache._entries.values()}
+    for alpha in np.arange(1, 4, 0.1).round(1):
+        filled.explain(x, at(float(alpha)), None, None, never, False)
+    assert len(filled.cache) == 6
+    gc.collect()
+    left = [thing for thing in gc.get_objects() if type(thing) is Explanation and id(thing) not in before]
+    assert len(left) <= 7  # those, and the one that was made last
+
+
+def test_no_more_polynomials_are_kept_than_a_few(x, monkeypatch):
+    monkeypatch.setattr(interpolation, "MOST", 3)
+    ahead = Ahead(lw.Explainer(lw.demo.models.digits_cnn()))
+    for epsilon in np.arange(0.1, 0.9, 0.1).round(1):
+        method = lw.LRP(lw.epsilon_alpha2_beta1(epsilon=float(epsilon)))
+        ahead.lookup(x, method, 3)
+        ahead.explain(x, method, 3, None, never, False)
+        ahead._alpha_previews.add(method, 3)
+    assert len(ahead._alpha_previews._maps) == 3
 
 
 def test_a_long_explanation_shows_coarse_pictures_that_sharpen(monkeypatch):
