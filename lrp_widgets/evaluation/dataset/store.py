@@ -11,6 +11,7 @@ import json
 import math
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -30,7 +31,8 @@ class Store:
     """The numbers in a file, and the file to add more to. Close it, or use it in a `with`.
 
     question: what must agree with what the file was made for, by name; methods, metrics: the printed form of each name.
-    Raises ValueError where the file answers another question, or somebody else is writing to it.
+    Raises ValueError where the file answers another question, or somebody else is writing to it, and OSError where it
+    cannot be opened or written to; what was written before stays.
     """
 
     def __init__(
@@ -51,7 +53,13 @@ class Store:
                         "Make it a frozen dataclass, or leave out store=."
                     )
         # Opened without truncating it: the content is read, and its end cut off, only once the lock is held.
-        self._file = open(self.path, "a+b")  # noqa: SIM115 - closed in close()
+        # Without a buffer: what a full disk refuses would be written later, after what came meanwhile.
+        try:
+            self._file = open(self.path, "a+b", buffering=0)  # noqa: SIM115 - closed in close()
+        except OSError as error:
+            raise OSError(
+                f"evaluate.store {str(self.path)!r} cannot be opened: {error.strerror}. Give another path."
+            ) from None
         try:
             self._lock()
             in_file: dict[str, dict[str, str]] = {"method": {}, "metric": {}}
@@ -81,8 +89,18 @@ class Store:
         self._write({**number._asdict(), "value": value})
 
     def _write(self, line: Mapping[str, Any]) -> None:
-        self._file.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
-        self._file.flush()
+        left = json.dumps(line, ensure_ascii=False).encode() + b"\n"
+        end = self._file.seek(0, os.SEEK_END)
+        try:
+            while left:  # the system may take a part of it
+                left = left[self._file.write(left) :]
+        except OSError as error:
+            with suppress(OSError):  # the part is cut off when the file is opened next
+                self._file.truncate(end)
+            raise OSError(
+                f"evaluate.store {str(self.path)!r} cannot be written to: {error.strerror}. "
+                "All numbers before are in it: make room, and the same call goes on from there."
+            ) from None
 
     def _lock(self) -> None:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import os
 import signal
@@ -76,6 +77,79 @@ def test_what_a_crash_left_of_the_last_line_is_cut_off(path):
         path.write_bytes(complete[:size])
         assert evaluate(store=path) == whole()
         assert len(numbers(path)) == TOTAL
+
+
+class FullDisk:
+    """A file on a disk that is full after some bytes; `keeps` says whether a half line can be taken back."""
+
+    def __init__(self, file: Any, room: int, keeps: bool) -> None:
+        self._file, self._room, self._keeps = file, room, keeps
+        self._is_full = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+    def write(self, content: bytes) -> int:
+        if not self._room:
+            self._is_full = True
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written = self._file.write(content[: self._room])
+        self._room -= written
+        return written
+
+    def truncate(self, size: int) -> int:
+        if self._keeps and self._is_full:
+            raise OSError(errno.EIO, "Input/output error")
+        return self._file.truncate(size)
+
+
+@pytest.mark.parametrize("keeps", [False, True])
+@pytest.mark.parametrize("room", [0, 30, 2000, 3001])
+def test_a_full_disk_loses_nothing_that_was_measured(path, monkeypatch, room, keeps):
+    opened = open
+    with monkeypatch.context() as full:
+        full.setattr(
+            "builtins.open",
+            lambda name, *args, **more: (
+                FullDisk(opened(name, *args, **more), room, keeps) if name == path else opened(name, *args, **more)
+            ),
+        )
+        with pytest.raises(OSError) as refused:
+            evaluate(store=path)
+    assert str(refused.value) == (
+        f"evaluate.store {str(path)!r} cannot be written to: No space left on device. All numbers before are in it: "
+        "make room, and the same call goes on from there."
+    )
+    content = path.read_bytes()
+    assert len(content) <= room and (keeps or content.endswith(b"\n") or not content)
+    before = content[: content.rfind(b"\n") + 1]
+    assert evaluate(store=path) == whole()
+    assert path.read_bytes().startswith(before) and len(numbers(path)) == TOTAL
+
+
+def test_a_system_that_takes_a_part_of_a_line_at_a_time(path, monkeypatch):
+    opened = open
+
+    class Slow(FullDisk):
+        def write(self, content: bytes) -> int:
+            return self._file.write(content[:7])
+
+    with monkeypatch.context() as slow:
+        slow.setattr("builtins.open", lambda name, *args, **more: Slow(opened(name, *args, **more), 0, keeps=False))
+        store = Store(path, {"a": 1}, {"m": "M()"}, {})
+        store.close()
+    assert [json.loads(line) for line in path.read_text().splitlines()][1] == {"method": "m", "is": "M()"}
+
+
+def test_a_store_that_cannot_be_opened_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    for path, why in (
+        (tmp_path / "file" / "a", "Not a directory"),
+        (tmp_path / "no" / "a", "No such file or directory"),
+    ):
+        with pytest.raises(OSError) as refused:
+            evaluate(store=path)
+        assert str(refused.value) == f"evaluate.store {str(path)!r} cannot be opened: {why}. Give another path."
 
 
 @pytest.mark.slow
