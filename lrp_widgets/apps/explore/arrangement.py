@@ -21,12 +21,14 @@ def views(dashboard: Any) -> Pages:
             "Compare": dashboard.pins.view,
             "Arithmetic": dashboard.inspection.arithmetic,
             "Patches": dashboard.patches.view,
+            "Prototype": dashboard.sought.view,
         },
         {
             "Curve": "Pixel flipping: how fast the score falls as the most relevant pixels go",
             "Compare": "Pinned explanations beside the present one, on one scale",
             "Arithmetic": "Click a pixel: every number of its relevance",
             "Patches": "What the chosen channel answers most, in all samples",
+            "Prototype": "What the chosen class, or the chosen channel, looks for (lw.imagine shows more)",
         },
     )
     pages.add_class("lrp-views")

@@ -17,6 +17,7 @@ from lrp_widgets.apps.explore.events import (
     PatchesFound,
     Previewed,
     ProjectionSwitched,
+    PrototypesClimbed,
 )
 from lrp_widgets.apps.explore.preview import Preview
 from lrp_widgets.apps.explore.stage import Stage
@@ -68,6 +69,8 @@ class Display(Stage):
                 self._show_projection()
             case PatchesFound():
                 self.patches.show(event)
+            case PrototypesClimbed():
+                self.sought.show(event)
             case CurveGrew(curve, band):
                 self._show_curve(curve, band)
             case ModelExamined(report):

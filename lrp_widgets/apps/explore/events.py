@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from lrp_widgets.apps.explore.preview import Preview
 from lrp_widgets.apps.session.settings import Settings
 from lrp_widgets.engine.analysis.doctor import Finding
@@ -21,6 +23,7 @@ __all__ = [
     "PatchesFound",
     "Previewed",
     "ProjectionSwitched",
+    "PrototypesClimbed",
 ]
 
 
@@ -58,6 +61,18 @@ class PatchesFound:
 
 
 @dataclass(frozen=True, eq=False)
+class PrototypesClimbed:
+    """Prototypes of the class or channel that is chosen.  caption: of what, or why there are none.
+
+    pictures: uint8, (n, height, width) or (n, height, width, 3); None for none.  titles: one each.
+    """
+
+    caption: str
+    pictures: np.ndarray | None = None
+    titles: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
 class CurveGrew:
     """The pixel-flipping curve so far, and the band of random orders; None before the first of these."""
 
@@ -72,4 +87,13 @@ class ModelExamined:
     findings: Sequence[Finding]
 
 
-Event = Cancelled | Previewed | Explained | ProjectionSwitched | PatchesFound | CurveGrew | ModelExamined
+Event = (
+    Cancelled
+    | Previewed
+    | Explained
+    | ProjectionSwitched
+    | PatchesFound
+    | PrototypesClimbed
+    | CurveGrew
+    | ModelExamined
+)

@@ -125,7 +125,7 @@ class Dashboard(Display):
         self.heatmap.observe(self._choose_pixel, "clicked")
         self.toolbar.on_press(lambda _: self.pin())
         self.heatmap.on_msg(self._note_painted)
-        self.views.observe(lambda change: change["new"] == "Patches" and self.again(), "selected")
+        self.views.observe(lambda change: change["new"] in ("Patches", "Prototype") and self.again(), "selected")
         self.observe(self._request, "settings")
         self.status.observe(lambda _: self.cancel(), "cancelled")
 
@@ -263,6 +263,11 @@ class Dashboard(Display):
             return
         if self.views.selected == "Patches":
             yield from self.patches.of(settings, superseded)
+            if superseded():
+                return
+        if self.views.selected == "Prototype":
+            target = explanation.target
+            yield from self.sought.of(settings, target[0] if isinstance(target, tuple) else target, superseded)
             if superseded():
                 return
         if self.samples.modality.removable:

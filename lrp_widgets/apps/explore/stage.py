@@ -14,6 +14,7 @@ from lrp_widgets.apps.explore.inspection import Inspection, region_filters
 from lrp_widgets.apps.explore.patches import Patches
 from lrp_widgets.apps.explore.pinning import Pins
 from lrp_widgets.apps.explore.projection import Projection
+from lrp_widgets.apps.explore.sought import Sought
 from lrp_widgets.apps.inputs.source import Source
 from lrp_widgets.apps.session.app import App, against
 from lrp_widgets.engine.propagation.explainer import Explainer
@@ -71,6 +72,7 @@ class Stage(App):
         self.patches = Patches(
             explainer, samples, lambda sample: setattr(self.source, "value", sample), self._is_programmatic
         )
+        self.sought = Sought(explainer, samples)
         self.equation, self.doctor, self.status = ipywidgets.HTML(""), ipywidgets.HTML(NOT_EXAMINED), StatusLine()
         self.region_buttons = region_buttons()
         self.views, self.details = views(self), details(self)
@@ -112,7 +114,7 @@ class Stage(App):
 
     def _link(self) -> None:
         self.pins.view.observe(lambda _: setattr(self.views, "selected", "Curve"), "dismissed")
-        for view in (self.inspection.channels, self.pins.view, self.patches.signals):
+        for view in (self.inspection.channels, self.pins.view, self.patches.signals, self.sought.prototypes):
             traitlets.dlink((self.heatmap, "colormap"), (view, "colormap"))
         self._refuse_problems_of(
             self.methods,
@@ -129,6 +131,7 @@ class Stage(App):
             self.pins.view,
             self.patches.crops,
             self.patches.signals,
+            self.sought.prototypes,
             self.toolbar,
         )
 
