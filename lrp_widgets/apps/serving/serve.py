@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import re
+import secrets
 import shutil
 import socket
 import sys
@@ -124,6 +125,8 @@ def settings(
             "multi_kernel_manager_class": "lrp_widgets.apps.serving.kernels.BoundedKernels",
             "default_pool_size": min(2, most),
         },
+        # Jupyter keeps signatures of notebooks in the user's home, which may not be writable. None is asked for here.
+        "NotebookNotary": {"db_file": ":memory:", "secret": secrets.token_bytes()},
         **_local_transport(),
         # After 4 s, the default, Voila drops a cell's output without a message, and the page stays blank. On a busy
         # computer the hundreds of widgets of an app take longer to reach the server.

@@ -201,3 +201,18 @@ def test_the_page_in_a_browser_asks_only_its_own_server(app, playwright, query, 
     page.goto("about:blank")
     wait_for(lambda: running - kernels(app.process), "the kernel of a closed tab ends")
     browser.close()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="nobody may write into /proc, not even root")
+@pytest.mark.parametrize("name", ["HOME", "TMPDIR"])
+def test_it_serves_where_a_folder_of_the_users_cannot_be_written_to(tmp_path, name):
+    path = write_notebook(tmp_path / "stub.ipynb", SLIDER)
+    port = free_port()
+    env = os.environ | {name: "/proc/nowhere"}
+    with serving([sys.executable, "-c", SERVE, path, str(port)], port, tmp_path / "log", env=env):
+        status, page = get(f"http://127.0.0.1:{port}/")
+    log = (tmp_path / "log").read_text()
+    assert status == 200 and "a slider" in page
+    assert "Traceback" not in log
+    assert ("--status will find no server, for it cannot be noted down" in log) == (name == "HOME")
