@@ -92,5 +92,22 @@ from .prototypes.ascent import ascend as ascend
 from .prototypes.ascent import prototype as prototype
 from .prototypes.diversity import Diversity as Diversity
 from .samples import Samples as Samples
+from .validation import Counterfactual as Counterfactual
+from .validation import Epoch as Epoch
+from .validation import ModelComparison as ModelComparison
+from .validation import Nearest as Nearest
+from .validation import ObjectShare as ObjectShare
+from .validation import Retrained as Retrained
+from .validation import Spray as Spray
+from .validation import SurrogateTree as SurrogateTree
+from .validation import compare_models as compare_models
+from .validation import counterfactual as counterfactual
+from .validation import nearest as nearest
+from .validation import object_share as object_share
+from .validation import retrain as retrain
+from .validation import retraining as retraining
+from .validation import spray as spray
+from .validation import surrogate_tree as surrogate_tree
+from .validation import without as without
 
 __version__: str

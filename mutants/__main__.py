@@ -27,13 +27,13 @@ from pathlib import Path
 
 import pytest
 
-from mutants import apps, concepts, engine, evaluation, javascript, methods, propagation, silent, widgets
+from mutants import apps, concepts, engine, evaluation, javascript, methods, propagation, silent, validation, widgets
 from mutants.fault import Fault, NoLongerApplies
 
 ROOT = Path(__file__).parents[1]
 FAULTS: tuple[Fault, ...] = (
     *engine.FAULTS, *silent.FAULTS,
-    *propagation.FAULTS, *methods.FAULTS, *evaluation.FAULTS, *concepts.FAULTS,
+    *propagation.FAULTS, *methods.FAULTS, *evaluation.FAULTS, *concepts.FAULTS, *validation.FAULTS,
     *apps.FAULTS, *widgets.FAULTS, *javascript.FAULTS,
 )  # fmt: skip
 QUIET = "ignore::pytest.PytestAssertRewriteWarning"  # what is loaded already

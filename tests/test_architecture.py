@@ -265,6 +265,8 @@ LOOKS_AT_THE_FORM = {
     "apps/scan/photos.py": "grey pixels get three channels",
     "apps/session/formatting.py": "relevance at a layer becomes maps",
     "apps/sharing/export.py": "grey pixels get their one channel",
+    "concepts/layer_maps.py": "a layer has channels, or it has none",
+    "validation/repair.py": "a layer has its channels behind the batch, or last",
     "widgets/controls/gallery.py": "an image is grey or has channels",
     "widgets/controls/probe.py": "an image is grey or has channels",
     "widgets/controls/upload.py": "an image is grey or has channels",
