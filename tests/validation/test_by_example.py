@@ -52,7 +52,8 @@ def test_maps_that_add_up_to_nothing_are_compared_by_their_size():
 
 def test_both_models_explain_the_label():
     clean, other = Reader(False), Reader(True)
-    clean.layer.weight.data = clean.layer.weight.flip(0)  # always wrong
+    clean.layer.weight.data = clean.layer.weight.flip(0) + 0.01  # always wrong
+    other.layer.weight.data[0] += 0.1
     found = lw.compare_models((clean, other), SAMPLES, method=lw.LRP(lw.epsilon()))
     assert found.accuracies is not None and found.accuracies[0] == 0
     for row in (0, 1):
