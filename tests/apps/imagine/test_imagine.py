@@ -152,6 +152,8 @@ def test_looking_back_shows_an_earlier_step_and_going_on_starts_there(app: Imagi
     app.pause.value = False
     settled(app)
     assert torch.equal(way(app).kept[4][1].inputs, earlier.inputs)
+    torch.testing.assert_close(way(app).kept[5][1].inputs, earlier.inputs)  # where the new climb begins
+    assert len(way(app).kept) == 5 + STEPS
     assert way(app).steps == step + STEPS == len(way(app).scores)
 
 
