@@ -187,6 +187,7 @@ class _Fitted(Expert):
     shape: tuple[int, ...]
     strength: float = 1.0
     tensors: dict[str, Tensor] = field(default_factory=dict)
+    _cast: dict[Any, Tensor] = field(default_factory=dict, init=False, repr=False)  # as the inputs are, kept
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "strength", checked_strength(type(self).__name__, self.strength))
@@ -198,6 +199,13 @@ class _Fitted(Expert):
                 f"{type(self).__name__} was fitted on inputs of shape {self.shape}, these have {tuple(shape)}. "
                 "Fit it on samples of that shape."
             )
+
+    def _like(self, name: str, x: Tensor) -> Tensor:
+        """A tensor in the dtype of the inputs, and where they are: a precision takes as long to convert as a step."""
+        key = name, x.dtype, x.device
+        if key not in self._cast:
+            self._cast[key] = self.tensors[name].to(x)
+        return self._cast[key]
 
     def start(self, shape: tuple[int, ...]) -> Tensor | None:
         """The mean of the samples."""
@@ -256,7 +264,7 @@ class Gaussian(_Fitted):
         shrinkage: the share of the covariance that is replaced by the mean variance times 1; by Ledoit and Wolf (2004)
         where it is None. Raises ValueError that names what is wrong.
         """
-        from sklearn.covariance import ledoit_wolf, shrunk_covariance
+        from sklearn.covariance import empirical_covariance, ledoit_wolf, shrunk_covariance
 
         inputs = _inputs(cls.__name__, samples)
         rows = inputs.reshape(len(inputs), -1).numpy()
@@ -265,23 +273,21 @@ class Gaussian(_Fitted):
         else:
             if isinstance(shrinkage, bool) or not isinstance(shrinkage, int | float) or not 0 <= shrinkage <= 1:
                 raise ValueError(f"Gaussian.shrinkage must be None or lie in [0, 1], got {shrinkage!r}.")
-            from sklearn.covariance import empirical_covariance
-
             covariance = shrunk_covariance(empirical_covariance(rows), shrinkage)
         sigma = torch.as_tensor(covariance, dtype=torch.float64)
-        sigma = sigma + 1e-9 * sigma.diagonal().mean().clamp(min=1e-12) * torch.eye(len(sigma), dtype=torch.float64)
+        sigma += 1e-9 * sigma.diagonal().mean().clamp(min=1e-12) * torch.eye(len(sigma), dtype=torch.float64)
         precision = torch.cholesky_inverse(torch.linalg.cholesky(sigma))
         tensors = {"mean": torch.as_tensor(rows.mean(0)), "precision": precision}
         return cls(tuple(inputs.shape[1:]), strength, tensors)
 
     def log_density(self, x: Tensor) -> Tensor:
         """−s ½ of the squared Mahalanobis distance."""
-        away = _rows(x) - self.tensors["mean"].to(x)
-        return -0.5 * self.strength * ((away @ self.tensors["precision"].to(x)) * away).sum(1)
+        away = _rows(x) - self._like("mean", x)
+        return -0.5 * self.strength * ((away @ self._like("precision", x)) * away).sum(1)
 
     def curvature(self, x: Tensor) -> Tensor | None:
         """s Σ⁻¹."""
-        return self.strength * self.tensors["precision"].to(x) if self.strength > 0 else None
+        return self.strength * self._like("precision", x) if self.strength > 0 else None
 
 
 class RBM(_Fitted):
@@ -308,18 +314,17 @@ class RBM(_Fitted):
         mean = rows.mean(0)
         spread = rows.std(0).clamp(min=0.1 * float(rows.std()) + 1e-6)
         w, b = _trained((rows - mean) / spread, hidden, epochs, rate, torch.Generator().manual_seed(seed))
-        tensors = {"mean": mean, "spread": spread, "weight": w, "bias": b}
-        return cls(tuple(inputs.shape[1:]), strength, tensors)
+        return cls(tuple(inputs.shape[1:]), strength, {"mean": mean, "spread": spread, "weight": w, "bias": b})
 
     def log_density(self, x: Tensor) -> Tensor:
         """log p of each input."""
-        away = (_rows(x) - self.tensors["mean"].to(x)) / self.tensors["spread"].to(x)
-        units = functional.softplus(away @ self.tensors["weight"].to(x).T + self.tensors["bias"].to(x)).sum(1)
+        away = (_rows(x) - self._like("mean", x)) / self._like("spread", x)
+        units = functional.softplus(away @ self._like("weight", x).T + self._like("bias", x)).sum(1)
         return self.strength * (units - 0.5 * away.square().sum(1))
 
     def curvature(self, x: Tensor) -> Tensor | None:
         """s Σ⁻¹; the units only bend the other way."""
-        return self.strength / self.tensors["spread"].to(x).square() if self.strength > 0 else None
+        return self.strength / self._like("spread", x).square() if self.strength > 0 else None
 
 
 def _trained(v: Tensor, hidden: int, epochs: int, rate: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -43,7 +43,9 @@ class Whitened:
 
     def __init__(self, like: Tensor, bend: Tensor, rate: float | None, exact: bool, steps: int) -> None:
         self.bend, self.exact, self.steps = bend, exact, steps
-        self.factor = torch.linalg.cholesky(bend.double()) if bend.ndim == 2 else None
+        # Once for all steps: to solve with a factor takes longer than the network does.
+        factor = torch.linalg.cholesky(bend.double()) if bend.ndim == 2 else None
+        self.inverse = None if factor is None else torch.cholesky_inverse(factor).to(like)
         self.first = 0.1 if rate is None else min(rate, 1.0)
         self.tau = like.new_full((len(like),), self.first)
         self.best = like.new_full((len(like),), -math.inf)
@@ -79,6 +81,6 @@ class Whitened:
 
     def _solved(self, gradient: Tensor) -> Tensor:
         flat = gradient.reshape(len(gradient), -1)
-        if self.factor is not None:
-            return torch.cholesky_solve(flat.double().T, self.factor).T.to(flat).reshape(gradient.shape)
+        if self.inverse is not None:
+            return (flat @ self.inverse).reshape(gradient.shape)
         return (flat / self.bend).reshape(gradient.shape)
