@@ -14,7 +14,7 @@ LABELS = (
     "a class: its log-probability",
     "a class: its probability",
     "a channel of a layer",
-    "towards a sample, in a layer",
+    "towards a sample",
 )
 OF_CLASSES = KINDS[:3]
 NAME = 200  # characters of a layer's or an expert's name in a link
