@@ -167,8 +167,8 @@ FAULTS = (
     Fault(
         "a generator of the model's own runs on",
         f"{TRACE}/draws.py",
-        "        for generator, state in zip(generators, states, strict=True):\n            generator.set_state(state)",
-        "        pass",
+        "            _bring_back(generator, state)",
+        "            pass",
         f"{T}/trace/test_draws.py",
     ),
     Fault(

@@ -81,7 +81,8 @@ class Explainer:
 
         x: what the model takes, batch first: a tensor, a tuple of its arguments or a dict of the named ones. Floating
         point, or whole numbers that an embedding looks up: each of these tokens has one relevance.
-        target: a class, one class a row, None for each row's top class, or lw.contrast(a, b).
+        target: a class, one class a row, None for each row's top class, or lw.contrast(a, b). Of a model that answers
+        with maps or for each token, a place: (class, row, column), (position, token).
         method: lw.LRP(composite), lw.Gradient(), …; deep Taylor LRP by default.
         abandoned: asked between steps; where it says True, Abandoned is raised and nothing remembered is lost.
         show: called with the relevance of each value on its way down, for a first, coarse picture of a long one (LRP).

@@ -10,11 +10,14 @@ from typing import Any
 import numpy as np
 import torch
 
-__all__ = ["kept_generators", "note_of_draws", "outside_state", "same_draws"]
+__all__ = ["GENERATORS", "Generator", "kept_generators", "note_of_draws", "outside_state", "same_draws", "state_of"]
+
+Generator = torch.Generator | np.random.Generator | np.random.RandomState | random.Random
+GENERATORS = (torch.Generator, np.random.Generator, np.random.RandomState, random.Random)
 
 
 @contextmanager
-def same_draws(seed: int = 0, generators: Sequence[torch.Generator] = ()) -> Iterator[None]:
+def same_draws(seed: int = 0, generators: Sequence[Generator] = ()) -> Iterator[None]:
     """Inside, torch, numpy and Python draw the same numbers each time; what they draw outside is left as it was.
 
     generators: of the model itself, which draw the same numbers too.
@@ -25,7 +28,7 @@ def same_draws(seed: int = 0, generators: Sequence[torch.Generator] = ()) -> Ite
     with torch.random.fork_rng(devices=devices), kept_generators(generators):
         torch.manual_seed(seed)
         for generator in generators:
-            generator.manual_seed(seed)
+            _begin(generator, seed)
         of_python, of_numpy = random.getstate(), np.random.get_state()
         random.seed(seed)
         np.random.seed(seed)
@@ -37,20 +40,51 @@ def same_draws(seed: int = 0, generators: Sequence[torch.Generator] = ()) -> Ite
 
 
 @contextmanager
-def kept_generators(generators: Sequence[torch.Generator]) -> Iterator[None]:
+def kept_generators(generators: Sequence[Generator]) -> Iterator[None]:
     """Afterwards, generators stand where they stood."""
-    states = [generator.get_state() for generator in generators]
+    states = [_saved(generator) for generator in generators]
     try:
         yield
     finally:
         for generator, state in zip(generators, states, strict=True):
-            generator.set_state(state)
+            _bring_back(generator, state)
 
 
-def outside_state() -> Any:
-    """Where the random numbers of Python and numpy stand: another state tells that some were drawn."""
+def _saved(generator: Generator) -> Any:
+    if isinstance(generator, np.random.Generator):
+        return generator.bit_generator.state
+    return generator.getstate() if isinstance(generator, random.Random) else generator.get_state()
+
+
+def _bring_back(generator: Generator, state: Any) -> None:
+    if isinstance(generator, np.random.Generator):
+        generator.bit_generator.state = state
+    elif isinstance(generator, random.Random):
+        generator.setstate(state)
+    else:
+        generator.set_state(state)
+
+
+def _begin(generator: Generator, seed: int) -> None:
+    if isinstance(generator, np.random.Generator):
+        generator.bit_generator.state = type(generator.bit_generator)(seed).state  # type: ignore[call-arg]
+    elif isinstance(generator, torch.Generator):
+        generator.manual_seed(seed)
+    else:
+        generator.seed(seed)
+
+
+def state_of(generator: Generator) -> Any:
+    """Where a generator stands, to be compared with ==."""
+    state = _saved(generator)
+    return state.cpu().numpy().tobytes() if isinstance(state, torch.Tensor) else repr(state)
+
+
+def outside_state(generators: Sequence[Generator] = ()) -> Any:
+    """Where the random numbers of Python, numpy and the model's own generators stand: it moves where some are drawn."""
     name, numbers, *rest = np.random.get_state()
-    return random.getstate(), name, np.asarray(numbers).tobytes(), *rest
+    own = tuple(map(state_of, generators))
+    return random.getstate(), name, np.asarray(numbers).tobytes(), *rest, own
 
 
 def note_of_draws(where: str) -> str:

@@ -26,6 +26,7 @@ from torch import Tensor, nn
 
 from lrp_widgets.engine.trace.aliases import storage_of
 from lrp_widgets.engine.trace.bits import bits_of, bits_of_array
+from lrp_widgets.engine.trace.draws import GENERATORS, Generator, state_of
 
 __all__ = ["ModelState", "model_state"]
 
@@ -67,7 +68,7 @@ class ModelState:
     rest: tuple[Any, ...]
     readable: bool
     memories: frozenset[int]
-    generators: tuple[torch.Generator, ...]
+    generators: tuple[Generator, ...]
     alive: tuple[Any, ...]
 
     def same_weights(self, before: ModelState | None) -> bool:
@@ -121,7 +122,7 @@ class _Reader:
         self.count = self.depth = 0
         self.tensors: dict[int, Any] = {}
         self.memories: set[int] = set()
-        self.generators: list[torch.Generator] = []
+        self.generators: list[Generator] = []
 
     def rest_of(self, model: nn.Module) -> tuple[Any, ...]:
         """What the modules of a model hold beside tensors, parts and modes, and what their code reads from outside."""
@@ -190,9 +191,9 @@ class _Reader:
             yield self.read(item.__self__)
         elif isinstance(item, functools.partial):
             yield from map(self.read, (item.func, item.args, item.keywords))
-        elif isinstance(item, torch.Generator):
+        elif isinstance(item, GENERATORS):
             self.generators.append(item)
-            yield item.get_state().cpu().numpy().tobytes()
+            yield state_of(item)
         elif _in_c(item):
             yield self._opaque()
         else:

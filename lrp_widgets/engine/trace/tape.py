@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from lrp_widgets.engine.trace.aliases import storage_of
 from lrp_widgets.engine.trace.channels_last import ChannelsLast, Noticed, without_copies
-from lrp_widgets.engine.trace.draws import kept_generators, note_of_draws, outside_state, same_draws
+from lrp_widgets.engine.trace.draws import Generator, kept_generators, note_of_draws, outside_state, same_draws
 from lrp_widgets.engine.trace.inputs import Inputs, copied, floating, inputs_of
 from lrp_widgets.engine.trace.leaving import Leaving, outside_constants, text_of
 from lrp_widgets.engine.trace.memory_budget import MemoryBudget
@@ -162,7 +162,7 @@ def record(
     select: Callable[[Any], Tensor],
     channels_last: ChannelsLast | None = None,
     own_memories: frozenset[int] | None = None,
-    generators: Sequence[torch.Generator] = (),
+    generators: Sequence[Generator] = (),
 ) -> Tape:
     """Run a model once, without gradients, and write down what depends on the inputs.
 
@@ -179,7 +179,7 @@ def record(
     channels_last = channels_last or ChannelsLast(MemoryBudget())
     if own_memories is None:
         own_memories = frozenset(map(storage_of, (*model.parameters(), *model.buffers())))
-    run = partial(_recorded, model, inputs, select, channels_last, own_memories)
+    run = partial(_recorded, model, inputs, select, channels_last, own_memories, generators)
     try:
         with kept_generators(generators):
             tape = run()
@@ -207,8 +207,9 @@ def _recorded(
     select: Callable[[Any], Tensor],
     channels_last: ChannelsLast,
     own_memories: frozenset[int],
+    generators: Sequence[Generator],
 ) -> Tape:
-    recorder, leaving, starts, value = _run(model, inputs, select, channels_last, own_memories)
+    recorder, leaving, starts, value = _run(model, inputs, select, channels_last, own_memories, generators)
     if recorder.random_layer and any(module.training for module in model.modules()):
         raise RecordingError(
             f"{recorder.random_layer} draws random numbers in training mode: no two runs would agree. "
@@ -235,8 +236,16 @@ def _recorded(
         )
     notes: list[str] = []
     if leaving.numbers or leaving.arrays or any(_has_foreign(step, recorder) for step in recorder.steps):
-        again = partial(_run, model, select=select, channels_last=channels_last, own_memories=own_memories)
-        notes += _notes_of_return(recorder, leaving, inputs, again)
+        again = partial(
+            _run,
+            model,
+            select=select,
+            channels_last=channels_last,
+            own_memories=own_memories,
+            generators=generators,
+        )
+        with kept_generators(generators):
+            notes += _notes_of_return(recorder, leaving, inputs, again)
     notes += [
         f"{where} computes with the numbers of the tokens as such ({op}): what comes of that is held constant, and "
         "gets no relevance."
@@ -256,6 +265,7 @@ def _run(
     select: Callable[[Any], Tensor],
     channels_last: ChannelsLast,
     own_memories: frozenset[int],
+    generators: Sequence[Generator],
 ) -> tuple[Recorder, Leaving, tuple[int, ...], int | None]:
     """Run a model under a recorder: the recorder, what left torch, the values of the inputs and of the output."""
     channels_last.begin()
@@ -265,13 +275,13 @@ def _run(
     copies = tuple(tensor.detach().clone() for tensor in inputs.tensors)
     starts = tuple(recorder.new(tensor) for tensor in copies)
     recorder.torch_memories.update(map(storage_of, copies))
-    before = outside_state()
+    before = outside_state(generators)
     with torch.no_grad(), _no_attention_fastpath():
         with telling(model, inputs), leaving, recorder:
             result = inputs.call(model, copies)
         with recorder:
             chosen = select(result)
-        if recorder.random_layer is None and outside_state() != before:
+        if recorder.random_layer is None and outside_state(generators) != before:
             recorder.random_layer = layer_in_words("")
         return recorder, leaving, starts, recorder.find(chosen)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import random
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import lrp_widgets as lw
+from lrp_widgets.engine.trace.draws import state_of
 
 X = torch.rand(2, 4, generator=torch.Generator().manual_seed(0))
 
@@ -92,22 +95,33 @@ def test_draws_that_change_no_answer_are_no_matter(way: Callable[[Tensor], Tenso
     torch.testing.assert_close(explainer.scores(X), explainer.model(X).detach())
 
 
+OWN: dict[str, tuple[Any, Callable[[Any, Tensor], Any]]] = {
+    "torch": (torch.Generator(), lambda generator, x: torch.rand(x.shape, generator=generator)),
+    "numpy": (np.random.default_rng(1), lambda generator, x: float(generator.normal())),
+    "numpy, another kind": (np.random.Generator(np.random.MT19937(1)), lambda generator, x: float(generator.random())),
+    "numpy, of old": (np.random.RandomState(1), lambda generator, x: float(generator.rand())),
+    "Python": (random.Random(1), lambda generator, x: generator.random()),
+}
+
+
 class OwnGenerator(Model):
     """Draws from a random generator that it holds."""
 
-    def __init__(self) -> None:
-        super().__init__(lambda x: x * torch.rand(x.shape, generator=self.generator))
-        self.generator = torch.Generator().manual_seed(3)
+    def __init__(self, how: str) -> None:
+        own, draw = OWN[how]
+        super().__init__(lambda x: x * draw(self.generator, x))
+        self.generator = copy.deepcopy(own) if how != "torch" else torch.Generator().manual_seed(3)
 
 
-def test_a_generator_of_the_models_own_stands_where_it_stood() -> None:
-    model = OwnGenerator().eval()
-    state = model.generator.get_state()
+@pytest.mark.parametrize("how", OWN)
+def test_a_generator_of_the_models_own_stands_where_it_stood(how: str) -> None:
+    model = OwnGenerator(how).eval()
+    state = state_of(model.generator)
     explainer = lw.Explainer(model)
     explanation = explainer.explain(X, 0, lw.LRP(lw.epsilon()))
-    assert torch.equal(model.generator.get_state(), state)
+    assert state_of(model.generator) == state
     torch.testing.assert_close(explainer.scores(X), explanation.scores)
     again = lw.Explainer(model).explain(X, 0, lw.LRP(lw.epsilon()))
     torch.testing.assert_close(again.relevance, explanation.relevance)
-    assert torch.equal(model.generator.get_state(), state)
+    assert state_of(model.generator) == state
     assert "draws random numbers" in explanation.notes[0]
