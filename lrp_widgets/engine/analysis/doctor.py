@@ -147,7 +147,8 @@ def _activations(tape: Tape) -> Iterator[Finding]:
 
 def _design(model: nn.Module, tape: Tape) -> Iterator[Finding]:
     """The paper's advice on networks that explain well (section on tricks of the trade)."""
-    dense = [step for step in tape.steps if step.affine is not None and step.affine.kind == "dense"]
+    recurrent = {path for path, module in model.named_modules() if isinstance(module, nn.RNNBase)}
+    dense = [step for step in tape.steps if _is(step, "dense") and step.module not in recurrent]
     if len(dense) > 2 and any(_is(step, "convolution") for step in tape.steps):
         said = f"The model has {len(dense)} dense layers: relevance spreads over unrelated features in them."
         yield Finding("note", dense[0].name, said, "Use as few dense layers as needed.")
@@ -160,7 +161,8 @@ def _design(model: nn.Module, tape: Tape) -> Iterator[Finding]:
         yield Finding("note", pooling[0].name, said, "Prefer sum or average pooling, or treat them as proportional.")
     positive = [step for step in tape.steps if step.affine is not None and _has_positive_bias(step)]
     if positive:
-        said = f"{len(positive)} layer(s) have positive biases: they can create evidence that is in no input."
+        layers = {step.module or step.name for step in positive}  # a recurrent one runs at each moment
+        said = f"{len(layers)} layer(s) have positive biases: they can create evidence that is in no input."
         yield Finding("note", positive[0].name, said, "Train with biases that are zero or negative.")
 
 
@@ -212,8 +214,14 @@ def _biases(passed: Propagation, scores: Tensor) -> Iterator[Finding]:
     for line in passed.ledger:
         share = _bias_share(line, size)
         if share > BIAS_SHARE:
-            said = f"The bias absorbs {share:.0%} of the score under LRP-α1β0."
-            yield Finding("warning", line.name, said, "That part of the score is in no input: train with biases ≤ 0.")
+            what, remedy = "The bias", "train with biases ≤ 0."
+            if line.rule is None:
+                what, remedy = (
+                    "What is added here",
+                    "positions that are embedded, for instance, have no share in the map.",
+                )
+            said = f"{what} absorbs {share:.0%} of the score under LRP-α1β0."
+            yield Finding("warning", line.name, said, f"That part of the score is in no input: {remedy}")
 
 
 def _bias_share(line: LayerRelevance, size: Tensor) -> float:
