@@ -115,3 +115,17 @@ def test_trails_and_pins_are_bounded():
     pinned = Settings(0, lw.LRP(), pins=(SETTINGS,) * 6)
     with pytest.raises(ValueError, match=r"^Settings\.pins must be without pins of their own\.$"):
         Settings(0, lw.LRP(), pins=(pinned,))
+
+
+@pytest.mark.parametrize("value", [1e16, -1e300, (0.0, -1e16), (0.0,) * 70_000])
+def test_a_plain_field_has_an_end_too(value):
+    one = value[1] if isinstance(value, tuple) else value
+    made: list[Any] = [
+        lambda: lw.rules.ZBox(*((value, 1) if isinstance(value, tuple) or value < 0 else (0, value))),
+        lambda: removal.Baseline(value),
+        lambda: lw.metrics.Completeness(baseline=value),
+        *([lambda: lw.Occlusion(value=one)] if one else []),
+    ]
+    for make in made:
+        with pytest.raises(ValueError, match=r"must lie between -1e\+15 and 1e\+15"):
+            make()

@@ -19,7 +19,7 @@ from lrp_widgets.methods.copies import score_of
 from lrp_widgets.methods.lookups import token_tables
 from lrp_widgets.methods.question import Question, ask, check_token
 from lrp_widgets.modalities import Modality, checked_modality, named
-from lrp_widgets.params import choice, param, params_of
+from lrp_widgets.params import MOST, choice, param, params_of
 from lrp_widgets.wording import brief
 
 __all__ = ["Occlusion"]
@@ -58,6 +58,10 @@ class Occlusion(Method):
     def __post_init__(self) -> None:
         value = self.value
         number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        if number and abs(value) > MOST:
+            raise ValueError(
+                f"{type(self).__name__}.value must lie between {-MOST:g} and {MOST:g}, got {brief(value)}."
+            )
         if not number and value not in ("zero", "mean"):
             raise ValueError(
                 f"{type(self).__name__}.value must be 'zero', 'mean' or a finite number, got {brief(value)}."

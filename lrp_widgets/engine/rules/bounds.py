@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from lrp_widgets.params import MOST
 from lrp_widgets.wording import brief
 
 __all__ = ["Bound", "check_box", "checked_bound"]
 
 Bound = float | tuple[float, ...]
+MOST_CHANNELS = 65_536
 
 
 def checked_bound(owner: str, name: str, value: Any) -> Bound:
@@ -19,11 +21,16 @@ def checked_bound(owner: str, name: str, value: Any) -> Bound:
         if isinstance(plain, bool | str) or plain is None:
             raise TypeError
         bound = float(plain) if isinstance(plain, int | float) else tuple(float(v) for v in plain)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise TypeError(f"{owner}.{name} must be a number or one number per channel, got {brief(value)}.") from None
     values = bound if isinstance(bound, tuple) else (bound,)
     if not values or not all(math.isfinite(v) for v in values):
         raise ValueError(f"{owner}.{name} must be finite, one number or one per channel, got {brief(bound)}.")
+    if len(values) > MOST_CHANNELS or max(map(abs, values)) > MOST:
+        raise ValueError(
+            f"{owner}.{name} must lie between {-MOST:g} and {MOST:g}, for at most {MOST_CHANNELS} channels, "
+            f"got {brief(bound)}."
+        )
     return bound
 
 
