@@ -37,6 +37,7 @@ PARTS = {
     "method_picker": ".lrp-method .noUi-handle",
     "pages": ".lrp-pages .lrp-heatmap",
     "probe_pad": ".lrp-probe-hand",
+    "prototypes_view": ".lrp-prototypes canvas",
     "setting_editor": ".lrp-editor .noUi-handle",
     "share_bar": ".lrp-sharebar button",
     "status_line": ".lrp-status-text",
