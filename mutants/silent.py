@@ -153,8 +153,8 @@ FAULTS = (
     Fault(
         "a model that changes itself is not run again",
         f"{PROPAGATION}/explainer.py",
-        "if tape.writes or not self._state.proves(state):",
-        "if tape.writes:",
+        "and (tape.writes or not self._state.proves(state)):",
+        "and tape.writes:",
         STATE,
     ),
     Fault(

@@ -145,9 +145,12 @@ class Explainer:
                 self._random = tape.random
                 self._state = state.reread(self.model)
                 notes = [self._note_of_fastpath(inputs, tape)]
-                if tape.writes or not self._state.proves(state):
+                if self._may_change_itself and (tape.writes or not self._state.proves(state)):
                     notes.append(self._note_of_own_state(inputs, tape))
                     self._state = state.reread(self.model)
+                    # Many models note down what they saw. One second run tells whether that changes an answer: a run
+                    # more for each new input would be a third of the time.
+                    self._may_change_itself = notes[-1] is not None
                 tape = dataclasses.replace(tape, notes=(*tape.notes, *filter(None, notes)))
                 self._budget.beside(_layers_bytes(tape))
                 self._tape, self._memo, self._x = tape, Memo(), copied(inputs)
@@ -230,6 +233,7 @@ class Explainer:
 
     def _forget_weights(self) -> None:
         self._weights = Memo()  # what depends on the model alone
+        self._may_change_itself = True  # until it was seen that what it notes down changes no answer
         self._budget = MemoryBudget()
         self._channels_last = ChannelsLast(self._budget)
 

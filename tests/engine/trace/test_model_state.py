@@ -274,3 +274,16 @@ def test_a_model_that_changes_itself_is_named(by: str) -> None:
     notes = lw.Explainer(Remembering(by).eval()).explain(x, 0, lw.LRP(lw.epsilon())).notes
     said = "The model changes what it holds while it runs, and answers otherwise the next time, by up to 1: one run"
     assert [note.startswith(said) for note in notes] == ([] if by == "nothing" else [True])
+
+
+def test_what_changes_no_answer_is_run_once_more_once():
+    model = Remembering("nothing").eval()
+    runs: list[int] = []
+    model.register_forward_hook(lambda *_: runs.append(1))
+    explainer = lw.Explainer(model)
+    for row in range(4):
+        explainer.explain(torch.rand(1, 4, generator=torch.Generator().manual_seed(row)), 0)
+    assert len(runs) == 4 + 1
+    model.layer.weight.data *= 2
+    explainer.explain(torch.rand(1, 4), 0)
+    assert len(runs) == 7  # with other weights, once again
