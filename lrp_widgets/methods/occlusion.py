@@ -58,7 +58,7 @@ class Occlusion(Method):
     def __post_init__(self) -> None:
         value = self.value
         number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-        if number and abs(value) > MOST:
+        if isinstance(value, int | float) and number and abs(value) > MOST:
             raise ValueError(
                 f"{type(self).__name__}.value must lie between {-MOST:g} and {MOST:g}, got {brief(value)}."
             )
