@@ -73,8 +73,8 @@ FAULTS = (
     ),
     Fault(
         "the explainer forgets what it was asked last",
-        f"{C}/layer_maps.py",
-        "return Explainer(explainer.model, explainer.output)",
+        f"{C}/checks.py",
+        'return fresh_explainer("explainer", explainer)',
         "return explainer",
         T,
     ),

@@ -10,12 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lrp_widgets.concepts.layer_maps import activations_at, batches, checked_count, own_explainer, relevance_at
+from lrp_widgets.concepts.checks import checked_count, checked_samples, checked_seed, own_explainer
+from lrp_widgets.concepts.layer_maps import activations_at, batches, relevance_at
+from lrp_widgets.concepts.plane import NEIGHBOURLY, neighbourly
 from lrp_widgets.engine.propagation.explainer import Explainer
 from lrp_widgets.engine.propagation.lrp import LRP
 from lrp_widgets.engine.propagation.method import never
 from lrp_widgets.engine.propagation.propagate import Abandoned
-from lrp_widgets.params import MOST_SEED
 from lrp_widgets.samples import Samples
 from lrp_widgets.wording import brief
 
@@ -85,12 +86,10 @@ def activation_atlas(
     """
     if by not in EMBEDDINGS:
         raise ValueError(f"by must be one of {', '.join(map(repr, EMBEDDINGS))}, got {brief(by)}.")
-    if not isinstance(samples, Samples):
-        raise TypeError(f"samples must be lw.Samples, got {brief(samples)}. Make them: lw.Samples(inputs).")
+    checked_samples(samples)
     for name, value, most in (("grid", grid, MOST_GRID), ("per_sample", per_sample, 10**4), ("batch", batch, 10**6)):
         checked_count(name, value, most, "what an atlas can show")
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= MOST_SEED:
-        raise ValueError(f"seed must be a whole number in [0, {MOST_SEED}], got {brief(seed)}.")
+    checked_seed(seed)
     own, draw = own_explainer(explainer), torch.Generator().manual_seed(seed)
     activations, of_samples, positions, relevances = (list[Tensor]() for _ in range(4))
     for rows in batches(len(samples), batch):
@@ -128,17 +127,8 @@ def _embedded(activations: Tensor, by: str, seed: int) -> Tensor:
     if len(numbers) < 3 or not float(np.ptp(numbers, axis=0).max()):
         plane = np.zeros((len(numbers), 2))
         plane[:, 0] = np.arange(len(numbers))
-    elif by == "umap":
-        try:
-            from umap import UMAP  # type: ignore[import-not-found]
-        except ImportError:
-            raise ImportError('by="umap" needs umap-learn, which is not installed. Take "tsne" or "pca".') from None
-        plane = UMAP(n_components=2, random_state=seed).fit_transform(numbers)
-    elif by == "tsne":
-        from sklearn.manifold import TSNE
-
-        perplexity = min(30.0, (len(numbers) - 1) / 3)
-        plane = TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(numbers)
+    elif by in NEIGHBOURLY:
+        plane = neighbourly(numbers, by, seed)
     else:
         from sklearn.decomposition import PCA
 

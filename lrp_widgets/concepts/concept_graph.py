@@ -10,7 +10,8 @@ from typing import Any
 
 from torch import Tensor
 
-from lrp_widgets.concepts.layer_maps import checked_count, own_explainer, relevance_at, totals
+from lrp_widgets.concepts.checks import checked_count, own_explainer
+from lrp_widgets.concepts.layer_maps import relevance_at, totals
 from lrp_widgets.engine.propagation.explainer import Explainer
 from lrp_widgets.engine.propagation.explanation import Explanation
 from lrp_widgets.engine.propagation.filter import Filter

@@ -11,7 +11,7 @@ from lrp_widgets.engine.propagation.explanation import Explanation
 from lrp_widgets.engine.propagation.filter import axis_of_channels
 from lrp_widgets.wording import brief
 
-__all__ = ["activations_at", "batches", "checked_channel", "checked_count", "own_explainer", "relevance_at", "totals"]
+__all__ = ["activations_at", "batches", "relevance_at", "totals"]
 
 
 def activations_at(explainer: Explainer, x: Any, layer: str) -> Tensor:
@@ -37,31 +37,6 @@ def _channels_first(tensor: Tensor, axis: int, layer: str) -> Tensor:
     if tensor.ndim < 2:
         raise ValueError(f"The layer {layer!r} has no channels: its output has the shape {tuple(tensor.shape)}.")
     return tensor.detach().movedim(axis, 1)
-
-
-def checked_channel(channel: Any, count: int, layer: str) -> int:
-    """A channel of a layer that has `count` of them. Raises TypeError or ValueError."""
-    if isinstance(channel, bool) or not isinstance(channel, int):
-        raise TypeError(f"channel must be a whole number, got {brief(channel)}.")
-    if not 0 <= channel < count:
-        raise ValueError(f"channel must lie in [0, {count - 1}], the channels of {layer!r}, got {channel}.")
-    return channel
-
-
-def checked_count(name: str, value: Any, most: int, of: str) -> int:
-    """A number of things of which there are at most `most`. Raises TypeError or ValueError."""
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} must be a whole number, got {brief(value)}.")
-    if not 1 <= value <= most:
-        raise ValueError(f"{name} must lie in [1, {most}], {of}, got {value}.")
-    return value
-
-
-def own_explainer(explainer: Any) -> Explainer:
-    """Another explainer of the same model and output: what the first one remembers is left alone."""
-    if not isinstance(explainer, Explainer):
-        raise TypeError(f"explainer must be an lw.Explainer, got {brief(explainer)}. Make one: lw.Explainer(model).")
-    return Explainer(explainer.model, explainer.output)
 
 
 def batches(n: int, size: int) -> list[slice]:

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lrp_widgets.concepts.layer_maps import activations_at, checked_count, own_explainer, relevance_at
+from lrp_widgets.concepts.checks import checked_count, checked_seed, own_explainer
+from lrp_widgets.concepts.layer_maps import activations_at, relevance_at
 from lrp_widgets.engine.propagation.explainer import Explainer
 from lrp_widgets.engine.propagation.explanation import Explanation
-from lrp_widgets.params import MOST_SEED
 from lrp_widgets.wording import brief
 
 __all__ = ["NeuronGroups", "neuron_groups"]
@@ -87,8 +87,7 @@ def neuron_groups(
 
     if over not in OVER:
         raise ValueError(f"over must be one of {', '.join(map(repr, OVER))}, got {brief(over)}.")
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= MOST_SEED:
-        raise ValueError(f"seed must be a whole number in [0, {MOST_SEED}], got {brief(seed)}.")
+    checked_seed(seed)
     own = own_explainer(explainer)
     activations = activations_at(own, inputs, layer).double()
     rows, space = _rows(activations)

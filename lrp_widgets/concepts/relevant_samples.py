@@ -9,15 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lrp_widgets.concepts.layer_maps import (
-    activations_at,
-    batches,
-    checked_channel,
-    checked_count,
-    own_explainer,
-    relevance_at,
-    totals,
-)
+from lrp_widgets.concepts.checks import checked_channel, checked_count, checked_samples, own_explainer
+from lrp_widgets.concepts.layer_maps import activations_at, batches, relevance_at, totals
 from lrp_widgets.engine.propagation.explainer import Explainer
 from lrp_widgets.engine.propagation.lrp import LRP
 from lrp_widgets.engine.propagation.method import never
@@ -68,8 +61,7 @@ def relevant_samples(
     """
     if by not in BY:
         raise ValueError(f"by must be one of {', '.join(map(repr, BY))}, got {brief(by)}.")
-    if not isinstance(samples, Samples):
-        raise TypeError(f"samples must be lw.Samples, got {brief(samples)}. Make them: lw.Samples(inputs).")
+    checked_samples(samples)
     checked_count("count", count, 10**6, "the samples that are shown")
     checked_count("batch", batch, 10**6, "the inputs at once")
     own, method = own_explainer(explainer), LRP() if method is None else method

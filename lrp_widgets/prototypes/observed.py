@@ -14,10 +14,19 @@ from torch.overrides import TorchFunctionMode
 
 from lrp_widgets.engine.propagation.explainer import Explainer, Output, check_mode
 
-__all__ = ["Observed", "passing_gradients"]
+__all__ = ["Observed", "named_module", "passing_gradients"]
 
 # Behind these a strong channel looks like a stronger one: it is maximized before them.
 _CLIPPED = (nn.ReLU6, nn.Hardtanh, nn.Sigmoid, nn.Hardsigmoid)
+
+
+def named_module(model: nn.Module, layer: str) -> nn.Module:
+    """A part of a model by its name. Raises KeyError with the known names."""
+    modules = dict(model.named_modules())
+    if layer not in modules or not layer:
+        names = ", ".join(name for name in modules if name)
+        raise KeyError(f"The model has no layer {layer!r}. Its layers are: {names}.")
+    return modules[layer]
 
 
 class Observed:
@@ -32,12 +41,8 @@ class Observed:
         check_mode(model)
         self.model = copy.deepcopy(model).requires_grad_(False)  # the model itself gets no hook and no gradient
         self.activations: dict[str, Tensor] = {}
-        modules = dict(self.model.named_modules())
         for layer in layers:
-            if layer not in modules or not layer:
-                names = ", ".join(name for name in modules if name)
-                raise KeyError(f"The model has no layer {layer!r}. Its layers are: {names}.")
-            self._observe(layer, modules[layer])
+            self._observe(layer, named_module(self.model, layer))
 
     def _observe(self, layer: str, module: nn.Module) -> None:
         last = _last(module)

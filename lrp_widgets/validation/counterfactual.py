@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lrp_widgets.concepts.layer_maps import checked_count, own_explainer
+from lrp_widgets.concepts.checks import checked_count, own_explainer
 from lrp_widgets.engine.propagation.explainer import Explainer
 from lrp_widgets.engine.trace.inputs import check_input
 from lrp_widgets.wording import brief

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lrp_widgets.concepts.layer_maps import batches, own_explainer, relevance_at, totals
+from lrp_widgets.concepts.checks import own_explainer
+from lrp_widgets.concepts.layer_maps import batches, relevance_at, totals
 from lrp_widgets.engine.propagation.explainer import Explainer
 from lrp_widgets.engine.propagation.lrp import LRP
 from lrp_widgets.engine.propagation.method import Method, never
@@ -17,7 +18,7 @@ from lrp_widgets.engine.propagation.propagate import Abandoned
 from lrp_widgets.samples import Samples
 from lrp_widgets.wording import brief
 
-__all__ = ["checked_samples", "heatmaps", "normalized", "rows_of_class"]
+__all__ = ["heatmaps", "normalized", "rows_of_class"]
 
 SIDE = 32  # a map is shrunk to at most so many places along each axis
 
@@ -60,13 +61,6 @@ def _shrunk(relevance: Tensor, samples: Samples) -> Tensor:
         return maps.cpu()
     pool = (functional.adaptive_avg_pool1d, functional.adaptive_avg_pool2d, functional.adaptive_avg_pool3d)
     return pool[len(sizes) - 1](maps[:, None], sizes)[:, 0].cpu()  # type: ignore[arg-type]
-
-
-def checked_samples(samples: Any) -> Samples:
-    """Raise TypeError where these are not samples."""
-    if not isinstance(samples, Samples):
-        raise TypeError(f"samples must be lw.Samples, got {brief(samples)}. Make them: lw.Samples(inputs, labels=…).")
-    return samples
 
 
 def rows_of_class(samples: Samples, target: Any) -> list[int]:

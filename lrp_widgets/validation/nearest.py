@@ -9,11 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lrp_widgets.concepts.layer_maps import activations_at, batches, checked_count, own_explainer
+from lrp_widgets.concepts.checks import checked_count, checked_samples, own_explainer
+from lrp_widgets.concepts.layer_maps import activations_at, batches
 from lrp_widgets.engine.propagation.explainer import Explainer
 from lrp_widgets.engine.propagation.method import Method, never
 from lrp_widgets.samples import Samples
-from lrp_widgets.validation.heatmaps import checked_samples, heatmaps
+from lrp_widgets.validation.heatmaps import heatmaps
 from lrp_widgets.wording import brief
 
 __all__ = ["Nearest", "nearest"]

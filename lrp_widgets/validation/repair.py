@@ -11,13 +11,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lrp_widgets.concepts.layer_maps import batches, checked_count
+from lrp_widgets.concepts.checks import checked_count, checked_samples, checked_seed
+from lrp_widgets.concepts.layer_maps import batches
 from lrp_widgets.engine.propagation.explainer import check_model
 from lrp_widgets.engine.propagation.method import never
 from lrp_widgets.engine.propagation.propagate import Abandoned
-from lrp_widgets.params import MOST_SEED
+from lrp_widgets.prototypes.observed import named_module
 from lrp_widgets.samples import Samples
-from lrp_widgets.validation.heatmaps import checked_samples
 from lrp_widgets.wording import brief
 
 __all__ = ["Epoch", "Retrained", "retrain", "retraining", "without"]
@@ -68,12 +68,7 @@ def without(model: nn.Module, layer: str, direction: Any, level: Any = 0.0) -> n
         raise ValueError(f"level must be one number or one a channel ({len(v)}), got {len(z)}.")
     value = float(z[0]) if len(z) == 1 and len(v) != 1 else float((v * z).sum())
     steered = copy.deepcopy(model)
-    modules = dict(steered.named_modules())
-    if layer not in modules or not layer:
-        raise KeyError(
-            f"The model has no layer {layer!r}. Its layers are: {', '.join(name for name in modules if name)}."
-        )
-    modules[layer].register_forward_hook(_ProjectedOut(layer, v, value))
+    named_module(steered, layer).register_forward_hook(_ProjectedOut(layer, v, value))
     return steered
 
 
@@ -150,8 +145,7 @@ def retraining(
         raise ValueError(f"of must be one of {', '.join(map(repr, PENALTIES))}, got {brief(of)}.")
     checked_count("epochs", epochs, 10**5, "the epochs of a retraining")
     checked_count("batch", batch, 10**6, "the inputs at once")
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= MOST_SEED:
-        raise ValueError(f"seed must be a whole number in [0, {MOST_SEED}], got {brief(seed)}.")
+    checked_seed(seed)
     inputs, labels = samples.inputs, torch.as_tensor(samples.labels)
     try:
         mask = torch.as_tensor(masks).to(inputs).expand(inputs.shape)

@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lrp_widgets.concepts.layer_maps import checked_count
+from lrp_widgets.concepts.checks import checked_count, checked_samples, checked_seed
+from lrp_widgets.concepts.plane import NEIGHBOURLY, neighbourly
 from lrp_widgets.engine.propagation.explainer import Explainer
 from lrp_widgets.engine.propagation.method import Method, never
-from lrp_widgets.params import MOST_SEED
 from lrp_widgets.samples import Samples
-from lrp_widgets.validation.heatmaps import checked_samples, heatmaps, rows_of_class
+from lrp_widgets.validation.heatmaps import heatmaps, rows_of_class
 from lrp_widgets.wording import brief
 
 __all__ = ["Spray", "spray"]
@@ -76,8 +76,7 @@ def spray(
     by k-means in the eigenvectors of its normalized Laplacian. Raises TypeError, ValueError, KeyError or Abandoned.
     """
     samples = checked_samples(samples)
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= MOST_SEED:
-        raise ValueError(f"seed must be a whole number in [0, {MOST_SEED}], got {brief(seed)}.")
+    checked_seed(seed)
     if embedding not in EMBEDDINGS:
         raise ValueError(f"embedding must be one of {', '.join(map(repr, EMBEDDINGS))}, got {brief(embedding)}.")
     if target is None:
@@ -171,17 +170,8 @@ def _by_size(labels: Tensor) -> Tensor:
 
 
 def _plane(vectors: np.ndarray, eigenvectors: np.ndarray, by: str, seed: int) -> Tensor:
-    if by == "umap":
-        try:
-            from umap import UMAP  # type: ignore[import-not-found]
-        except ImportError:
-            raise ImportError('embedding="umap" needs umap-learn, which is not installed. Take "tsne".') from None
-        plane = UMAP(n_components=2, random_state=seed).fit_transform(vectors)
-    elif by == "tsne":
-        from sklearn.manifold import TSNE
-
-        perplexity = min(30.0, (len(vectors) - 1) / 3)
-        plane = TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(vectors)
+    if by in NEIGHBOURLY:
+        plane = neighbourly(vectors, by, seed)
     else:
         plane = np.pad(eigenvectors[:, 1:3], ((0, 0), (0, max(0, 3 - eigenvectors.shape[1]))))
     return torch.from_numpy(np.ascontiguousarray(plane)).double()

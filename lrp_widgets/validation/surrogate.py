@@ -9,11 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lrp_widgets.concepts.layer_maps import batches, checked_count, own_explainer
+from lrp_widgets.concepts.checks import checked_count, checked_samples, checked_seed, own_explainer
+from lrp_widgets.concepts.layer_maps import batches
 from lrp_widgets.engine.propagation.explainer import Explainer
-from lrp_widgets.params import MOST_SEED
 from lrp_widgets.samples import Samples
-from lrp_widgets.validation.heatmaps import checked_samples
 from lrp_widgets.wording import brief
 
 __all__ = ["SurrogateTree", "surrogate_tree"]
@@ -64,8 +63,7 @@ def surrogate_tree(
     for name, value, most in (("scale", scale, 1e6), ("least", least, 1.0)):
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
             raise ValueError(f"{name} must be a number in [0, {most:g}], got {brief(value)}.")
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= MOST_SEED:
-        raise ValueError(f"seed must be a whole number in [0, {MOST_SEED}], got {brief(seed)}.")
+    checked_seed(seed)
     inputs = samples.inputs if near is None else _around(near, samples, scale, seed)
     if len(inputs) < 10:
         raise ValueError(f"surrogate_tree needs at least 10 samples, got {len(inputs)}.")

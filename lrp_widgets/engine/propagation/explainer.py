@@ -169,10 +169,7 @@ class Explainer:
             return True
         with without_attention_fastpath():
             now = self.scores(inputs)
-        before = self._tape.scores
-        # The recorded convolutions run in another order in memory, which rounds otherwise.
-        rounding = 1e3 * torch.finfo(before.dtype).eps * float(before.abs().max())
-        same = now.shape == before.shape and bool(((now - before).abs() <= rounding).all())
+        same = _apart(now, self._tape.scores) == 0
         if same:
             self._state = state.reread(self.model)
         return same
@@ -183,8 +180,8 @@ class Explainer:
             return None
         with torch.no_grad(), self._draws():
             fast = self.select(inputs.call(self.model, copied(inputs).tensors))
-        gap, size = float((fast - tape.scores).abs().max()), float(tape.scores.abs().max())
-        if fast.shape != tape.scores.shape or gap <= 1e3 * torch.finfo(fast.dtype).eps * size:
+        gap = _apart(fast, tape.scores)
+        if gap in (0, float("inf")):
             return None
         return (
             f"In evaluation mode torch runs attention on a fast path that answers otherwise here, by up to {gap:.2g}: "
@@ -193,8 +190,8 @@ class Explainer:
 
     def _note_of_own_state(self, inputs: Inputs, tape: Tape) -> str | None:
         """A model that changes what it holds while it runs may answer otherwise the next time."""
-        gap = float((self.scores(inputs) - tape.scores).abs().max())
-        if gap <= 1e3 * torch.finfo(tape.scores.dtype).eps * float(tape.scores.abs().max()):
+        gap = _apart(self.scores(inputs), tape.scores)
+        if gap == 0:
             return None
         return (
             f"The model changes what it holds while it runs, and answers otherwise the next time, by up to {gap:.2g}: "
@@ -236,6 +233,15 @@ class Explainer:
         self._may_change_itself = True  # until it was seen that what it notes down changes no answer
         self._budget = MemoryBudget()
         self._channels_last = ChannelsLast(self._budget)
+
+
+def _apart(now: Tensor, before: Tensor) -> float:
+    """The largest difference of two answers: 0 where it is rounding, infinite where their shapes differ."""
+    if now.shape != before.shape:
+        return float("inf")
+    gap, size = float((now - before).abs().max()), float(before.abs().max())
+    # The recorded convolutions run in another order in memory, which rounds otherwise.
+    return 0.0 if gap <= 1e3 * torch.finfo(before.dtype).eps * size else gap
 
 
 def _layers_bytes(tape: Tape) -> int:
